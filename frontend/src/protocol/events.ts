@@ -1,0 +1,108 @@
+// Generated from greenscope/trace/events.py. Do not edit: run `python -m tools.generate`.
+
+/** What happened. */
+export const Kind = {
+  TEXT: 0,
+  GREENLET_SPAWN: 1,
+  GREENLET_NAME: 2,
+  GREENLET_READY: 3,
+  GREENLET_SWITCH: 4,
+  GREENLET_THROW: 5,
+  GREENLET_PARK: 6,
+  GREENLET_EXIT: 7,
+  WATCHER_OPEN: 16,
+  WATCHER_START: 17,
+  WATCHER_FIRE: 18,
+  WATCHER_STOP: 19,
+  WATCHER_CLOSE: 20,
+  TIMEOUT_START: 32,
+  TIMEOUT_FIRE: 33,
+  TIMEOUT_CANCEL: 34,
+  POLL_BEGIN: 48,
+  POLL_END: 49,
+} as const;
+export type Kind = (typeof Kind)[keyof typeof Kind];
+
+/** Reasons of ``greenlet_spawn``: what kind of greenlet began. */
+export const Spawn = {
+  GREENLET: 0,
+  HUB: 1,
+  MAIN: 2,
+  RAW: 3,
+} as const;
+export type Spawn = (typeof Spawn)[keyof typeof Spawn];
+
+/** Reasons of ``greenlet_park``: what the greenlet waits for. */
+export const Wait = {
+  OTHER: 0,
+  READ: 1,
+  WRITE: 2,
+  TIMER: 3,
+  LOCK: 4,
+  QUEUE: 5,
+  EVENT: 6,
+  JOIN: 7,
+  YIELD: 8,
+} as const;
+export type Wait = (typeof Wait)[keyof typeof Wait];
+
+/** Reasons of ``greenlet_ready``: who made it ready, and so what ``arg`` numbers. */
+export const Ready = {
+  OTHER: 0,
+  WATCHER: 1,
+  GREENLET: 2,
+  TIMEOUT: 3,
+  SPAWN: 4,
+  KILL: 5,
+  CLOSE: 6,
+  YIELD: 7,
+} as const;
+export type Ready = (typeof Ready)[keyof typeof Ready];
+
+/** Reasons of ``greenlet_exit``: how it ended. */
+export const Exit = {
+  RETURNED: 0,
+  RAISED: 1,
+  KILLED: 2,
+} as const;
+export type Exit = (typeof Exit)[keyof typeof Exit];
+
+/** Reasons of the ``watcher_…`` kinds: what the watcher watches. */
+export const Watch = {
+  READ: 1,
+  WRITE: 2,
+  TIMER: 3,
+  ASYNC: 4,
+  SIGNAL: 5,
+  CHILD: 6,
+} as const;
+export type Watch = (typeof Watch)[keyof typeof Watch];
+
+/** Reasons of the ``timeout_…`` kinds: where the timeout comes from. */
+export const Timeouts = {
+  SCOPE: 0,
+  SOCKET: 1,
+} as const;
+export type Timeouts = (typeof Timeouts)[keyof typeof Timeouts];
+
+/** Each kind's name and meaning, by its number. */
+export const KINDS: Readonly<Record<Kind, { readonly name: string; readonly meaning: string }>> = {
+  0: { name: "text", meaning: "bytes that belong to the record before it (a peer's address); not an event of its own" },
+  1: { name: "greenlet_spawn", meaning: "a greenlet began to exist (it is not ready before its greenlet_ready)" },
+  2: { name: "greenlet_name", meaning: "the greenlet is called this from here on; follows every spawn" },
+  3: { name: "greenlet_ready", meaning: "it can run, and waits for the hub to get to it" },
+  4: { name: "greenlet_switch", meaning: "the hub switched to it: it runs" },
+  5: { name: "greenlet_throw", meaning: "the hub switched to it by raising in it (a timeout, a kill, a closed socket): it runs" },
+  6: { name: "greenlet_park", meaning: "it switched to the hub, to wait" },
+  7: { name: "greenlet_exit", meaning: "it ended" },
+  16: { name: "watcher_open", meaning: "a watcher was made; text records with the peer's address may follow" },
+  17: { name: "watcher_start", meaning: "somebody began to wait on it" },
+  18: { name: "watcher_fire", meaning: "the loop saw what it watches for" },
+  19: { name: "watcher_stop", meaning: "nobody waits on it any more" },
+  20: { name: "watcher_close", meaning: "the watcher is gone, and its descriptor may be reused" },
+  32: { name: "timeout_start", meaning: "a timeout began to count for the greenlet that runs" },
+  33: { name: "timeout_fire", meaning: "its time is over: it will be raised in the greenlet" },
+  34: { name: "timeout_cancel", meaning: "it was stopped before its time was over" },
+  48: { name: "poll_begin", meaning: "the hub asks the kernel" },
+  49: { name: "poll_end", meaning: "the kernel answered" },
+};

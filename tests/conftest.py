@@ -1,0 +1,61 @@
+"""Every test gets a trace directory of its own; browser tests get Debian's Chromium."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+# Chromium talks to Google on its own account; a test that fails on any request to another
+# host must not be at the mercy of that. Its sandbox does not work for root, or in most containers.
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(autouse=True)
+def trace_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's rings go, also those of the processes it starts."""
+    directory = tmp_path / "greenscope"
+    monkeypatch.setenv("GREENSCOPE_DIR", str(directory))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dict[str, object]:
+    return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": CHROMIUM_FLAGS}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what opens a browser, and skip it where there is none, unless that would hide it from CI."""
+    for item in items:
+        if "browser" not in getattr(item, "fixturenames", ()):
+            continue
+        item.add_marker(pytest.mark.browser)
+        if CHROMIUM is None and os.environ.get("GREENSCOPE_REQUIRE_BROWSER") != "1":
+            item.add_marker(pytest.mark.skip(reason="no Chromium here: `apt-get install chromium`"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item):
+    """CI asks for its browser tests to run: a skip, for whatever reason, is a failure there."""
+    report = yield
+    if (
+        report.skipped
+        and not hasattr(report, "wasxfail")
+        and item.get_closest_marker("browser")
+        and os.environ.get("GREENSCOPE_REQUIRE_BROWSER") == "1"
+    ):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, though GREENSCOPE_REQUIRE_BROWSER=1: {report.longrepr}"
+    return report

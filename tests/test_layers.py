@@ -1,0 +1,117 @@
+"""Data only moves right: the imports of every module obey the table in docs/architecture.md."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# (who, whom): each importing module needs a line that allows it. The order is the data path's.
+BASE = ("greenscope", "greenscope.errors")
+TRACE_WRITES = ("greenscope.trace", "greenscope.trace.events", "greenscope.trace.recorder")
+RING = ("greenscope.trace.ring*", "greenscope.trace._ring")
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "greenscope": (),
+    "greenscope.__main__": ("greenscope.cli",),
+    "greenscope.errors": (),
+    "greenscope.runtime*": ("greenscope.runtime*", *TRACE_WRITES),
+    "greenscope.trace": (),  # the traced process imports it on the way to the recorder
+    "greenscope.trace.events": (),
+    "greenscope.trace.ring*": ("greenscope.trace.events", *RING),
+    "greenscope.trace.recorder": ("greenscope.trace.events", *RING),
+    "greenscope.trace.reader": ("greenscope.trace.events", *RING),
+    "greenscope.trace.analysis*": ("greenscope.trace.analysis*", "greenscope.trace.events"),
+    "greenscope.trace.export*": ("greenscope.trace*",),
+    "greenscope.web.middleware*": ("greenscope.web.middleware*", *TRACE_WRITES),
+    "greenscope.web*": ("greenscope.web*", "greenscope.trace*"),
+    "greenscope.integrations*": (
+        "greenscope.integrations*",
+        "greenscope.runtime*",
+        "greenscope.web.middleware*",
+        *TRACE_WRITES,
+    ),
+    "greenscope.cli*": ("greenscope*",),
+}
+
+# Third parties that only some modules may know.
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "pyuv": ("greenscope.runtime.loop",),
+    "greenlet": ("greenscope.runtime.greenlet", "greenscope.runtime.hub"),
+    "gevent": ("greenscope.integrations.gevent",),
+    "gunicorn": ("greenscope.integrations.gunicorn",),
+    "pytest": ("greenscope.integrations.pytest",),
+    "click": ("greenscope.cli*", "greenscope.__main__"),
+    "fastapi": ("greenscope.web*",),
+    "starlette": ("greenscope.web*",),
+    "uvicorn": ("greenscope.web*", "greenscope.cli*"),
+    "websockets": ("greenscope.web*",),
+    "plotly": ("greenscope.web*",),
+    "asyncio": ("greenscope.web*", "greenscope.cli*"),
+}
+
+
+def modules() -> dict[str, Path]:
+    paths = (ROOT / "greenscope").rglob("*.py")
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def imports(path: Path, known: dict[str, Path]) -> Iterator[str]:
+    """The modules that the file imports: ``from package import module`` names the module, not the package."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module, f"{path}: a relative import hides its layer"
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names}
+            found = {name for name in submodules if name in known or name.endswith("._ring")}
+            yield from found
+            if len(found) < len(submodules):
+                yield node.module
+
+
+def matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def allowed(importer: str) -> tuple[str, ...]:
+    """The first line that names it, exactly or by its longest pattern."""
+    best = max((line for line in MAY_IMPORT if fnmatchcase(importer, line)), key=len, default=None)
+    assert best is not None, f"{importer}: in no layer; give it a line in MAY_IMPORT"
+    return (*BASE, *MAY_IMPORT[best])
+
+
+def test_no_module_imports_against_the_direction_of_data():
+    known = modules()
+    wrong = [
+        f"{importer} imports {imported}"
+        for importer, path in known.items()
+        for imported in imports(path, known)
+        if imported.split(".")[0] == "greenscope" and not matches(imported, allowed(importer))
+    ]
+    assert wrong == []
+
+
+def test_nothing_imports_the_command_line():
+    known = modules()
+    importers = {
+        importer
+        for importer, path in known.items()
+        for imported in imports(path, known)
+        if matches(imported, ("greenscope.cli*",)) and not matches(importer, ("greenscope.cli*", "greenscope.__main__"))
+    }
+    assert importers == set()
+
+
+def test_third_parties_are_known_only_where_they_belong():
+    known = modules()
+    wrong = [
+        f"{importer} imports {imported}"
+        for importer, path in known.items()
+        for imported in imports(path, known)
+        if (top := imported.split(".")[0]) in ONLY_IN
+        and (not matches(importer, ONLY_IN[top]) or (top == "fastapi" and "middleware" in importer))
+    ]
+    assert wrong == []
