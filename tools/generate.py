@@ -38,8 +38,8 @@ def doc_line(thing: type) -> str:
 
 
 def defines(prefix: str, values: Mapping[str, int | str]) -> list[str]:
-    """``#define`` lines with the values in one column, as clang-format wants them."""
-    names = {f"{prefix}_{name.upper()}": value for name, value in values.items()}
+    """``#define`` lines, values in one column as clang-format wants; GS_ since Python.h has a WAIT_LOCK."""
+    names = {f"GS_{prefix}_{name.upper()}": value for name, value in values.items()}
     width = max(map(len, names))
     return [f"#define {name:{width}} {value}" for name, value in names.items()]
 

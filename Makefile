@@ -1,0 +1,140 @@
+# C, Python and npm meet here. `make` alone lists what there is.
+#
+#   make PYTHON=python3.13 VENV=.venv-3.13 build     another interpreter, an environment of its own
+#   make test PYTEST_ARGS="-k ring -x"               a part of the suite
+
+PYTHON ?= python3
+VENV ?= .venv
+PYTEST_ARGS ?=
+VERSIONS ?= 3.11 3.12 3.13
+
+PY = $(VENV)/bin/python
+BUILT = $(VENV)/.built
+WHEELS = build/wheels
+NPM := $(shell command -v npm)
+NODE_MODULES = frontend/node_modules/.installed
+C_SOURCES = $(wildcard greenscope/trace/*.c greenscope/trace/*.h packaging/*.h benchmarks/*.c)
+C_FLAGS = -O2 -std=c11 -Wall -Wextra -Werror
+
+# Our own builds have a compiler, so an extension that does not compile is a bug, not a circumstance.
+export GREENSCOPE_REQUIRE_EXTENSION = 1
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+
+# pyuv has not compiled unaided since Python 3.10; packaging/README.md says what the header does.
+# --no-binary also keeps pip from taking a wheel out of its cache that an older header built.
+PYUV_WHEEL = CFLAGS="-O2 -include '$(CURDIR)/packaging/pyuv_compat.h'" \
+	$(PY) -m pip wheel --quiet --no-deps --no-binary pyuv pyuv==1.4.0
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help build demo test pytest test-frontend test-all check check-python check-c check-frontend \
+	format wheels frontend clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
+
+## set-up
+
+build: $(BUILT) ## the virtual environment with pyuv, the C extension and greenscope; quick when nothing changed
+
+$(VENV)/.venv:
+	@$(PYTHON) tools/preflight.py
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.pyuv: $(VENV)/.venv packaging/pyuv_compat.h
+	@echo "building pyuv (about ten seconds)"
+	@$(PYUV_WHEEL) --wheel-dir $(WHEELS)
+	$(PY) -m pip install --quiet --no-index --no-deps --force-reinstall --find-links $(WHEELS) pyuv==1.4.0
+	@touch $@
+
+# The extension may fail here, and fails the next rule instead: with the compiler's words, not pip's.
+$(VENV)/.installed: $(VENV)/.pyuv pyproject.toml setup.py
+	@echo "installing greenscope and what it needs (a minute, the first time)"
+	GREENSCOPE_REQUIRE_EXTENSION=0 $(PY) -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+# Not pip again: one changed C file is a second's work this way, and needs no network.
+$(BUILT): $(VENV)/.installed greenscope/trace/_ring.c greenscope/trace/_ring_layout.h
+	$(PY) setup.py --quiet build_ext --inplace
+	@touch $@
+
+## use
+
+# One simple command, no shell between: Ctrl-C reaches the demo, and make waits until it has cleaned up.
+demo: $(BUILT) ## a green service under load, and the dashboard on http://127.0.0.1:8765; Ctrl-C ends both
+	@$(VENV)/bin/greenscope demo
+
+## tests and checks
+
+# The Python suite comes last, so that its closing line is the last thing on screen.
+test: $(BUILT) test-frontend ## the whole suite
+	@$(MAKE) --no-print-directory pytest
+
+pytest: $(BUILT) ## the Python suite alone
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+ifdef NPM
+test-frontend: $(NODE_MODULES)
+	npm --prefix frontend test
+else
+test-frontend:
+	@echo "the frontend's own tests are left out: they need Node.js (apt-get install nodejs npm)"
+endif
+
+test-all: ## the Python suite on 3.11, 3.12 and 3.13, those that are installed, each in its own .venv-3.X
+	@status=0; summary=; \
+	for version in $(VERSIONS); do \
+	  if python=$$(tools/find-python $$version); then \
+	    $(MAKE) --no-print-directory pytest PYTHON="$$python" VENV=.venv-$$version && result=passed || { result=FAILED; status=1; }; \
+	  else result="not installed"; fi; \
+	  summary="$$summary  Python $$version: $$result\n"; \
+	done; printf "$$summary"; exit $$status
+
+check: check-python check-c check-frontend ## ruff, mypy, clang-format, C warnings, tsc, and generated and built files are current
+
+check-python: $(BUILT)
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+	$(PY) -m tools.generate --check
+
+check-c: $(BUILT)
+	$(VENV)/bin/clang-format --dry-run -Werror $(C_SOURCES)
+	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
+	  -c greenscope/trace/_ring.c -o /dev/null
+
+ifdef NPM
+check-frontend: $(NODE_MODULES)
+	npm --prefix frontend run typecheck
+	tools/check-frontend-built
+else
+check-frontend:
+	@echo "check-frontend needs Node.js: apt-get install nodejs npm" >&2; exit 1
+endif
+
+format: $(BUILT) ## let ruff and clang-format rewrite what check would complain of
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+	$(VENV)/bin/clang-format -i $(C_SOURCES)
+
+## build
+
+# setuptools would put modules that were deleted since its last build into the wheel, from build/lib.
+wheels: $(BUILT) ## dist/: wheels of pyuv and greenscope for machines without a compiler
+	rm -rf build/lib* build/bdist*
+	@$(PYUV_WHEEL) --wheel-dir dist
+	$(PY) -m pip wheel --quiet --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+$(NODE_MODULES): frontend/package-lock.json
+	npm --prefix frontend ci --no-audit --no-fund
+	@touch $@
+
+frontend: $(NODE_MODULES) ## build the page into greenscope/web/static (commit the result)
+	npm --prefix frontend run build
+
+clean: ## remove everything that was built, and the virtual environments
+	rm -rf .venv .venv-* build dist frontend/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find greenscope tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} +
+	rm -f greenscope/trace/_ring.*.so
