@@ -1,0 +1,837 @@
+/* The ring's writer: puts a hub's events into a mapped file, at a few tens of nanoseconds each.
+ *
+ * ring_python.py is the same in Python and says what each method means; ring_layout.py says where
+ * every byte is, and _ring_layout.h is generated from it. The rules:
+ *
+ *   - one writer a file, under the GIL; it never waits and never allocates on the event path;
+ *   - a record is written first and `head` published after it, with release order, so that a
+ *     reader in another process sees whole records below `head`;
+ *   - a greenlet's slot is written under a sequence number that is odd meanwhile;
+ *   - wrong arguments are our own bugs and raise TypeError; a full section is counted, not raised.
+ */
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <frameobject.h>
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include "_ring_layout.h"
+
+#define ID_MASK ((UINT64_C(1) << GS_RING_HANDLE_BITS) - 1)
+#define SITE_INTERNAL UINT32_MAX
+
+typedef struct {
+    uint64_t time_ns;
+    uint64_t greenlet;
+    uint8_t kind;
+    uint8_t reason;
+    uint16_t aux;
+    uint32_t site;
+    uint64_t arg;
+} Event;
+
+typedef struct {
+    uint8_t bytes[16];
+    uint8_t kind;
+    uint8_t length;
+    uint16_t following;
+    uint8_t more[12];
+} TextEvent;
+
+typedef struct {
+    _Atomic uint32_t sequence;
+    uint32_t name;
+    uint64_t greenlet;
+    uint64_t since_ns;
+    uint32_t resource;
+    uint32_t fd_plus_1;
+    uint64_t deadline_ns;
+    uint64_t run_ns;
+    uint64_t switches;
+    uint32_t site;
+    uint8_t state;
+    uint8_t reason;
+    uint8_t flags;
+    uint8_t peer_length;
+    uint64_t parent;
+    uint32_t spawn_site;
+    uint8_t spawn_reason;
+    uint8_t padding[3];
+    uint8_t peer[GS_RING_PEER_BYTES];
+} Slot;
+
+_Static_assert(sizeof(Event) == GS_RING_EVENT_SIZE, "an event is 32 bytes");
+_Static_assert(sizeof(TextEvent) == GS_RING_EVENT_SIZE, "a text record is an event");
+_Static_assert(sizeof(Slot) == GS_RING_SLOT_SIZE, "a slot is two cache lines");
+_Static_assert(offsetof(Slot, peer_length) == GS_SLOT_PEER_LENGTH, "the layout is generated");
+_Static_assert(offsetof(Slot, peer) == GS_SLOT_PEER, "the layout is generated");
+
+/* A call site is a place in a code object. The reference keeps the address from being reused. */
+typedef struct {
+    PyCodeObject *code;
+    int lasti;
+    uint32_t site;
+} KnownSite;
+
+typedef struct {
+    PyObject_HEAD
+    Py_buffer view;
+    uint8_t *base; /* NULL: detached, nothing is written */
+    Event *events;
+    Slot *slots;
+    uint64_t event_mask;
+    uint64_t head;
+    uint64_t string_used, string_size;
+    uint32_t site_count, site_capacity;
+    uint32_t slot_used, slot_capacity;
+    uint32_t strings_lost, sites_lost, slots_lost;
+    uint32_t *free_slots;
+    uint32_t free_count;
+    uint64_t next_greenlet;
+    uint32_t next_resource;
+    uint64_t hub, current; /* handles */
+    unsigned long long clock_ns; /* a test's clock; 0: the real one */
+    PyObject *strings;  /* str -> id */
+    PyObject *internal; /* tuple of str */
+    KnownSite *known;
+    uint32_t known_count, known_size;
+} Ring;
+
+/* -- the file --------------------------------------------------------------------------------- */
+
+static uint64_t
+read_u64(const uint8_t *base, size_t offset)
+{
+    uint64_t value;
+    memcpy(&value, base + offset, sizeof value);
+    return value;
+}
+
+static void
+store_u32(Ring *ring, size_t offset, uint32_t value)
+{
+    if (ring->base != NULL)
+        atomic_store_explicit((_Atomic uint32_t *) (ring->base + offset), value, memory_order_release);
+}
+
+static inline uint64_t
+now_ns(Ring *ring)
+{
+    struct timespec now;
+    if (ring->clock_ns)
+        return ring->clock_ns;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
+}
+
+static inline void
+publish(Ring *ring)
+{
+    atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_HEAD), ring->head, memory_order_release);
+}
+
+static inline void
+put(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reason, uint16_t aux, uint32_t site,
+    uint64_t arg)
+{
+    Event *event = &ring->events[ring->head & ring->event_mask];
+    event->time_ns = time_ns;
+    event->greenlet = handle & ID_MASK;
+    event->kind = kind;
+    event->reason = reason;
+    event->aux = aux;
+    event->site = site;
+    event->arg = arg;
+    ring->head++;
+}
+
+static inline void
+record(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reason, uint16_t aux, uint32_t site,
+       uint64_t arg)
+{
+    if (ring->base == NULL)
+        return;
+    put(ring, time_ns, handle, kind, reason, aux, site, arg);
+    publish(ring);
+}
+
+static inline uint64_t
+pack(uint64_t low, uint64_t high)
+{
+    return (low & UINT32_MAX) | (high & UINT32_MAX) << 32;
+}
+
+/* -- strings and call sites ------------------------------------------------------------------- */
+
+static uint32_t
+intern(Ring *ring, PyObject *text)
+{
+    PyObject *found = PyDict_GetItemWithError(ring->strings, text), *data, *id;
+    uint64_t used = ring->string_used, end;
+    uint32_t length;
+    if (found != NULL)
+        return (uint32_t) PyLong_AsUnsignedLong(found);
+    if (PyErr_Occurred() || (data = PyUnicode_AsEncodedString(text, "utf-8", "replace")) == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    length = (uint32_t) PyBytes_GET_SIZE(data);
+    end = used + 4 + ((length + UINT64_C(3)) & ~UINT64_C(3));
+    if (ring->base == NULL || end > ring->string_size) {
+        store_u32(ring, GS_HEADER_STRINGS_LOST, ++ring->strings_lost);
+        Py_DECREF(data);
+        return 0;
+    }
+    uint8_t *at = ring->base + read_u64(ring->base, GS_HEADER_STRING_OFFSET) + used;
+    memcpy(at, &length, 4);
+    memcpy(at + 4, PyBytes_AS_STRING(data), length);
+    Py_DECREF(data);
+    ring->string_used = end;
+    atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_STRING_USED), end, memory_order_release);
+    id = PyLong_FromUnsignedLong((unsigned long) used);
+    if (id == NULL || PyDict_SetItem(ring->strings, text, id) < 0)
+        PyErr_Clear();
+    Py_XDECREF(id);
+    return (uint32_t) used;
+}
+
+static inline uint32_t
+known_start(Ring *ring, PyCodeObject *code, int lasti)
+{
+    uint64_t hash = ((uint64_t) (uintptr_t) code >> 4) * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t) lasti;
+    return (uint32_t) ((hash * UINT64_C(0x9E3779B97F4A7C15)) >> 40) & (ring->known_size - 1);
+}
+
+static KnownSite *
+known_place(Ring *ring, PyCodeObject *code, int lasti)
+{
+    uint32_t index = known_start(ring, code, lasti);
+    while (ring->known[index].code != NULL && (ring->known[index].code != code || ring->known[index].lasti != lasti))
+        index = (index + 1) & (ring->known_size - 1);
+    return &ring->known[index];
+}
+
+static int
+known_grow(Ring *ring)
+{
+    KnownSite *old = ring->known, *larger = PyMem_Calloc((size_t) ring->known_size * 2, sizeof *larger);
+    uint32_t old_size = ring->known_size;
+    if (larger == NULL)
+        return -1;
+    ring->known = larger;
+    ring->known_size = old_size * 2;
+    for (uint32_t i = 0; i < old_size; i++)
+        if (old[i].code != NULL)
+            *known_place(ring, old[i].code, old[i].lasti) = old[i];
+    PyMem_Free(old);
+    return 0;
+}
+
+static int
+is_internal(Ring *ring, PyCodeObject *code)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(ring->internal); i++)
+        if (PyUnicode_Tailmatch(code->co_filename, PyTuple_GET_ITEM(ring->internal, i), 0, PY_SSIZE_T_MAX, -1) == 1)
+            return 1;
+    return 0;
+}
+
+static uint32_t
+new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti)
+{
+    uint32_t site = SITE_INTERNAL;
+    if (!is_internal(ring, code)) {
+        if (ring->base == NULL || ring->site_count >= ring->site_capacity) {
+            store_u32(ring, GS_HEADER_SITES_LOST, ++ring->sites_lost);
+            return 0;
+        }
+        int line = PyFrame_GetLineNumber(frame);
+        uint32_t fields[4] = {intern(ring, code->co_filename), intern(ring, code->co_qualname),
+                              line > 0 ? (uint32_t) line : 0, 0};
+        site = ring->site_count++;
+        memcpy(ring->base + read_u64(ring->base, GS_HEADER_SITE_OFFSET) + (uint64_t) site * GS_RING_SITE_SIZE, fields,
+               sizeof fields);
+        store_u32(ring, GS_HEADER_SITE_COUNT, ring->site_count);
+    }
+    if (ring->known_count * 2 < ring->known_size || known_grow(ring) == 0) {
+        KnownSite *place = known_place(ring, code, lasti);
+        place->code = (PyCodeObject *) Py_NewRef((PyObject *) code);
+        place->lasti = lasti;
+        place->site = site;
+        ring->known_count++;
+    }
+    return site;
+}
+
+/* The first frame that is not our own. */
+static uint32_t
+site_here(Ring *ring)
+{
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    while (frame != NULL) {
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        int lasti = PyFrame_GetLasti(frame);
+        KnownSite *place = known_place(ring, code, lasti);
+        uint32_t site = place->code != NULL ? place->site : new_site(ring, frame, code, lasti);
+        PyFrameObject *back = site == SITE_INTERNAL ? PyFrame_GetBack(frame) : NULL;
+        Py_DECREF(code);
+        Py_DECREF(frame);
+        if (site != SITE_INTERNAL)
+            return site;
+        frame = back;
+    }
+    return 0;
+}
+
+/* -- slots of the greenlet table -------------------------------------------------------------- */
+
+static inline Slot *
+slot_of(Ring *ring, uint64_t handle)
+{
+    uint64_t index = handle >> GS_RING_HANDLE_BITS;
+    if (index == 0 || index > ring->slot_used || ring->base == NULL)
+        return NULL;
+    Slot *slot = &ring->slots[index - 1];
+    return slot->greenlet == (handle & ID_MASK) ? slot : NULL;
+}
+
+static inline void
+slot_begin(Slot *slot)
+{
+    uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
+    atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+static inline void
+slot_end(Slot *slot)
+{
+    uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
+    atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_release);
+}
+
+static Slot *
+slot_take(Ring *ring, uint32_t *index)
+{
+    if (ring->free_count) {
+        *index = ring->free_slots[--ring->free_count];
+    } else if (ring->slot_used < ring->slot_capacity) {
+        *index = ring->slot_used++;
+        store_u32(ring, GS_HEADER_SLOT_USED, ring->slot_used);
+    } else {
+        store_u32(ring, GS_HEADER_SLOTS_LOST, ++ring->slots_lost);
+        return NULL;
+    }
+    return &ring->slots[*index];
+}
+
+/* -- arguments -------------------------------------------------------------------------------- */
+
+/* Every argument is a whole number; what does not fit is cut to 64 bits. */
+static int
+numbers(PyObject *const *args, Py_ssize_t got, Py_ssize_t wanted, uint64_t *values)
+{
+    if (got != wanted) {
+        PyErr_Format(PyExc_TypeError, "expected %zd arguments, got %zd", wanted, got);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < wanted; i++) {
+        values[i] = PyLong_AsUnsignedLongLongMask(args[i]);
+        if (values[i] == UINT64_MAX && PyErr_Occurred())
+            return -1;
+    }
+    return 0;
+}
+
+#define NUMBERS(count) \
+    uint64_t v[count]; \
+    if (numbers(args, nargs, count, v) < 0) \
+        return NULL
+
+#define METHOD(name) static PyObject *ring_##name(Ring *ring, PyObject *const *args, Py_ssize_t nargs)
+
+/* -- what there is to name -------------------------------------------------------------------- */
+
+static PyObject *
+ring_string(Ring *ring, PyObject *text)
+{
+    if (!PyUnicode_Check(text)) {
+        PyErr_Format(PyExc_TypeError, "expected str, got %s", Py_TYPE(text)->tp_name);
+        return NULL;
+    }
+    return PyLong_FromUnsignedLong(intern(ring, text));
+}
+
+static uint32_t
+take_resource(Ring *ring)
+{
+    uint32_t number = ring->next_resource++;
+    if (ring->next_resource == 0)
+        ring->next_resource = 1;
+    return number;
+}
+
+static PyObject *
+ring_resource(Ring *ring, PyObject *Py_UNUSED(unused))
+{
+    return PyLong_FromUnsignedLong(take_resource(ring));
+}
+
+/* -- greenlets -------------------------------------------------------------------------------- */
+
+METHOD(spawn)
+{
+    NUMBERS(4); /* reason, name, numbered, parent */
+    uint64_t greenlet, handle, now, parent = v[3] & ID_MASK;
+    uint32_t site, index = 0;
+    Slot *slot;
+    if (ring->base == NULL)
+        return PyLong_FromLong(0);
+    handle = greenlet = ring->next_greenlet++;
+    now = now_ns(ring);
+    site = site_here(ring);
+    slot = slot_take(ring, &index);
+    if (slot != NULL) {
+        slot_begin(slot);
+        memset((uint8_t *) slot + 4, 0, GS_RING_SLOT_SIZE - 4);
+        slot->greenlet = greenlet;
+        slot->name = (uint32_t) v[1];
+        slot->parent = parent;
+        slot->since_ns = now;
+        slot->site = slot->spawn_site = site;
+        slot->state = GS_STATE_SPAWNED;
+        slot->spawn_reason = (uint8_t) v[0];
+        slot->flags = v[2] ? GS_RING_FLAG_NUMBERED : 0;
+        slot_end(slot);
+        handle |= (uint64_t) (index + 1) << GS_RING_HANDLE_BITS;
+    }
+    put(ring, now, greenlet, GS_KIND_GREENLET_SPAWN, (uint8_t) v[0], (uint16_t) v[2], site, parent);
+    put(ring, now, greenlet, GS_KIND_GREENLET_NAME, 0, (uint16_t) v[2], 0, v[1]);
+    publish(ring);
+    if (v[0] == GS_SPAWN_HUB)
+        ring->hub = ring->current = handle;
+    return PyLong_FromUnsignedLongLong(handle);
+}
+
+METHOD(rename)
+{
+    NUMBERS(3); /* handle, name, numbered */
+    Slot *slot = slot_of(ring, v[0]);
+    if (slot != NULL) {
+        slot_begin(slot);
+        slot->name = (uint32_t) v[1];
+        slot->flags = v[2] ? GS_RING_FLAG_NUMBERED : 0;
+        slot_end(slot);
+    }
+    record(ring, now_ns(ring), v[0], GS_KIND_GREENLET_NAME, 0, (uint16_t) v[2], 0, v[1]);
+    Py_RETURN_NONE;
+}
+
+METHOD(ready)
+{
+    NUMBERS(3); /* handle, reason, by */
+    uint64_t now = now_ns(ring), by = v[2];
+    Slot *slot = slot_of(ring, v[0]);
+    if (slot != NULL) {
+        slot_begin(slot);
+        slot->state = GS_STATE_READY;
+        slot->reason = (uint8_t) v[1];
+        slot->since_ns = now;
+        slot_end(slot);
+    }
+    switch (v[1]) {
+    case GS_READY_GREENLET:
+    case GS_READY_SPAWN:
+    case GS_READY_KILL:
+    case GS_READY_CLOSE:
+    case GS_READY_YIELD:
+        by &= ID_MASK;
+    }
+    record(ring, now, v[0], GS_KIND_GREENLET_READY, (uint8_t) v[1], 0, 0, by);
+    Py_RETURN_NONE;
+}
+
+static inline PyObject *
+run(Ring *ring, PyObject *handle_object, uint8_t kind)
+{
+    uint64_t now, handle = PyLong_AsUnsignedLongLongMask(handle_object);
+    if (handle == UINT64_MAX && PyErr_Occurred())
+        return NULL;
+    now = now_ns(ring);
+    Slot *slot = slot_of(ring, handle);
+    if (slot != NULL) {
+        slot_begin(slot);
+        slot->state = GS_STATE_RUNNING;
+        slot->since_ns = now;
+        slot->switches++;
+        slot_end(slot);
+    }
+    ring->current = handle;
+    record(ring, now, handle, kind, 0, 0, 0, 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+ring_switch(Ring *ring, PyObject *handle)
+{
+    return run(ring, handle, GS_KIND_GREENLET_SWITCH);
+}
+
+static PyObject *
+ring_throw(Ring *ring, PyObject *handle)
+{
+    return run(ring, handle, GS_KIND_GREENLET_THROW);
+}
+
+static void
+set_peer(Slot *slot, const char *peer, Py_ssize_t length)
+{
+    size_t kept = length > GS_RING_PEER_BYTES ? GS_RING_PEER_BYTES : (size_t) length;
+    memcpy(slot->peer, peer, kept);
+    memset(slot->peer + kept, 0, GS_RING_PEER_BYTES - kept);
+    slot->peer_length = (uint8_t) kept;
+}
+
+METHOD(park)
+{
+    uint64_t v[4]; /* reason, resource, fd, deadline_ms; then peer */
+    if (nargs != 5 || !PyBytes_Check(args[4])) {
+        PyErr_SetString(PyExc_TypeError, "expected four numbers and bytes");
+        return NULL;
+    }
+    if (numbers(args, 4, 4, v) < 0)
+        return NULL;
+    uint64_t now = now_ns(ring), deadline_ms = v[3] > UINT32_MAX ? UINT32_MAX : v[3];
+    uint32_t site = site_here(ring), fd_plus_1 = (uint32_t) (v[2] + 1);
+    Slot *slot = slot_of(ring, ring->current);
+    if (slot != NULL) {
+        slot_begin(slot);
+        if (slot->state == GS_STATE_RUNNING)
+            slot->run_ns += now - slot->since_ns;
+        slot->state = GS_STATE_WAITING;
+        slot->reason = (uint8_t) v[0];
+        slot->since_ns = now;
+        slot->site = site;
+        slot->resource = (uint32_t) v[1];
+        slot->fd_plus_1 = fd_plus_1;
+        slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
+        set_peer(slot, PyBytes_AS_STRING(args[4]), PyBytes_GET_SIZE(args[4]));
+        slot_end(slot);
+    }
+    record(ring, now, ring->current, GS_KIND_GREENLET_PARK, (uint8_t) v[0],
+           (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(v[1], deadline_ms));
+    ring->current = ring->hub;
+    Py_RETURN_NONE;
+}
+
+METHOD(exit)
+{
+    NUMBERS(2); /* handle, how */
+    Slot *slot = slot_of(ring, v[0]);
+    if (slot != NULL) {
+        slot_begin(slot);
+        memset((uint8_t *) slot + 4, 0, GS_RING_SLOT_SIZE - 4);
+        slot_end(slot);
+        ring->free_slots[ring->free_count++] = (uint32_t) (v[0] >> GS_RING_HANDLE_BITS) - 1;
+    }
+    record(ring, now_ns(ring), v[0], GS_KIND_GREENLET_EXIT, (uint8_t) v[1], 0, 0, 0);
+    if (ring->current == v[0])
+        ring->current = ring->hub;
+    Py_RETURN_NONE;
+}
+
+/* -- watchers, timeouts, the loop ------------------------------------------------------------- */
+
+METHOD(watcher_open)
+{
+    uint64_t v[2]; /* watch, fd; then peer */
+    if (nargs != 3 || !PyBytes_Check(args[2])) {
+        PyErr_SetString(PyExc_TypeError, "expected two numbers and bytes");
+        return NULL;
+    }
+    if (numbers(args, 2, 2, v) < 0)
+        return NULL;
+    if (ring->base == NULL)
+        return PyLong_FromLong(0);
+    uint32_t resource = take_resource(ring);
+    const char *peer = PyBytes_AS_STRING(args[2]);
+    size_t length = (size_t) PyBytes_GET_SIZE(args[2]), room = (GS_RING_MAX_BURST - 1) * GS_RING_TEXT_BYTES;
+    if (length > room)
+        length = room;
+    size_t texts = (length + GS_RING_TEXT_BYTES - 1) / GS_RING_TEXT_BYTES;
+    put(ring, now_ns(ring), ring->current, GS_KIND_WATCHER_OPEN, (uint8_t) v[0], (uint16_t) texts, 0, pack(resource, v[1]));
+    for (size_t i = 0; i < texts; i++) {
+        TextEvent *text = (TextEvent *) &ring->events[ring->head & ring->event_mask];
+        uint8_t bytes[GS_RING_TEXT_BYTES] = {0};
+        size_t from = i * GS_RING_TEXT_BYTES, kept = length - from < GS_RING_TEXT_BYTES ? length - from : GS_RING_TEXT_BYTES;
+        memcpy(bytes, peer + from, kept);
+        memcpy(text->bytes, bytes, 16);
+        memcpy(text->more, bytes + 16, 12);
+        text->kind = GS_KIND_TEXT;
+        text->length = (uint8_t) kept;
+        text->following = (uint16_t) (texts - 1 - i);
+        ring->head++;
+    }
+    publish(ring);
+    return PyLong_FromUnsignedLong(resource);
+}
+
+#define WATCHER(name, kind) \
+    METHOD(name) \
+    { \
+        NUMBERS(3); /* watch, resource, high */ \
+        record(ring, now_ns(ring), ring->current, kind, (uint8_t) v[0], 0, 0, pack(v[1], v[2])); \
+        Py_RETURN_NONE; \
+    }
+
+WATCHER(watcher_start, GS_KIND_WATCHER_START)
+WATCHER(watcher_stop, GS_KIND_WATCHER_STOP)
+WATCHER(watcher_close, GS_KIND_WATCHER_CLOSE)
+
+METHOD(watcher_fire)
+{
+    NUMBERS(4); /* handle, watch, resource, high */
+    record(ring, now_ns(ring), v[0], GS_KIND_WATCHER_FIRE, (uint8_t) v[1], 0, 0, pack(v[2], v[3]));
+    Py_RETURN_NONE;
+}
+
+METHOD(timeout_start)
+{
+    NUMBERS(2); /* reason, milliseconds */
+    uint32_t number = take_resource(ring);
+    uint64_t milliseconds = v[1] > UINT32_MAX ? UINT32_MAX : v[1];
+    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_START, (uint8_t) v[0], 0, site_here(ring),
+           pack(number, milliseconds));
+    return PyLong_FromUnsignedLong(number);
+}
+
+METHOD(timeout_fire)
+{
+    NUMBERS(3); /* handle, reason, timeout */
+    record(ring, now_ns(ring), v[0], GS_KIND_TIMEOUT_FIRE, (uint8_t) v[1], 0, 0, v[2]);
+    Py_RETURN_NONE;
+}
+
+METHOD(timeout_cancel)
+{
+    NUMBERS(2); /* reason, timeout */
+    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_CANCEL, (uint8_t) v[0], 0, 0, v[1]);
+    Py_RETURN_NONE;
+}
+
+METHOD(poll_begin)
+{
+    NUMBERS(1); /* blocks */
+    record(ring, now_ns(ring), ring->hub, GS_KIND_POLL_BEGIN, 0, (uint16_t) v[0], 0, 0);
+    Py_RETURN_NONE;
+}
+
+METHOD(poll_end)
+{
+    NUMBERS(1); /* fired */
+    record(ring, now_ns(ring), ring->hub, GS_KIND_POLL_END, 0, (uint16_t) (v[0] > UINT16_MAX ? UINT16_MAX : v[0]), 0, 0);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+ring_detach(Ring *ring, PyObject *Py_UNUSED(unused))
+{
+    ring->base = NULL;
+    if (ring->view.obj != NULL)
+        PyBuffer_Release(&ring->view);
+    Py_RETURN_NONE;
+}
+
+/* -- the type --------------------------------------------------------------------------------- */
+
+static int
+ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"buffer", "internal", NULL};
+    PyObject *buffer, *internal;
+    uint64_t needed;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!:Ring", names, &buffer, &PyTuple_Type, &internal))
+        return -1;
+    if (ring->strings != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a ring is initialized once");
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(internal); i++)
+        if (!PyUnicode_Check(PyTuple_GET_ITEM(internal, i))) {
+            PyErr_SetString(PyExc_TypeError, "internal: expected a tuple of str");
+            return -1;
+        }
+    if (PyObject_GetBuffer(buffer, &ring->view, PyBUF_WRITABLE) < 0)
+        return -1;
+    uint8_t *base = ring->view.buf;
+    if (ring->view.len < GS_RING_HEADER_SIZE || memcmp(base, GS_RING_MAGIC, 8) != 0) {
+        PyErr_SetString(PyExc_ValueError, "the buffer does not begin with a ring's header");
+        return -1;
+    }
+    uint64_t events = read_u64(base, GS_HEADER_EVENT_CAPACITY);
+    needed = read_u64(base, GS_HEADER_EVENT_OFFSET) + events * GS_RING_EVENT_SIZE;
+    if (events < 2 * GS_RING_MAX_BURST || (events & (events - 1)) != 0 || (uint64_t) ring->view.len < needed) {
+        PyErr_SetString(PyExc_ValueError, "the buffer is smaller than its header says, or its capacity is odd");
+        return -1;
+    }
+    ring->events = (Event *) (base + read_u64(base, GS_HEADER_EVENT_OFFSET));
+    ring->event_mask = events - 1;
+    ring->slots = (Slot *) (base + read_u64(base, GS_HEADER_SLOT_OFFSET));
+    ring->slot_capacity = (uint32_t) read_u64(base, GS_HEADER_SLOT_CAPACITY);
+    ring->site_capacity = (uint32_t) read_u64(base, GS_HEADER_SITE_CAPACITY);
+    ring->string_size = read_u64(base, GS_HEADER_STRING_SIZE);
+    ring->string_used = 4; /* string 0 is empty */
+    ring->site_count = 1;  /* site 0 is unknown */
+    ring->next_greenlet = 1;
+    ring->next_resource = 1;
+    ring->known_size = 256;
+    ring->known = PyMem_Calloc(ring->known_size, sizeof *ring->known);
+    ring->free_slots = PyMem_Calloc(ring->slot_capacity ? ring->slot_capacity : 1, sizeof *ring->free_slots);
+    ring->strings = Py_BuildValue("{si}", "", 0);
+    if (ring->known == NULL || ring->free_slots == NULL || ring->strings == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    ring->internal = Py_NewRef(internal);
+    ring->base = base;
+    atomic_store_explicit((_Atomic uint64_t *) (base + GS_HEADER_STRING_USED), ring->string_used, memory_order_release);
+    store_u32(ring, GS_HEADER_SITE_COUNT, ring->site_count);
+    return 0;
+}
+
+static int
+ring_traverse(Ring *ring, visitproc visit, void *arg)
+{
+    Py_VISIT(ring->strings);
+    Py_VISIT(ring->internal);
+    Py_VISIT(Py_TYPE(ring));
+    return 0;
+}
+
+static int
+ring_clear(Ring *ring)
+{
+    Py_CLEAR(ring->strings);
+    Py_CLEAR(ring->internal);
+    return 0;
+}
+
+static void
+ring_dealloc(Ring *ring)
+{
+    PyTypeObject *type = Py_TYPE(ring);
+    PyObject_GC_UnTrack(ring);
+    ring->base = NULL;
+    if (ring->view.obj != NULL)
+        PyBuffer_Release(&ring->view);
+    for (uint32_t i = 0; ring->known != NULL && i < ring->known_size; i++)
+        Py_XDECREF(ring->known[i].code);
+    PyMem_Free(ring->known);
+    PyMem_Free(ring->free_slots);
+    ring_clear(ring);
+    type->tp_free(ring);
+    Py_DECREF(type);
+}
+
+static PyObject *
+ring_get_current(Ring *ring, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(ring->current);
+}
+
+static PyObject *
+ring_get_clock(Ring *ring, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(ring->clock_ns);
+}
+
+static int
+ring_set_clock(Ring *ring, PyObject *value, void *Py_UNUSED(closure))
+{
+    unsigned long long clock = value != NULL ? PyLong_AsUnsignedLongLong(value) : 0;
+    if (PyErr_Occurred())
+        return -1;
+    ring->clock_ns = clock;
+    return 0;
+}
+
+#define FAST(name, text) {#name, (PyCFunction) (void (*)(void)) ring_##name, METH_FASTCALL, PyDoc_STR(text)}
+
+static PyMethodDef ring_methods[] = {
+    {"string", (PyCFunction) ring_string, METH_O, PyDoc_STR("The id of a text, 0 when there is no room for it.")},
+    {"resource", (PyCFunction) ring_resource, METH_NOARGS, PyDoc_STR("The next serial number.")},
+    FAST(spawn, "spawn(reason, name, numbered, parent): a greenlet begins; its handle."),
+    FAST(rename, "rename(handle, name, numbered): it is called this from here on."),
+    FAST(ready, "ready(handle, reason, by): it can run."),
+    {"switch", (PyCFunction) ring_switch, METH_O, PyDoc_STR("switch(handle): the hub is about to switch to it.")},
+    {"throw", (PyCFunction) ring_throw, METH_O, PyDoc_STR("throw(handle): the hub is about to raise in it.")},
+    FAST(park, "park(reason, resource, fd, deadline_ms, peer): the running greenlet is about to wait."),
+    FAST(exit, "exit(handle, how): it ended."),
+    FAST(watcher_open, "watcher_open(watch, fd, peer): a watcher is made; its resource number."),
+    FAST(watcher_start, "watcher_start(watch, resource, high): somebody begins to wait on it."),
+    FAST(watcher_fire, "watcher_fire(handle, watch, resource, high): the loop saw what it watches for."),
+    FAST(watcher_stop, "watcher_stop(watch, resource, high): nobody waits on it any more."),
+    FAST(watcher_close, "watcher_close(watch, resource, high): the watcher is gone."),
+    FAST(timeout_start, "timeout_start(reason, milliseconds): a timeout begins; its number."),
+    FAST(timeout_fire, "timeout_fire(handle, reason, timeout): its time is over."),
+    FAST(timeout_cancel, "timeout_cancel(reason, timeout): it was stopped in time."),
+    FAST(poll_begin, "poll_begin(blocks): the hub asks the kernel."),
+    FAST(poll_end, "poll_end(fired): the kernel answered."),
+    {"detach", (PyCFunction) ring_detach, METH_NOARGS, PyDoc_STR("Write nothing more.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef ring_getset[] = {
+    {"current", (getter) ring_get_current, NULL, PyDoc_STR("The handle of what runs."), NULL},
+    {"clock_ns", (getter) ring_get_clock, (setter) ring_set_clock, PyDoc_STR("A test's clock; 0: the real one."),
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot ring_slots[] = {
+    {Py_tp_doc, (void *) PyDoc_STR("Writes one hub's events into a buffer that holds a fresh ring file.")},
+    {Py_tp_init, ring_init},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_dealloc, ring_dealloc},
+    {Py_tp_traverse, ring_traverse},
+    {Py_tp_clear, ring_clear},
+    {Py_tp_methods, ring_methods},
+    {Py_tp_getset, ring_getset},
+    {0, NULL},
+};
+
+static PyType_Spec ring_spec = {
+    .name = "greenscope.trace._ring.Ring",
+    .basicsize = sizeof(Ring),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = ring_slots,
+};
+
+static int
+module_exec(PyObject *module)
+{
+    PyObject *type = PyType_FromSpec(&ring_spec);
+    int failed = type == NULL || PyModule_AddObjectRef(module, "Ring", type) < 0;
+    Py_XDECREF(type);
+    return failed ? -1 : 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {{Py_mod_exec, module_exec}, {0, NULL}};
+
+static struct PyModuleDef module_def = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "greenscope.trace._ring",
+    .m_doc = PyDoc_STR("The ring's writer in C."),
+    .m_size = 0,
+    .m_slots = module_slots,
+};
+
+PyMODINIT_FUNC
+PyInit__ring(void)
+{
+    return PyModuleDef_Init(&module_def);
+}

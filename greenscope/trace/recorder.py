@@ -1,0 +1,196 @@
+"""Where the runtime meets the trace: one recorder a hub, told of every event.
+
+``open_recorder`` gives a ring in the trace directory; a ring in memory where the directory cannot
+be used, because a program must not fail for want of its trace; and with ``GREENSCOPE=0`` in the
+environment a recorder that does nothing. All three have the methods of ``ring_python.Ring``.
+
+The trace directory is ``$GREENSCOPE_DIR``, or else ``greenscope`` in ``$XDG_RUNTIME_DIR``, or else
+``greenscope-UID`` in the directory for temporary files; it and the files in it are their owner's alone.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from greenscope.errors import GreenscopeError
+from greenscope.trace import ring_file
+from greenscope.trace.ring_layout import EVENT
+
+if TYPE_CHECKING:
+    from greenscope.trace.ring_python import Ring
+else:
+    try:
+        from greenscope.trace._ring import Ring
+    except ImportError:
+        from greenscope.trace.ring_python import Ring
+
+__all__ = ["NullRecorder", "Recorder", "open_recorder", "trace_directory"]
+
+KEEP_DEAD_SECONDS = 24 * 3600
+KEEP_DEAD_RINGS = 32
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+_INTERNAL = (f"{_PACKAGE / 'runtime'}{os.sep}", f"{_PACKAGE / 'trace'}{os.sep}")
+
+
+class Recorder(Ring):
+    """A ring, and the file it is in."""
+
+    def __init__(self, file: ring_file.RingFile) -> None:
+        self._file = file
+        super().__init__(memoryview(file.memory), _INTERNAL)
+        _open.add(self)
+
+    @property
+    def path(self) -> Path | None:
+        """The ring's file; None when it is in memory only."""
+        return self._file.path
+
+    def close(self) -> None:
+        """The hub ended in good order: say so, and write nothing more."""
+        if self in _open:
+            _open.discard(self)
+            self._file.close()
+            self.detach()
+            self._file.release()
+
+    def _say_ended(self) -> None:
+        # What runs after this, at the very end of the interpreter, is still recorded.
+        self._file.close()
+
+    def _leave_to_parent(self) -> None:
+        # After a fork: the file, and the lock, are the parent's.
+        self.detach()
+        self._file.release()
+
+
+class NullRecorder:
+    """Records nothing: what the hub talks to when tracing is off."""
+
+    path: Path | None = None
+    current = 0
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _nothing
+
+
+def _nothing(*_: object) -> int:
+    return 0
+
+
+_open: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+def open_recorder(hub: int, thread_name: str) -> Recorder | NullRecorder:
+    """The recorder of a new hub.
+
+    Args:
+        hub: number of the hub within the process, from 1.
+        thread_name: name of the thread it runs in.
+
+    Returns:
+        A recorder; one that does nothing if ``GREENSCOPE=0`` is in the environment.
+    """
+    if os.environ.get("GREENSCOPE") == "0":
+        return NullRecorder()
+    try:
+        sizes = _sizes()
+        directory = trace_directory()
+        _prune(directory)
+        file = ring_file.create(_free_path(directory, hub), hub, thread_name, sizes)
+    except (OSError, GreenscopeError) as error:
+        print(f"greenscope: {error}; recording into memory that nobody else can read", file=sys.stderr)
+        file = ring_file.create(None, hub, thread_name, ring_file.RingSizes())
+    return Recorder(file)
+
+
+def trace_directory(create: bool = True) -> Path:
+    """The directory of the rings, made if need be.
+
+    Raises:
+        GreenscopeError: it is somebody else's, or others may write to it.
+        OSError: it cannot be made.
+    """
+    named = os.environ.get("GREENSCOPE_DIR")
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    if named:
+        directory = Path(named)
+    elif runtime and os.access(runtime, os.W_OK):
+        directory = Path(runtime) / "greenscope"
+    else:
+        directory = Path(tempfile.gettempdir()) / f"greenscope-{os.getuid()}"
+    if create:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = directory.stat()
+        if status.st_uid != os.getuid():
+            raise GreenscopeError(f"trace directory {directory} is not yours; set GREENSCOPE_DIR to one that is")
+        if status.st_mode & 0o077:
+            raise GreenscopeError(
+                f"trace directory {directory} is open to others (mode {status.st_mode & 0o777:o}); "
+                "chmod 700 it, or set GREENSCOPE_DIR to one that is yours alone"
+            )
+    return directory
+
+
+def _sizes() -> ring_file.RingSizes:
+    megabytes = os.environ.get("GREENSCOPE_RING_MB")
+    if not megabytes:
+        return ring_file.RingSizes()
+    try:
+        wanted = int(megabytes)
+    except ValueError:
+        wanted = 0
+    if not 1 <= wanted <= 1 << 16:
+        raise GreenscopeError(f"GREENSCOPE_RING_MB is {megabytes!r}: give whole mebibytes, 1 to 65536")
+    records = wanted * (1 << 20) // EVENT.size
+    return ring_file.RingSizes(events=1 << records.bit_length() - 1)
+
+
+def _free_path(directory: Path, hub: int) -> Path:
+    path = directory / f"{os.getpid()}-{hub}.gsr"
+    if path.exists():  # of a dead process that had this number
+        path = directory / f"{os.getpid()}-{hub}-{time.time_ns()}.gsr"
+    return path
+
+
+def _prune(directory: Path) -> None:
+    """Remove what dead processes left a day ago, and all but their newest rings."""
+    rings = []
+    for path in directory.glob("*.gsr"):
+        try:
+            rings.append((path.stat().st_mtime, path))
+        except FileNotFoundError:  # another process prunes as well
+            continue
+    oldest = time.time() - KEEP_DEAD_SECONDS
+    for rank, (changed, path) in enumerate(sorted(rings, reverse=True)):
+        if rank >= KEEP_DEAD_RINGS or changed < oldest:
+            try:
+                if not ring_file.is_locked(path):
+                    path.unlink()
+            except FileNotFoundError:
+                continue
+
+
+def _at_exit() -> None:
+    for recorder in list(_open):
+        recorder._say_ended()
+
+
+def _after_fork() -> None:
+    for recorder in list(_open):
+        recorder._leave_to_parent()
+    _open.clear()
+
+
+atexit.register(_at_exit)
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,392 @@
+"""The ring's writer in Python: the twin of ``_ring.c``, and the easier one to read.
+
+It serves interpreters for which the extension could not be built, and the tests hold the two to
+the same bytes. One writer a file; nothing here waits, and nothing raises into the program.
+
+A greenlet is named by its *handle*: its number in the low 40 bits, its slot + 1 above. The writer
+knows which greenlet runs: ``switch`` and ``throw`` say who goes on, ``park`` and ``exit`` give the
+hub back.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import time
+from types import CodeType, FrameType
+
+from greenscope.trace.events import Kind, Ready, Spawn
+from greenscope.trace.ring_layout import (
+    EVENT,
+    FLAG_NUMBERED,
+    HANDLE_BITS,
+    MAX_BURST,
+    PEER_BYTES,
+    SITE,
+    SLOT_FIELDS,
+    SLOT_SIZE,
+    STATES,
+    TEXT_BYTES,
+    padded4,
+    read_field,
+    write_field,
+)
+
+__all__ = ["Ring"]
+
+_ID_MASK = (1 << HANDLE_BITS) - 1
+_U32 = 0xFFFFFFFF
+_BY_GREENLET = frozenset((Ready.GREENLET, Ready.SPAWN, Ready.KILL, Ready.CLOSE, Ready.YIELD))
+_SPAWNED, _READY, _RUNNING, _WAITING = (STATES[s] for s in ("spawned", "ready", "running", "waiting"))
+
+# A slot, but for its sequence number, in the order of SLOT.
+_SLOT_BODY = struct.Struct("<IQQIIQQQIBBBBQIB3x48s")
+
+
+class _Slot:
+    """What a slot of the greenlet table holds, before it is packed."""
+
+    __slots__ = (
+        "deadline_ns",
+        "fd_plus_1",
+        "flags",
+        "greenlet",
+        "name",
+        "parent",
+        "peer",
+        "reason",
+        "resource",
+        "run_ns",
+        "sequence",
+        "since_ns",
+        "site",
+        "spawn_reason",
+        "spawn_site",
+        "state",
+        "switches",
+    )
+
+    def __init__(self, sequence: int) -> None:
+        self.sequence = sequence
+        self.name = self.greenlet = self.since_ns = self.resource = self.fd_plus_1 = 0
+        self.deadline_ns = self.run_ns = self.switches = self.site = 0
+        self.state = self.reason = self.flags = self.parent = self.spawn_site = self.spawn_reason = 0
+        self.peer = b""
+
+
+class Ring:
+    """Writes one hub's events into a buffer that holds a fresh ring file.
+
+    Args:
+        buffer: the file, with its header written (``ring_file.create``).
+        internal: code whose file starts with one of these is never a call site.
+    """
+
+    def __init__(self, buffer: memoryview, internal: tuple[str, ...]) -> None:
+        self._buffer = buffer
+        self._internal = internal
+        self._head = 0
+        self._events = read_field(buffer, "event_offset")
+        self._mask = read_field(buffer, "event_capacity") - 1
+        self._string_offset = read_field(buffer, "string_offset")
+        self._string_size = read_field(buffer, "string_size")
+        self._site_offset = read_field(buffer, "site_offset")
+        self._site_capacity = read_field(buffer, "site_capacity")
+        self._slot_offset = read_field(buffer, "slot_offset")
+        self._slot_capacity = read_field(buffer, "slot_capacity")
+        self._string_used = 4  # string 0 is empty
+        self._site_count = 1  # site 0 is unknown
+        self._lost = {"strings_lost": 0, "sites_lost": 0, "slots_lost": 0}
+        self._strings: dict[str, int] = {"": 0}
+        self._sites: dict[tuple[CodeType, int], int] = {}
+        self._slots: list[_Slot] = []
+        self._free: list[int] = []
+        self._next_greenlet = 1
+        self._next_resource = 1
+        self._hub = 0
+        self._detached = False
+        self.current = 0
+        self.clock_ns = 0  # a test's clock; 0: the real one
+        write_field(buffer, "string_used", self._string_used)
+        write_field(buffer, "site_count", self._site_count)
+
+    # -- what there is to name ------------------------------------------------------------------
+
+    def string(self, text: str) -> int:
+        """The id of a text, 0 when there is no room for it."""
+        found = self._strings.get(text)
+        if found is not None:
+            return found
+        data = text.encode("utf-8", "replace")
+        used = self._string_used
+        if self._detached or used + 4 + padded4(len(data)) > self._string_size:
+            self._count_lost("strings_lost")
+            return 0
+        at = self._string_offset + used
+        struct.pack_into("<I", self._buffer, at, len(data))
+        self._buffer[at + 4 : at + 4 + len(data)] = data
+        self._string_used = used + 4 + padded4(len(data))
+        write_field(self._buffer, "string_used", self._string_used)
+        self._strings[text] = used
+        return used
+
+    def resource(self) -> int:
+        """The next serial number, for whatever can be waited for."""
+        number = self._next_resource
+        self._next_resource = (number + 1) & _U32 or 1
+        return number
+
+    # -- greenlets ------------------------------------------------------------------------------
+
+    def spawn(self, reason: int, name: int, numbered: int, parent: int) -> int:
+        """A greenlet begins: its handle."""
+        if self._detached:
+            return 0
+        greenlet = self._next_greenlet
+        self._next_greenlet += 1
+        parent &= _ID_MASK
+        now, site = self._now(), self._site()
+        index = self._take_slot()
+        if index is not None:
+            slot = self._slots[index]
+            slot.greenlet, slot.name, slot.parent = greenlet, name, parent
+            slot.since_ns, slot.site, slot.spawn_site = now, site, site
+            slot.state, slot.spawn_reason = _SPAWNED, reason
+            slot.flags = FLAG_NUMBERED if numbered else 0
+            self._write_slot(index, slot)
+        self._put(now, greenlet, Kind.GREENLET_SPAWN, reason, numbered, site, parent)
+        self._put(now, greenlet, Kind.GREENLET_NAME, 0, numbered, 0, name)
+        self._publish()
+        handle = greenlet if index is None else greenlet | (index + 1) << HANDLE_BITS
+        if reason == Spawn.HUB:
+            self._hub = self.current = handle
+        return handle
+
+    def rename(self, handle: int, name: int, numbered: int) -> None:
+        """It is called this from here on."""
+        slot = self._slot(handle)
+        if slot is not None:
+            slot.name = name
+            slot.flags = FLAG_NUMBERED if numbered else 0
+            self._write_slot((handle >> HANDLE_BITS) - 1, slot)
+        self._event(handle, Kind.GREENLET_NAME, 0, numbered, 0, name)
+
+    def ready(self, handle: int, reason: int, by: int) -> None:
+        """It can run: why, and by which watcher, greenlet or timeout."""
+        now = self._now()
+        slot = self._slot(handle)
+        if slot is not None:
+            slot.state, slot.reason, slot.since_ns = _READY, reason, now
+            self._write_slot((handle >> HANDLE_BITS) - 1, slot)
+        self._event(handle, Kind.GREENLET_READY, reason, 0, 0, by & _ID_MASK if reason in _BY_GREENLET else by, now)
+
+    def switch(self, handle: int) -> None:
+        """The hub is about to switch to it."""
+        self._run(handle, Kind.GREENLET_SWITCH)
+
+    def throw(self, handle: int) -> None:
+        """The hub is about to raise in it."""
+        self._run(handle, Kind.GREENLET_THROW)
+
+    def park(self, reason: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
+        """The running greenlet is about to switch to the hub."""
+        now, site = self._now(), self._site()
+        handle = self.current
+        slot = self._slot(handle)
+        deadline_ms = min(deadline_ms, _U32)
+        if slot is not None:
+            if slot.state == _RUNNING:
+                slot.run_ns += now - slot.since_ns
+            slot.state, slot.reason, slot.since_ns, slot.site = _WAITING, reason, now, site
+            slot.resource, slot.fd_plus_1, slot.peer = resource & _U32, (fd + 1) & _U32, peer[:PEER_BYTES]
+            slot.deadline_ns = now + deadline_ms * 1_000_000 if deadline_ms else 0
+            self._write_slot((handle >> HANDLE_BITS) - 1, slot)
+        arg = (resource & _U32) | deadline_ms << 32
+        self._event(handle, Kind.GREENLET_PARK, reason, min(fd + 1, 0xFFFF), site, arg, now)
+        self.current = self._hub
+
+    def exit(self, handle: int, how: int) -> None:
+        """It ended."""
+        slot = self._slot(handle)
+        if slot is not None:
+            index = (handle >> HANDLE_BITS) - 1
+            empty = self._slots[index] = _Slot(slot.sequence)
+            self._write_slot(index, empty)
+            self._free.append(index)
+        self._event(handle, Kind.GREENLET_EXIT, how, 0, 0, 0)
+        if self.current == handle:
+            self.current = self._hub
+
+    # -- watchers, timeouts, the loop -----------------------------------------------------------
+
+    def watcher_open(self, watch: int, fd: int, peer: bytes) -> int:
+        """A watcher is made: its resource number."""
+        if self._detached:
+            return 0
+        resource = self.resource()
+        texts = -(-len(peer) // TEXT_BYTES)
+        if texts >= MAX_BURST:
+            texts, peer = MAX_BURST - 1, peer[: (MAX_BURST - 1) * TEXT_BYTES]
+        now = self._now()
+        arg = resource | (fd & _U32) << 32
+        self._put(now, self.current & _ID_MASK, Kind.WATCHER_OPEN, watch, texts, 0, arg)
+        for index in range(texts):
+            self._put_text(peer[index * TEXT_BYTES : (index + 1) * TEXT_BYTES], texts - 1 - index)
+        self._publish()
+        return resource
+
+    def watcher_start(self, watch: int, resource: int, high: int) -> None:
+        """The running greenlet begins to wait on it; ``high`` is a descriptor, or a timer's milliseconds."""
+        self._event(self.current, Kind.WATCHER_START, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+
+    def watcher_fire(self, handle: int, watch: int, resource: int, high: int) -> None:
+        """The loop saw what it watches for, on behalf of this greenlet."""
+        self._event(handle, Kind.WATCHER_FIRE, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+
+    def watcher_stop(self, watch: int, resource: int, high: int) -> None:
+        """The running greenlet waits on it no more."""
+        self._event(self.current, Kind.WATCHER_STOP, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+
+    def watcher_close(self, watch: int, resource: int, high: int) -> None:
+        """The watcher is gone."""
+        self._event(self.current, Kind.WATCHER_CLOSE, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+
+    def timeout_start(self, reason: int, milliseconds: int) -> int:
+        """A timeout begins for the running greenlet: its number."""
+        number = self.resource()
+        arg = number | min(milliseconds, _U32) << 32
+        self._event(self.current, Kind.TIMEOUT_START, reason, 0, self._site(), arg)
+        return number
+
+    def timeout_fire(self, handle: int, reason: int, timeout: int) -> None:
+        """Its time is over."""
+        self._event(handle, Kind.TIMEOUT_FIRE, reason, 0, 0, timeout)
+
+    def timeout_cancel(self, reason: int, timeout: int) -> None:
+        """It was stopped in time."""
+        self._event(self.current, Kind.TIMEOUT_CANCEL, reason, 0, 0, timeout)
+
+    def poll_begin(self, blocks: int) -> None:
+        """The hub asks the kernel."""
+        self._event(self._hub, Kind.POLL_BEGIN, 0, blocks, 0, 0)
+
+    def poll_end(self, fired: int) -> None:
+        """The kernel answered."""
+        self._event(self._hub, Kind.POLL_END, 0, min(fired, 0xFFFF), 0, 0)
+
+    def detach(self) -> None:
+        """Write nothing more: the file is another process's (after a fork) or closed."""
+        self._detached = True
+        self._buffer = memoryview(b"")
+
+    # -- inside ---------------------------------------------------------------------------------
+
+    def _now(self) -> int:
+        return self.clock_ns or time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+    def _event(
+        self, handle: int, kind: int, reason: int, aux: int, site: int, arg: int, now: int | None = None
+    ) -> None:
+        if not self._detached:
+            self._put(self._now() if now is None else now, handle & _ID_MASK, kind, reason, aux, site, arg)
+            self._publish()
+
+    def _put(self, now: int, greenlet: int, kind: int, reason: int, aux: int, site: int, arg: int) -> None:
+        at = self._events + (self._head & self._mask) * EVENT.size
+        EVENT.pack_into(self._buffer, at, now, greenlet, kind, reason, aux, site, arg)
+        self._head += 1
+
+    def _put_text(self, text: bytes, following: int) -> None:
+        at = self._events + (self._head & self._mask) * EVENT.size
+        padded = text.ljust(TEXT_BYTES, b"\0")
+        struct.pack_into("<16sBBH12s", self._buffer, at, padded[:16], Kind.TEXT, len(text), following, padded[16:])
+        self._head += 1
+
+    def _publish(self) -> None:
+        write_field(self._buffer, "head", self._head)
+
+    def _run(self, handle: int, kind: int) -> None:
+        now = self._now()
+        slot = self._slot(handle)
+        if slot is not None:
+            slot.state, slot.since_ns = _RUNNING, now
+            slot.switches += 1
+            self._write_slot((handle >> HANDLE_BITS) - 1, slot)
+        self.current = handle
+        self._event(handle, kind, 0, 0, 0, 0, now)
+
+    def _count_lost(self, counter: str) -> None:
+        if not self._detached:
+            self._lost[counter] += 1
+            write_field(self._buffer, counter, min(self._lost[counter], _U32))
+
+    def _take_slot(self) -> int | None:
+        if self._free:
+            return self._free.pop()
+        index = len(self._slots)
+        if index >= self._slot_capacity:
+            self._count_lost("slots_lost")
+            return None
+        self._slots.append(_Slot(0))
+        write_field(self._buffer, "slot_used", index + 1)
+        return index
+
+    def _slot(self, handle: int) -> _Slot | None:
+        index = handle >> HANDLE_BITS
+        if index == 0 or self._detached or index > len(self._slots):
+            return None
+        slot = self._slots[index - 1]
+        return slot if slot.greenlet == handle & _ID_MASK else None
+
+    def _write_slot(self, index: int, slot: _Slot) -> None:
+        at = self._slot_offset + index * SLOT_SIZE
+        struct.pack_into("<I", self._buffer, at, slot.sequence + 1 & _U32)
+        _SLOT_BODY.pack_into(
+            self._buffer,
+            at + SLOT_FIELDS["name"],
+            slot.name,
+            slot.greenlet,
+            slot.since_ns,
+            slot.resource,
+            slot.fd_plus_1,
+            slot.deadline_ns,
+            slot.run_ns,
+            slot.switches,
+            slot.site,
+            slot.state,
+            slot.reason,
+            slot.flags,
+            len(slot.peer),
+            slot.parent,
+            slot.spawn_site,
+            slot.spawn_reason,
+            slot.peer,
+        )
+        slot.sequence = slot.sequence + 2 & _U32
+        struct.pack_into("<I", self._buffer, at, slot.sequence)
+
+    def _site(self) -> int:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None:
+            key = (frame.f_code, frame.f_lasti)
+            site = self._sites.get(key)
+            if site is None:
+                site = self._sites[key] = self._new_site(frame)
+            if site >= 0:
+                return site
+            frame = frame.f_back
+        return 0
+
+    def _new_site(self, frame: FrameType) -> int:
+        code = frame.f_code
+        if code.co_filename.startswith(self._internal):
+            return -1
+        if self._detached or self._site_count >= self._site_capacity:
+            self._count_lost("sites_lost")
+            return 0
+        file, function = self.string(code.co_filename), self.string(code.co_qualname)
+        site = self._site_count
+        SITE.pack_into(self._buffer, self._site_offset + site * SITE.size, file, function, frame.f_lineno or 0, 0)
+        self._site_count += 1
+        write_field(self._buffer, "site_count", self._site_count)
+        return site
