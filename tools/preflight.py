@@ -9,9 +9,10 @@ import os
 import shutil
 import sys
 import sysconfig
+from collections.abc import Iterator
 
 
-def problems():
+def problems() -> Iterator[str]:
     """What is missing, each with what to do about it."""
     version = ".".join(map(str, sys.version_info[:3]))
     if sys.hexversion < 0x030B0000:
