@@ -11,7 +11,8 @@ VERSIONS ?= 3.11 3.12 3.13
 PY = $(VENV)/bin/python
 BUILT = $(VENV)/.built
 WHEELS = build/wheels
-NPM := $(shell command -v npm)
+# Empty where Node.js is missing, or older than Vite can work with.
+NPM := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm)
 NODE_MODULES = frontend/node_modules/.installed
 C_SOURCES = $(wildcard greenscope/trace/*.c greenscope/trace/*.h packaging/*.h benchmarks/*.c)
 C_FLAGS = -O2 -std=c11 -Wall -Wextra -Werror
@@ -79,7 +80,7 @@ test-frontend: $(NODE_MODULES)
 	npm --prefix frontend test
 else
 test-frontend:
-	@echo "the frontend's own tests are left out: they need Node.js (apt-get install nodejs npm)"
+	@echo "the frontend's own tests are left out: they need Node.js 20.19 or later (apt-get install nodejs npm)"
 endif
 
 test-all: ## the Python suite on 3.11, 3.12 and 3.13, those that are installed, each in its own .venv-3.X
@@ -106,11 +107,11 @@ check-c: $(BUILT)
 
 ifdef NPM
 check-frontend: $(NODE_MODULES)
-	npm --prefix frontend run typecheck
+	npm --prefix frontend run check
 	tools/check-frontend-built
 else
 check-frontend:
-	@echo "check-frontend needs Node.js: apt-get install nodejs npm" >&2; exit 1
+	@echo "check-frontend needs Node.js 20.19 or later: apt-get install nodejs npm" >&2; exit 1
 endif
 
 format: $(BUILT) ## let ruff and clang-format rewrite what check would complain of
