@@ -22,8 +22,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "greenscope.trace.events": (),
     "greenscope.trace.ring*": ("greenscope.trace.events", *RING),
     "greenscope.trace.recorder": ("greenscope.trace.events", *RING),
-    "greenscope.trace.reader": ("greenscope.trace.events", *RING),
-    "greenscope.trace.analysis*": ("greenscope.trace.analysis*", "greenscope.trace.events"),
+    "greenscope.trace.records": (),  # what the reader hands to the right, as values
+    "greenscope.trace.reader": ("greenscope.trace.events", "greenscope.trace.records", *RING),
+    "greenscope.trace.analysis*": ("greenscope.trace.analysis*", "greenscope.trace.events", "greenscope.trace.records"),
     "greenscope.trace.export*": ("greenscope.trace*",),
     "greenscope.web.middleware*": ("greenscope.web.middleware*", *TRACE_WRITES),
     "greenscope.web*": ("greenscope.web*", "greenscope.trace*"),

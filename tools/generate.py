@@ -17,6 +17,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from greenscope.trace import events, ring_layout
+from greenscope.trace.analysis import states
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -98,10 +99,16 @@ def ts_object(name: str, comment: str, entries: Iterable[tuple[str, int]]) -> li
 
 def typescript() -> str:
     """``events.ts``: the same numbers for the page, with each kind's name and meaning."""
-    lines = [f"// Generated from greenscope/trace/events.py. {COMMAND}"]
-    for enum in ENUMS:
+    lines = [
+        "// Generated from greenscope/trace/events.py and greenscope/trace/analysis/states.py.",
+        f"// {COMMAND}",
+    ]
+    for enum in (*ENUMS, states.State):
         lines += ts_object(enum.__name__, doc_line(enum), enum.__members__.items())
     lines += [
+        "",
+        "/** The hub's reason to wait; it goes on from the reasons in ``Wait``. */",
+        f"export const REASON_POLL = {states.POLL};",
         "",
         "/** Each kind's name and meaning, by its number. */",
         "export const KINDS: Readonly<Record<Kind, { readonly name: string; readonly meaning: string }>> = {",

@@ -1,4 +1,5 @@
-// Generated from greenscope/trace/events.py. Do not edit: run `python -m tools.generate`.
+// Generated from greenscope/trace/events.py and greenscope/trace/analysis/states.py.
+// Do not edit: run `python -m tools.generate`.
 
 /** What happened. */
 export const Kind = {
@@ -84,6 +85,18 @@ export const Timeouts = {
   SOCKET: 1,
 } as const;
 export type Timeouts = (typeof Timeouts)[keyof typeof Timeouts];
+
+/** What a span shows. A stall is a run longer than the threshold. */
+export const State = {
+  RUNNING: 0,
+  READY: 1,
+  WAITING: 2,
+  STALLED: 3,
+} as const;
+export type State = (typeof State)[keyof typeof State];
+
+/** The hub's reason to wait; it goes on from the reasons in ``Wait``. */
+export const REASON_POLL = 9;
 
 /** Each kind's name and meaning, by its number. */
 export const KINDS: Readonly<Record<Kind, { readonly name: string; readonly meaning: string }>> = {
