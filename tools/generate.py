@@ -103,7 +103,8 @@ def typescript() -> str:
         "// Generated from greenscope/trace/events.py and greenscope/trace/analysis/states.py.",
         f"// {COMMAND}",
     ]
-    for enum in (*ENUMS, states.State):
+    enums: tuple[type[IntEnum], ...] = (*ENUMS, states.State)
+    for enum in enums:
         lines += ts_object(enum.__name__, doc_line(enum), enum.__members__.items())
     lines += [
         "",

@@ -73,7 +73,7 @@ def test_two_wheels_are_enough_where_there_is_no_compiler_and_no_network(
     bare = {**os.environ, "PATH": str(environment / "bin"), "CC": "there-is-no-compiler"}
     run(python, "-m", "pip", "--isolated", "install", "--no-index", "--find-links", links, "greenscope", env=bare)
 
-    code = "import greenscope.runtime, greenscope.trace._ring as ring, pyuv; print(ring.__file__, pyuv.__file__, sep='\\n')"
+    code = "import greenscope.runtime, greenscope.trace._ring as ring, pyuv; print(ring.__file__); print(pyuv.__file__)"
     paths = run(python, "-c", code, cwd=tmp_path, env=bare).splitlines()
     assert [Path(path).is_relative_to(environment) for path in paths] == [True, True]
     assert "demo" in run(environment / "bin" / "greenscope", "--help", cwd=tmp_path, env=bare)
