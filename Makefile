@@ -28,8 +28,8 @@ PYUV_WHEEL = CFLAGS="-O2 -include '$(CURDIR)/packaging/pyuv_compat.h'" \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test pytest test-frontend test-all check check-python check-c check-frontend \
-	format wheels frontend clean
+.PHONY: help build demo test pytest test-frontend test-all check check-ruff check-types check-generated \
+	check-c-format check-c-warnings check-frontend format wheels frontend clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-14s %s\n", $$1, $$2 }'
@@ -92,18 +92,26 @@ test-all: ## the Python suite on 3.11, 3.12 and 3.13, those that are installed, 
 	  summary="$$summary  Python $$version: $$result\n"; \
 	done; printf "$$summary"; exit $$status
 
-check: check-python check-c check-frontend ## ruff, mypy, clang-format, C warnings, tsc, and generated and built files are current
+check: check-ruff check-types check-generated check-c-format check-c-warnings check-frontend ## ruff, mypy, clang-format, C warnings, tsc, built files; -k goes on after a failure
 
-check-python: $(BUILT)
+check-ruff: $(BUILT)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
+
+check-types: $(BUILT)
 	$(PY) -m mypy
+
+check-generated: $(BUILT)
 	$(PY) -m tools.generate --check
 
-check-c: $(BUILT)
+check-c-format: $(BUILT)
 	$(VENV)/bin/clang-format --dry-run -Werror $(C_SOURCES)
+
+# Compiled and not only parsed: half of the warnings come from what the optimizer sees.
+check-c-warnings: $(BUILT)
 	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
 	  -c greenscope/trace/_ring.c -o /dev/null
+	$(CC) $(C_FLAGS) -c benchmarks/echo_client.c -o /dev/null
 
 ifdef NPM
 check-frontend: $(NODE_MODULES)

@@ -33,12 +33,16 @@ typedef struct {
 
 static size_t size;
 
-static void fail(const char *what) {
+static void
+fail(const char *what)
+{
     fprintf(stderr, "echo_client: %s%s%s\n", what, errno ? ": " : "", errno ? strerror(errno) : "");
     exit(1);
 }
 
-static long number_from(const char *text, long least, long most) {
+static long
+number_from(const char *text, long least, long most)
+{
     char *end;
     long value = strtol(text, &end, 10);
     if (*end != 0 || value < least || value > most) {
@@ -48,7 +52,9 @@ static long number_from(const char *text, long least, long most) {
     return value;
 }
 
-static void send_next(Connection *connection) {
+static void
+send_next(Connection *connection)
+{
     uint32_t state = connection->number * 2654435761u ^ ++connection->sent * 40503u;
     for (size_t i = 0; i < size; i++) {
         connection->expected[i] = (unsigned char) (state >> 24);
@@ -62,7 +68,9 @@ static void send_next(Connection *connection) {
 }
 
 /* 1 when the answer is complete. */
-static int receive(Connection *connection, int flags) {
+static int
+receive(Connection *connection, int flags)
+{
     static unsigned char buffer[MAX_SIZE];
     /* One byte more than is due: an answer that is too long must not pass. */
     ssize_t n = recv(connection->fd, buffer, size - connection->got + 1, flags);
@@ -81,7 +89,9 @@ static int receive(Connection *connection, int flags) {
     return connection->got == size;
 }
 
-static void open_connection(Connection *connection, uint32_t number, int port) {
+static void
+open_connection(Connection *connection, uint32_t number, int port)
+{
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
     struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
     int on = 1;
@@ -105,13 +115,17 @@ static void open_connection(Connection *connection, uint32_t number, int port) {
     }
 }
 
-static double now(void) {
+static double
+now(void)
+{
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
 }
 
-static void run(int epoll, Connection *connections, long count, long requests) {
+static void
+run(int epoll, Connection *connections, long count, long requests)
+{
     static struct epoll_event events[MAX_EVENTS];
     long sent = 0, answered = 0;
     for (; sent < count && sent < requests; sent++) {
@@ -139,7 +153,9 @@ static void run(int epoll, Connection *connections, long count, long requests) {
     }
 }
 
-int main(int argc, char **argv) {
+int
+main(int argc, char **argv)
+{
     if (argc != 5) {
         fprintf(stderr, "usage: echo_client PORT CONNECTIONS REQUESTS SIZE\n");
         return 2;
