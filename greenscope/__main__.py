@@ -1,0 +1,5 @@
+"""``python -m greenscope`` is ``greenscope``."""
+
+from greenscope.cli import main
+
+main()

@@ -1,0 +1,92 @@
+"""The program a command is to run, given as Python takes it: ``SCRIPT ARGS…`` or ``-m MODULE ARGS…``.
+
+Everything from the script, or from ``-m``, on is the program's own, options included; so the
+command's options come before it, and are split off here before click looks at them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from greenscope.errors import GreenscopeError
+
+__all__ = ["ProgramCommand", "command_of", "exit_code", "run_to_end", "traced_environment"]
+
+
+class ProgramCommand(click.Command):
+    """A command whose last argument, ``program``, is a program and all that is meant for it."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Split the command's own options from the program."""
+        flags = {name for option in self.get_params(ctx) for name in option.opts if not _takes_value(option)}
+        own: list[str] = []
+        rest = list(args)
+        while rest and rest[0].startswith("-") and rest[0] != "-m":
+            option = rest.pop(0)
+            own.append(option)
+            if option == "--":
+                own.pop()
+                break
+            whole = "=" in option or (not option.startswith("--") and len(option) > 2)
+            if option not in flags and not whole and rest:
+                own.append(rest.pop(0))
+        return super().parse_args(ctx, [*own, "--", *rest])
+
+
+def _takes_value(param: click.Parameter) -> bool:
+    return isinstance(param, click.Option) and not (param.is_flag or param.count)
+
+
+def command_of(program: Sequence[str]) -> list[str]:
+    """The command line that runs a program with this interpreter.
+
+    Raises:
+        GreenscopeError: there is nothing to run.
+    """
+    if not program:
+        raise GreenscopeError("nothing to run: give a script, or -m and a module")
+    if program[0] == "-m":
+        if len(program) == 1:
+            raise GreenscopeError("-m needs the name of a module")
+    elif not Path(program[0]).exists():
+        raise GreenscopeError(f"there is no script {program[0]!r}; a module is given with -m")
+    return [sys.executable, *program]
+
+
+def traced_environment(directory: Path) -> Mapping[str, str]:
+    """The environment of a program that is to leave its rings in a directory."""
+    environment = dict(os.environ, GREENSCOPE_DIR=str(directory))
+    environment.pop("GREENSCOPE", None)
+    return environment
+
+
+def exit_code(returncode: int) -> int:
+    """A child's exit code as a shell gives it: 128 and the signal for one that was killed."""
+    return returncode if returncode >= 0 else 128 - returncode
+
+
+def run_to_end(command: Sequence[str], environment: Mapping[str, str]) -> int:
+    """Run a program in the foreground.
+
+    It gets the terminal's Ctrl-C itself; a SIGTERM is passed on to it.
+
+    Returns:
+        Its exit code.
+    """
+    with subprocess.Popen(command, env=environment) as child:
+        previous = {
+            signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: child.terminate()),
+        }
+        try:
+            return exit_code(child.wait())
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

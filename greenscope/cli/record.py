@@ -1,0 +1,65 @@
+"""``greenscope record``: a program, and its recording in a file."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from greenscope.cli.program import ProgramCommand, command_of, run_to_end, traced_environment
+from greenscope.errors import GreenscopeError
+from greenscope.trace.compact import compact
+from greenscope.trace.reader import RingReader
+
+__all__ = ["record"]
+
+
+@click.command(cls=ProgramCommand, options_metavar="-o FILE.gsr [-m MODULE | SCRIPT] [ARGS]...")
+@click.argument("program", nargs=-1, metavar="", type=click.UNPROCESSED)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The recording. Further hubs (of threads, of forked processes) go beside it as FILE-2.gsr and so on.",
+)
+def record(program: tuple[str, ...], output: Path) -> None:
+    """Run a program that uses greenscope.runtime, and leave its recording in a file.
+
+    However the program ends, killed too, the recording holds what happened until then. The exit
+    code is the program's. Look at it with: greenscope serve FILE.gsr
+    """
+    command = command_of(program)
+    parent = output.resolve().parent
+    if not parent.is_dir():
+        raise GreenscopeError(f"there is no directory {str(parent)!r} to put {output.name!r} into")
+    # The rings are written next to where they go, so that keeping them cannot fail for want of space.
+    with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=parent) as name:
+        directory = Path(name)
+        code = run_to_end(command, traced_environment(directory))
+        kept = _keep(directory, output)
+    if not kept:
+        click.echo(f"greenscope: the program made no hub, so there is nothing to keep in {output}", err=True)
+    for path in kept:
+        click.echo(f"greenscope: recorded {path}; look at it with: greenscope serve {path}", err=True)
+    sys.exit(code)
+
+
+def _keep(directory: Path, output: Path) -> list[Path]:
+    def began(path: Path) -> int:
+        reader = RingReader(path)
+        try:
+            return reader.info.start_monotonic_ns
+        finally:
+            reader.close()
+
+    kept = []
+    for number, ring in enumerate(sorted(directory.glob("*.gsr"), key=began), start=1):
+        target = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
+        compact(ring)
+        shutil.move(ring, target)
+        kept.append(target)
+    return kept

@@ -1,0 +1,62 @@
+"""``greenscope run``: a program, traced, and the dashboard beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from greenscope.cli.program import ProgramCommand, command_of, exit_code, traced_environment
+from greenscope.cli.viewer import PORT_OPTION, STALL_OPTION, listen, serve_until, stop_signal, url_of
+from greenscope.web.source import Source
+
+__all__ = ["run"]
+
+
+@click.command(cls=ProgramCommand, options_metavar="[OPTIONS] [-m MODULE | SCRIPT] [ARGS]...")
+@click.argument("program", nargs=-1, metavar="", type=click.UNPROCESSED)
+@PORT_OPTION
+@STALL_OPTION
+@click.option("--keep", is_flag=True, help="Keep the dashboard when the program has ended, until Ctrl-C.")
+def run(program: tuple[str, ...], port: int, stall_ms: float, keep: bool) -> None:
+    """Run a program that uses greenscope.runtime, and show its greenlets live in the browser.
+
+    The exit code is the program's (128 and the signal's number if a signal killed it). Options of
+    greenscope come before the script or -m; what follows is the program's.
+    """
+    command = command_of(program)
+    listener = listen(port)
+    with tempfile.TemporaryDirectory(prefix="greenscope-run-") as name:
+        directory = Path(name)
+        source = Source([directory], stall_ns=int(stall_ms * 1_000_000))
+        click.echo(f"greenscope: {url_of(listener)}", err=True)
+        over = _run_to_end(command, traced_environment(directory), keep)
+        code = asyncio.run(serve_until(source, listener, over))
+    sys.exit(code)
+
+
+async def _run_to_end(command: list[str], environment: Mapping[str, str], keep: bool) -> int:
+    """Run the program; the terminal's Ctrl-C reaches it directly, a SIGTERM is passed on."""
+    child = await asyncio.create_subprocess_exec(*command, env=environment)
+    loop = asyncio.get_running_loop()
+
+    def pass_on() -> None:
+        if child.returncode is None:
+            child.terminate()
+
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+    loop.add_signal_handler(signal.SIGTERM, pass_on)
+    try:
+        code = exit_code(await child.wait())
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+        loop.remove_signal_handler(signal.SIGTERM)
+    if keep:
+        click.echo(f"greenscope: the program ended with {code}; Ctrl-C ends the dashboard", err=True)
+        await stop_signal()
+    return code

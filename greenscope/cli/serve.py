@@ -1,0 +1,39 @@
+"""``greenscope serve``: the dashboard over rings that are there."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from greenscope.cli.viewer import PORT_OPTION, STALL_OPTION, listen, serve_until, stop_signal, url_of
+from greenscope.errors import GreenscopeError
+from greenscope.trace.reader import RingReader
+from greenscope.trace.recorder import trace_directory
+from greenscope.web.source import Source
+
+__all__ = ["serve"]
+
+
+@click.command()
+@click.argument("paths", nargs=-1, metavar="[DIR | FILE...]", type=click.Path(path_type=Path))
+@PORT_OPTION
+@STALL_OPTION
+def serve(paths: tuple[Path, ...], port: int, stall_ms: float) -> None:
+    """Show live rings, or recorded ones, in the browser.
+
+    Without an argument: the rings in the trace directory, which every program that uses
+    greenscope.runtime leaves there as it runs. Ctrl-C ends the dashboard; the programs do not notice.
+    """
+    if not paths:
+        paths = (trace_directory(),)
+    for path in paths:
+        if not path.exists():
+            raise GreenscopeError(f"there is no file or directory {str(path)!r}")
+        if path.is_file():
+            RingReader(path).close()  # says what is wrong with it before a page is opened in vain
+    listener = listen(port)
+    click.echo(f"greenscope: {url_of(listener)}  shows {', '.join(map(str, paths))}  (Ctrl-C ends it)", err=True)
+    source = Source(paths, stall_ns=int(stall_ms * 1_000_000))
+    asyncio.run(serve_until(source, listener, stop_signal()))

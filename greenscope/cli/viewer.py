@@ -1,0 +1,113 @@
+"""Serves the dashboard until something else is over: shared by ``serve``, ``run`` and ``demo``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable, Iterator
+from typing import TypeVar
+
+import click
+import uvicorn
+
+from greenscope.errors import GreenscopeError
+from greenscope.web.app import create_app
+from greenscope.web.source import Source
+
+__all__ = ["HOST", "PORT_OPTION", "STALL_OPTION", "listen", "serve_until", "stop_signal", "url_of"]
+
+HOST = "127.0.0.1"
+_T = TypeVar("_T")
+
+PORT_OPTION = click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port of the dashboard on 127.0.0.1; 0 takes a free one.",
+)
+STALL_OPTION = click.option(
+    "--stall-ms",
+    type=click.FloatRange(1, 3_600_000),
+    default=100.0,
+    show_default=True,
+    help="A greenlet that runs this long without switching is shown as a stall.",
+)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but signals are the command's business: a program may have to end first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def listen(port: int) -> socket.socket:
+    """A listening socket for the dashboard.
+
+    Raises:
+        GreenscopeError: the port is taken, or not ours to use.
+    """
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((HOST, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise GreenscopeError(
+            f"port {port} on {HOST} cannot be used ({error.strerror}); choose another with --port, 0 takes a free one"
+        ) from None
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    """The address to open in a browser."""
+    return f"http://{HOST}:{listener.getsockname()[1]}"
+
+
+async def stop_signal() -> None:
+    """Return when the user asks to stop, by Ctrl-C or SIGTERM."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await stopped.wait()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def serve_until(source: Source, listener: socket.socket, over: Awaitable[_T]) -> _T:
+    """Serve the dashboard until ``over`` is done.
+
+    Returns:
+        What ``over`` gave.
+    """
+    config = uvicorn.Config(
+        create_app(source),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+        ws_max_size=1 << 16,
+        ws_per_message_deflate=False,  # loopback: packing costs more than it saves
+    )
+    server = _Server(config)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    waiting = asyncio.ensure_future(over)
+    try:
+        await asyncio.wait({serving, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise GreenscopeError("the dashboard's server ended by itself")
+        return waiting.result()
+    finally:
+        server.should_exit = True
+        await serving
+        if not waiting.done():
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)

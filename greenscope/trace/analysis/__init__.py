@@ -1,0 +1,7 @@
+"""What the events come to: pure functions of events, without I/O, clocks or globals."""
+
+from greenscope.trace.analysis.lane import Lane, Segment, Span
+from greenscope.trace.analysis.states import POLL, State, label
+from greenscope.trace.analysis.timeline import DEFAULT_STALL_NS, Stall, Timeline, Watcher
+
+__all__ = ["DEFAULT_STALL_NS", "POLL", "Lane", "Segment", "Span", "Stall", "State", "Timeline", "Watcher", "label"]

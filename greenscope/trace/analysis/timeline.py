@@ -1,0 +1,388 @@
+"""Folds events into lanes of spans, one at a time: folding in pieces gives what folding at once gives.
+
+No clock, no I/O: time is what the events say, and "now" is an argument wherever it matters. After a
+gap nobody's state is known; the greenlet table, read after the gap, says it for whoever has not
+changed since, and the events to come say it for the rest.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from greenscope.trace.analysis.lane import Lane, Span
+from greenscope.trace.analysis.latency import AwaySeries, LatencyHistogram
+from greenscope.trace.analysis.states import POLL, TRANSITIONS, Life, State
+from greenscope.trace.events import NO_FD, Exit, Kind, Ready, Spawn, unpack
+from greenscope.trace.records import Event, Gap, GreenletSlot
+
+__all__ = ["DEFAULT_STALL_NS", "Stall", "Timeline", "Watcher"]
+
+DEFAULT_STALL_NS = 100_000_000
+_TABLE_STATES = {"spawned": Life.SPAWNED, "ready": Life.READY, "running": Life.RUNNING, "waiting": Life.WAITING}
+_KEEP_STALLS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """A greenlet that ran for longer than the threshold without switching."""
+
+    greenlet: int
+    name: str
+    start: int
+    end: int
+    ready: int
+    """How many greenlets were ready, and waited for it, when it ended."""
+    before: int
+    """Site where it went on, 0 for unknown."""
+    after: int
+    """Site where it parked in the end, 0 if it exited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watcher:
+    """What a watcher's number stands for."""
+
+    watch: int
+    fd: int | None
+    peer: str
+
+
+class Timeline:
+    """Every greenlet's lane, and what the hub's events come to.
+
+    Args:
+        start: when the ring began (CLOCK_MONOTONIC ns).
+        name: gives the text of a string's number.
+        stall_ns: a run this long is a stall.
+        keep_spans: about how many spans are kept before the oldest are forgotten.
+    """
+
+    def __init__(
+        self,
+        start: int,
+        name: Callable[[int], str],
+        stall_ns: int = DEFAULT_STALL_NS,
+        keep_spans: int = 1_000_000,
+    ) -> None:
+        self.start = start
+        self.stall_ns = stall_ns
+        self.lanes: dict[int, Lane] = {}
+        self.living: dict[int, Lane] = {}
+        self.exited: list[Lane] = []  # in the order of their ends
+        self.hub = 0
+        self.events = 0
+        self.lost = 0
+        self.gaps = 0
+        self.illegal = 0
+        self.switches = 0
+        self.run_time = 0
+        self.last = start
+        self.stalls: deque[Stall] = deque(maxlen=_KEEP_STALLS)
+        self.stall_count = 0
+        self.longest_stall: Stall | None = None
+        self.watchers: dict[int, Watcher] = {}
+        self.latency = LatencyHistogram()
+        self.away = AwaySeries(start)
+        self.forgotten_until = 0
+        self._name = name
+        self._keep = keep_spans
+        self._spans = 0
+        self._life: dict[int, Life] = {}
+        self._ready = 0
+        self._running = 0
+        self._poll_ended = 0
+        self._handlers: dict[int, Callable[[Event], None]] = {
+            Kind.GREENLET_SPAWN: self._spawn,
+            Kind.GREENLET_NAME: self._rename,
+            Kind.GREENLET_READY: self._make_ready,
+            Kind.GREENLET_SWITCH: self._run,
+            Kind.GREENLET_THROW: self._run,
+            Kind.GREENLET_PARK: self._park,
+            Kind.GREENLET_EXIT: self._exit,
+            Kind.WATCHER_OPEN: self._open_watcher,
+            Kind.WATCHER_CLOSE: self._close_watcher,
+            Kind.POLL_BEGIN: self._begin_poll,
+            Kind.POLL_END: self._end_poll,
+        }
+
+    def apply(self, records: Sequence[Event | Gap], table: Iterable[GreenletSlot] = ()) -> None:
+        """Fold what a reader gave.
+
+        Args:
+            records: in the order of the ring.
+            table: the greenlet table, read after them; used if there is a gap among them.
+        """
+        handlers = self._handlers
+        for index, record in enumerate(records):
+            if isinstance(record, Gap):
+                following = next((r.time_ns for r in records[index:] if isinstance(r, Event)), self.last)
+                self._gap(record, following, table)
+                continue
+            self.events += 1
+            if record.time_ns > self.last:
+                self.last = record.time_ns
+            handler = handlers.get(record.kind)
+            if handler is not None:
+                handler(record)
+        if self._spans > self._keep:
+            self._forget()
+
+    @property
+    def running(self) -> int:
+        """The greenlet that runs, 0 for none or the hub."""
+        return self._running
+
+    @property
+    def ready_count(self) -> int:
+        """How many greenlets are ready and wait for the hub."""
+        return self._ready
+
+    def away_since(self) -> int:
+        """When the hub last came back from its poll; 0 while it is in it."""
+        return self._poll_ended
+
+    def stall_now(self, now: int) -> Stall | None:
+        """The stall that goes on, if one does."""
+        lane = self.lanes.get(self._running)
+        if lane is None or lane.open is None or now - lane.open.start < self.stall_ns:
+            return None
+        return Stall(lane.greenlet, lane.label, lane.open.start, 0, self._ready, lane.open.site, 0)
+
+    # -- greenlets ------------------------------------------------------------------------------
+
+    def _lane(self, greenlet: int) -> Lane:
+        lane = self.lanes.get(greenlet)
+        if lane is None:
+            lane = self.lanes[greenlet] = self.living[greenlet] = Lane(greenlet)
+        return lane
+
+    def _step(self, event: Event) -> Life:
+        """Where the greenlet was; it goes where the event says, and what is not legal is counted."""
+        before = self._life.get(event.greenlet, Life.UNKNOWN)
+        after = TRANSITIONS.get((before, Kind(event.kind)))
+        if after is None:
+            if before is not Life.UNKNOWN:
+                self.illegal += 1
+            after = _AFTER[event.kind]
+        self._life[event.greenlet] = after
+        self._ready += (after is Life.READY) - (before is Life.READY)
+        return before
+
+    def _change(self, lane: Lane, span: Span) -> None:
+        if lane.open is not None:
+            self._finish(lane, span.start)
+        lane.open = span
+
+    def _finish(self, lane: Lane, at: int, after: int = 0) -> None:
+        open_span = lane.open
+        if open_span is None:
+            return
+        if open_span.state is State.RUNNING and lane.greenlet != self.hub:
+            length = at - open_span.start
+            self.run_time += length
+            if length >= self.stall_ns:
+                open_span.state = State.STALLED
+                self._stalled(
+                    Stall(lane.greenlet, lane.label, open_span.start, at, self._ready, open_span.site, after)
+                )
+        lane.finish(at)
+        self._spans += 1
+
+    def _stalled(self, stall: Stall) -> None:
+        self.stalls.append(stall)
+        self.stall_count += 1
+        longest = self.longest_stall
+        if longest is None or stall.end - stall.start > longest.end - longest.start:
+            self.longest_stall = stall
+
+    def _spawn(self, event: Event) -> None:
+        lane = self._lane(event.greenlet)
+        lane.parent, lane.spawn_reason, lane.spawn_site = event.arg, event.reason, event.site
+        if event.reason == Spawn.HUB:
+            self.hub = event.greenlet
+        self._life[event.greenlet] = Life.SPAWNED
+
+    def _rename(self, event: Event) -> None:
+        lane = self._lane(event.greenlet)
+        lane.name, lane.numbered = self._name(event.arg), bool(event.aux)
+
+    def _make_ready(self, event: Event) -> None:
+        before = self._step(event)
+        if before is not Life.READY:  # made ready twice, it has been ready since the first time
+            self._change(
+                self._lane(event.greenlet),
+                Span(event.time_ns, State.READY, event.reason, by=event.arg, peer=self._who(event)),
+            )
+
+    def _who(self, event: Event) -> str:
+        if event.reason == Ready.WATCHER:
+            watcher = self.watchers.get(event.arg)
+            if watcher is not None:
+                return watcher.peer
+        return ""
+
+    def _run(self, event: Event) -> None:
+        if event.greenlet == self.hub:
+            return
+        if self._running and self._running != event.greenlet:
+            self.illegal += 1  # exactly one runs
+            self._finish(self._lane(self._running), event.time_ns)
+            self._life[self._running] = Life.UNKNOWN
+        before = self._step(event)
+        lane = self._lane(event.greenlet)
+        if before is Life.READY and lane.open is not None:
+            self.latency.add(event.time_ns, event.time_ns - lane.open.start)
+        thrown = int(event.kind == Kind.GREENLET_THROW)
+        self._change(lane, Span(event.time_ns, State.RUNNING, thrown, site=lane.site))
+        lane.switches += 1
+        self.switches += 1
+        self._running = event.greenlet
+        hub = self.lanes.get(self.hub)
+        if hub is not None:
+            self._finish(hub, event.time_ns)
+
+    def _park(self, event: Event) -> None:
+        self._step(event)
+        lane = self._lane(event.greenlet)
+        resource, milliseconds = unpack(event.arg)
+        watcher = self.watchers.get(resource)
+        fd = event.aux - 1
+        if watcher is not None and watcher.fd is not None:
+            fd = watcher.fd
+        self._finish(lane, event.time_ns, after=event.site)
+        lane.site = event.site
+        lane.open = Span(
+            event.time_ns,
+            State.WAITING,
+            event.reason,
+            resource=resource,
+            fd=fd,
+            deadline=event.time_ns + milliseconds * 1_000_000 if milliseconds else 0,
+            site=event.site,
+            peer=watcher.peer if watcher else "",
+        )
+        self._back_to_hub(event)
+
+    def _exit(self, event: Event) -> None:
+        self._step(event)
+        lane = self._lane(event.greenlet)
+        self._finish(lane, event.time_ns)
+        self._end(lane, event.reason, event.time_ns)
+        if self._running == event.greenlet:
+            self._back_to_hub(event)
+
+    def _end(self, lane: Lane, how: int, at: int) -> None:
+        if self.living.pop(lane.greenlet, None) is not None:
+            self.exited.append(lane)
+        lane.exit, lane.ended_at = how, at
+
+    # -- the hub --------------------------------------------------------------------------------
+
+    def _back_to_hub(self, event: Event) -> None:
+        self._running = 0
+        if self.hub:
+            self._change(self._lane(self.hub), Span(event.time_ns, State.RUNNING))
+
+    def _begin_poll(self, event: Event) -> None:
+        if self._poll_ended:
+            self.away.add(self._poll_ended, event.time_ns)
+            self._poll_ended = 0
+        self.hub = event.greenlet
+        self._running = 0
+        self._change(self._lane(event.greenlet), Span(event.time_ns, State.WAITING, POLL))
+
+    def _end_poll(self, event: Event) -> None:
+        self._poll_ended = event.time_ns
+        self._change(self._lane(event.greenlet), Span(event.time_ns, State.RUNNING))
+
+    # -- watchers -------------------------------------------------------------------------------
+
+    def _open_watcher(self, event: Event) -> None:
+        resource, fd = unpack(event.arg)
+        self.watchers[resource] = Watcher(event.reason, None if fd == NO_FD else fd, event.text)
+
+    def _close_watcher(self, event: Event) -> None:
+        self.watchers.pop(unpack(event.arg)[0], None)
+
+    # -- losses ---------------------------------------------------------------------------------
+
+    def _gap(self, gap: Gap, following: int, table: Iterable[GreenletSlot]) -> None:
+        self.gaps += 1
+        self.lost += gap.lost
+        at = self.last
+        for lane in self.lanes.values():
+            if lane.open is not None:
+                self._finish(lane, at)
+        self._life = {
+            greenlet: life if life is Life.EXITED else Life.UNKNOWN for greenlet, life in self._life.items()
+        }
+        self._ready = self._running = self._poll_ended = 0
+        living = set()
+        for slot in table:
+            living.add(slot.greenlet)
+            self._seed(slot, following)
+        if living:
+            for lane in [lane for lane in self.living.values() if lane.greenlet not in living]:
+                # It exited where nobody saw it, or will exit in events to come, which say how.
+                self._end(lane, Exit.RETURNED, at)
+
+    def _seed(self, slot: GreenletSlot, following: int) -> None:
+        """Take up a greenlet from the table, as far as that says what was true at ``following``."""
+        lane = self._lane(slot.greenlet)
+        lane.name, lane.numbered, lane.parent = slot.name, slot.numbered, slot.parent
+        lane.spawn_reason, lane.spawn_site = slot.spawn_reason, slot.spawn_site
+        if slot.spawn_reason == Spawn.HUB:
+            self.hub = slot.greenlet
+            return
+        if slot.since_ns > following:
+            return  # its events are still to come
+        life = _TABLE_STATES.get(slot.state, Life.UNKNOWN)
+        self._life[slot.greenlet] = life
+        lane.site = slot.site
+        lane.switches, lane.run_time = max(lane.switches, slot.switches), max(lane.run_time, slot.run_ns)
+        if life is Life.WAITING:
+            fd = -1 if slot.fd is None else slot.fd
+            lane.open = Span(
+                slot.since_ns,
+                State.WAITING,
+                slot.reason,
+                resource=slot.resource,
+                fd=fd,
+                deadline=slot.deadline_ns,
+                site=slot.site,
+                peer=slot.peer,
+            )
+        elif life is Life.READY:
+            self._ready += 1
+            lane.open = Span(slot.since_ns, State.READY, slot.reason)
+        elif life is Life.RUNNING:
+            self._running = slot.greenlet
+            lane.open = Span(slot.since_ns, State.RUNNING, site=slot.site)
+
+    def _forget(self) -> None:
+        """Drop the older half of the time kept, and the lanes that ended within it."""
+        oldest = min((lane.begins for lane in self.lanes.values() if len(lane)), default=self.start)
+        horizon = (oldest + self.last) // 2
+        kept = []
+        for lane in self.exited:
+            self._spans -= lane.forget_before(horizon)
+            if lane.ended_at >= horizon:
+                kept.append(lane)
+            else:
+                del self.lanes[lane.greenlet]
+                self._life.pop(lane.greenlet, None)
+        self.exited = kept
+        for lane in self.living.values():
+            self._spans -= lane.forget_before(horizon)
+        self.forgotten_until = horizon
+
+
+_AFTER = {
+    Kind.GREENLET_READY: Life.READY,
+    Kind.GREENLET_SWITCH: Life.RUNNING,
+    Kind.GREENLET_THROW: Life.RUNNING,
+    Kind.GREENLET_PARK: Life.WAITING,
+    Kind.GREENLET_EXIT: Life.EXITED,
+}

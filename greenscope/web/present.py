@@ -1,0 +1,244 @@
+"""Values of the analysis as the page gets them: the shapes of ``docs/protocol.md``.
+
+Pure functions of a session; times go out relative to the ring's start.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left
+from collections import Counter
+from typing import Any
+
+from greenscope.trace.analysis import POLL, Lane, Span, Stall, State, label
+from greenscope.trace.analysis.describe import woken_by
+from greenscope.trace.analysis.states import LABELS
+from greenscope.trace.events import Exit, Wait
+from greenscope.web.session import Session
+
+__all__ = ["at", "greenlets", "lanes_in", "latency", "matches", "ring", "segments", "status"]
+
+_LONG_WAIT_NS = 5_000_000_000
+_MAX_ROWS = 500
+_MAX_STALLS = 50
+_MAX_LATENCIES = 1000
+_WAITS_BY_NATURE = frozenset({Wait.TIMER, Wait.YIELD, POLL})
+_EXITS: dict[int, str] = {Exit.RETURNED: "returned", Exit.RAISED: "raised", Exit.KILLED: "killed"}
+
+
+def ring(session: Session) -> dict[str, Any]:
+    """One line of the ring chooser."""
+    info = session.info
+    return {
+        "id": session.id,
+        "pid": info.pid,
+        "hub": info.hub,
+        "thread": info.thread_name,
+        "argv": list(info.argv),
+        "host": info.host,
+        "state": session.state,
+        "started": info.start_wall_ns / 1e9,
+    }
+
+
+def status(session: Session) -> dict[str, Any]:
+    """The figures of the cards and the pill."""
+    timeline, now, rates = session.timeline, session.now(), session.rates()
+    states: Counter[str] = Counter()
+    long_waits = living = 0
+    for lane in timeline.living.values():
+        if lane.greenlet == timeline.hub:
+            continue
+        living += 1
+        span = lane.open
+        if span is None:
+            continue
+        waiting = span.state is State.WAITING
+        states[LABELS.get(span.reason, "other") if waiting else label(span.state, 0)] += 1
+        if waiting and not span.deadline and span.reason not in _WAITS_BY_NATURE:
+            long_waits += now - span.start > _LONG_WAIT_NS
+    stalls = list(timeline.stalls)[::-1]
+    live_stall = timeline.stall_now(now) if session.state == "live" else None
+    if live_stall is not None:
+        stalls.insert(0, live_stall)
+    candidates = [stall for stall in (timeline.longest_stall, live_stall) if stall is not None]
+    longest = max(candidates, key=lambda stall: (stall.end or now) - stall.start, default=None)
+    return {
+        "type": "status",
+        "state": session.state,
+        "now": session.relative(now),
+        "begin": session.relative(session.begin()),
+        "events": timeline.events,
+        "events_per_second": rates.events_per_second,
+        "lost": timeline.lost,
+        "illegal": timeline.illegal,
+        "switches_per_second": rates.switches_per_second,
+        "mean_slice": rates.mean_slice_ns,
+        "greenlets": living,
+        "states": dict(states),
+        "waiting_long": long_waits,
+        "latency_p99": timeline.latency.quantile(0.99, now),
+        "latency_now": _longest_ready(session, now),
+        "stall_threshold": timeline.stall_ns,
+        "ring_used": min(session.reader.head, session.info.event_capacity),
+        "ring_capacity": session.info.event_capacity,
+        "stalls_total": timeline.stall_count + (live_stall is not None),
+        "longest_stall": None if longest is None else _stall(session, longest, now),
+        "stalls": [_stall(session, stall, now) for stall in stalls[:_MAX_STALLS]],
+    }
+
+
+def lanes_in(session: Session, start: int, end: int, search: str) -> list[Lane]:
+    """The lanes that have something to show in a window, the hub's first, then in the order of their birth."""
+    timeline = session.timeline
+    exited = timeline.exited
+    first = bisect_left(exited, start, key=lambda lane: lane.ended_at)
+    found = [lane for lane in exited[first:] if lane.begins < end]
+    found.extend(lane for lane in timeline.living.values() if len(lane) and lane.begins < end)
+    if search:
+        found = [lane for lane in found if matches(session, lane, search)]
+    return sorted(found, key=lambda lane: (lane.greenlet != timeline.hub, lane.greenlet))
+
+
+def matches(session: Session, lane: Lane, search: str) -> bool:
+    """Whether a lane's name, number, line, peer or descriptor is what is searched for."""
+    span = lane.open
+    site = session.reader.site(lane.site)
+    texts = [lane.label, f"#{lane.greenlet}"]
+    if site is not None:
+        texts.append(f"{site.file}:{site.line} {site.function}")
+    if span is not None:
+        texts.extend((span.peer, f"fd {span.fd}" if span.fd >= 0 else "", label(span.state, span.reason)))
+    return search.lower() in "\n".join(texts).lower()
+
+
+def greenlets(session: Session, search: str, exited: bool) -> dict[str, Any]:
+    """The table: the living first, then, if asked for, who ended last."""
+    timeline, now = session.timeline, session.now()
+    rows = [lane for lane in timeline.living.values() if lane.greenlet != timeline.hub]
+    if exited:
+        rows.extend(reversed(timeline.exited))
+    if search:
+        rows = [lane for lane in rows if matches(session, lane, search)]
+    return {"type": "greenlets", "total": len(rows), "rows": [_row(session, lane, now) for lane in rows[:_MAX_ROWS]]}
+
+
+def latency(session: Session) -> dict[str, Any]:
+    """The minimap: how long the hub was away from its poll, over all that is kept."""
+    timeline, now, begin = session.timeline, session.now(), session.begin()
+    bucket, first, values = timeline.away.values(begin, now, _MAX_LATENCIES)
+    away = timeline.away_since()
+    if away and session.state == "live":  # the absence that goes on shows as well
+        for index in range(max((away - first) // bucket, 0), len(values)):
+            values[index] = max(values[index], now - away)
+    return {"type": "latency", "bucket": bucket, "from": session.relative(first), "values": values}
+
+
+def segments(session: Session, lanes: list[Lane], start: int, end: int, bucket: int) -> bytes:
+    """The columns of a segments frame, without its header; ``count`` is their length."""
+    now = session.now()
+    starts, ends, greenlet = array("d"), array("d"), array("I")
+    state, reason, flag = array("B"), array("B"), array("B")
+    hub = session.timeline.hub
+    base = session.info.start_monotonic_ns
+    for lane in lanes:
+        for segment in lane.segments(start, end, now, bucket):
+            stalled = segment.flag == 2 and segment.state == State.RUNNING and lane.greenlet != hub
+            stalled = stalled and now - segment.start >= session.timeline.stall_ns
+            starts.append(segment.start - base)
+            ends.append(segment.end - base)
+            greenlet.append(lane.greenlet & 0xFFFFFFFF)
+            state.append(State.STALLED if stalled else segment.state)
+            reason.append(segment.reason)
+            flag.append(segment.flag)
+    return b"".join(column.tobytes() for column in (starts, ends, greenlet, state, reason, flag))
+
+
+def at(session: Session, greenlet: int, time: int, width: int) -> dict[str, Any] | None:
+    """What a greenlet did at a time; None if nothing is known of it."""
+    timeline, now = session.timeline, session.now()
+    lane = timeline.lanes.get(greenlet)
+    span = lane.span_at(time, now, slack=width) if lane is not None else None
+    if lane is None or span is None:
+        return None
+    begin, end = time - width // 2, time + width // 2 + 1
+    ran, ready, waited = lane.shares(begin, end, now)
+    goes_on = lane.open is not None and lane.open.start == span.start
+    parent = timeline.lanes.get(lane.parent)
+    return {
+        "greenlet": {"id": lane.greenlet, "name": lane.label},
+        "parent": None if parent is None else {"id": parent.greenlet, "name": parent.label},
+        "state": span.state,
+        "reason": span.reason,
+        "label": _label(session, lane, span),
+        "start": session.relative(span.start),
+        "end": session.relative(span.end),
+        "open": goes_on,
+        "woken_by": woken_by(timeline, lane, span),
+        "inside": max(lane.count(begin, end, now), 1),
+        "running": ran,
+        "ready": ready,
+        "waiting": waited,
+        **_waiting_on(session, span),
+    }
+
+
+def _label(session: Session, lane: Lane, span: Span) -> str:
+    if lane.greenlet == session.timeline.hub:
+        return "polling: asks the kernel, or sleeps in it" if span.state is State.WAITING else "hub: runs its loop"
+    return label(span.state, span.reason)
+
+
+def _waiting_on(session: Session, span: Span) -> dict[str, Any]:
+    return {
+        "fd": span.fd if span.fd >= 0 else None,
+        "peer": span.peer or None,
+        "resource": span.resource or None,
+        "deadline": session.relative(span.deadline) if span.deadline else None,
+        "site": _site(session, span.site),
+    }
+
+
+def _row(session: Session, lane: Lane, now: int) -> dict[str, Any]:
+    span = lane.open or Span(lane.ended_at, State.WAITING)
+    running = span.state is State.RUNNING
+    long_run = running and now - span.start >= session.timeline.stall_ns
+    return {
+        "id": lane.greenlet,
+        "name": lane.label,
+        "parent": lane.parent,
+        "state": State.STALLED if long_run else span.state,
+        "reason": span.reason,
+        "label": label(span.state, span.reason) if lane.open else "exited" if not lane.alive else "not yet started",
+        "since": session.relative(span.start),
+        "switches": lane.switches,
+        "run_time": lane.run_time + (now - span.start if running else 0),
+        "alive": lane.alive,
+        "exit": None if lane.exit is None else _EXITS.get(lane.exit, "returned"),
+        **_waiting_on(session, span),
+    }
+
+
+def _stall(session: Session, stall: Stall, now: int) -> dict[str, Any]:
+    return {
+        "greenlet": stall.greenlet,
+        "name": stall.name,
+        "start": session.relative(stall.start),
+        "end": session.relative(stall.end) if stall.end else None,
+        "duration": (stall.end or now) - stall.start,
+        "ready": stall.ready,
+        "before": _site(session, stall.before),
+        "after": _site(session, stall.after),
+    }
+
+
+def _site(session: Session, number: int) -> dict[str, Any] | None:
+    site = session.reader.site(number)
+    return None if site is None else {"file": site.file, "line": site.line, "function": site.function}
+
+
+def _longest_ready(session: Session, now: int) -> int:
+    if session.state != "live" or not session.timeline.ready_count:
+        return 0
+    spans = (lane.open for lane in session.timeline.living.values())
+    return max((now - span.start for span in spans if span is not None and span.state is State.READY), default=0)

@@ -1,0 +1,166 @@
+"""What one page is sent: what its view shows, and what of that is new.
+
+Nothing is queued for a client. Each tick makes what is new since the tick before out of the
+timeline, and waits until the socket took it; a client that reads slowly makes its own ticks rarer,
+each then covers more, and costs neither the viewer nor another client anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import struct
+from collections.abc import Callable
+from typing import Any, Literal
+
+from fastapi import WebSocket, WebSocketDisconnect
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from greenscope.web import present
+from greenscope.web.session import Session
+
+__all__ = ["Stream", "View"]
+
+_TICK_SECONDS = 0.1
+_STATUS_TICKS, _TABLE_TICKS, _LATENCY_TICKS = 2, 5, 10
+_SEGMENTS_HEADER = struct.Struct("<IIIIdd")
+_SEGMENTS, _SNAPSHOT = 1, 1
+_MARGIN = 4  # buckets resent before the last tick's end: what went on there may have become a summary
+
+
+class View(BaseModel):
+    """What the page shows; see ``docs/protocol.md``."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    type: Literal["view"]
+    serial: int = Field(ge=0, lt=1 << 32)
+    begin: float = Field(alias="from", ge=-1e18, le=1e18)
+    end: float = Field(alias="to", ge=-1e18, le=1e18)
+    follow: bool
+    pixels: int = Field(ge=50, le=4000)
+    first: int = Field(default=0, ge=0, le=1 << 31)
+    count: int = Field(default=50, ge=1, le=200)
+    search: str = Field(default="", max_length=200)
+    exited: bool = False
+
+
+class Stream:
+    """Serves one page from one session.
+
+    Args:
+        session: the ring it looks at.
+        socket: the accepted connection.
+    """
+
+    def __init__(self, session: Session, socket: WebSocket) -> None:
+        self._session = session
+        self._socket = socket
+        self._view: View | None = None
+        self._answered = -1  # serial of the view that has its snapshot
+        self._sent_until = 0
+        self._lanes_shown: list[int] | None = None
+        self._lane_facts: list[dict[str, Any]] = []
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until the page goes away."""
+        receiver = asyncio.create_task(self._receive())
+        sender = asyncio.create_task(self._send())
+        try:
+            done, _ = await asyncio.wait({receiver, sender}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        except WebSocketDisconnect:
+            pass
+        finally:
+            for task in (receiver, sender):
+                task.cancel()
+            await asyncio.gather(receiver, sender, return_exceptions=True)
+
+    async def _receive(self) -> None:
+        while True:
+            text = await self._socket.receive_text()
+            try:
+                self._view = View.model_validate_json(text)
+                self._changed.set()
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(str(part) for part in first["loc"])
+                await self._json({"type": "error", "message": f"view: {where}: {first['msg']}"})
+
+    async def _send(self) -> None:
+        await self._json({"type": "hello", "ring": present.ring(self._session)})
+        tick = 0
+        while True:
+            self._changed.clear()
+            await self._tick(tick)
+            tick += 1
+            try:
+                await asyncio.wait_for(self._changed.wait(), _TICK_SECONDS)
+            except TimeoutError:
+                continue
+            tick += _STATUS_TICKS - tick % _STATUS_TICKS  # a new view is answered with all that it shows
+
+    async def _tick(self, tick: int) -> None:
+        session, view = self._session, self._view
+        search = view.search if view else ""
+        due: list[tuple[int, Callable[[], dict[str, Any]]]] = [
+            (_STATUS_TICKS, lambda: present.status(session)),
+            (_TABLE_TICKS, lambda: present.greenlets(session, search, bool(view and view.exited))),
+            (_LATENCY_TICKS, lambda: present.latency(session)),
+        ]
+        for ticks, make in due:
+            if tick % ticks == 0:
+                await self._json(make())
+        if view is not None:
+            await self._segments(view, tick % _STATUS_TICKS == 0)
+
+    def _window(self, view: View) -> tuple[int, int]:
+        """The view's window in the ring's own time, with a screen's width to spare on either side when it stands still."""
+        start, now = self._session.info.start_monotonic_ns, self._session.now()
+        width = max(int(view.end - view.begin), 1)
+        if view.follow:
+            return now - width - width // 4, now + width
+        return start + int(view.begin) - width // 2, start + int(view.end) + width // 2
+
+    async def _segments(self, view: View, lanes_due: bool) -> None:
+        session = self._session
+        begin, end = self._window(view)
+        bucket = max(int(view.end - view.begin) // view.pixels, 1)
+        fresh = view.serial != self._answered
+        lanes_changed = False
+        if fresh or lanes_due or self._lanes_shown is None:
+            lanes_changed = await self._list_lanes(view, begin, end)
+        if fresh or lanes_changed:
+            since, flags = begin, _SNAPSHOT
+        elif self._sent_until < end and session.now() > self._sent_until:
+            since, flags = max(self._sent_until - _MARGIN * bucket, begin), 0
+        else:
+            return
+        since -= since % bucket
+        lanes = [lane for lane in map(session.timeline.lanes.get, self._lanes_shown or ()) if lane is not None]
+        columns = present.segments(session, lanes, since, end, bucket)
+        count = len(columns) // 23
+        header = _SEGMENTS_HEADER.pack(
+            _SEGMENTS, view.serial, count, flags, session.relative(since), session.relative(end)
+        )
+        self._answered, self._sent_until = view.serial, session.now()
+        await self._socket.send_bytes(header + columns)
+
+    async def _list_lanes(self, view: View, begin: int, end: int) -> bool:
+        """Say which lanes are on screen if that changed: whether it did."""
+        found = present.lanes_in(self._session, begin, end, view.search)
+        shown = found[view.first : view.first + view.count]
+        facts = [{"id": lane.greenlet, "name": lane.label, "alive": lane.alive} for lane in shown]
+        numbers = [lane.greenlet for lane in shown]
+        changed = numbers != self._lanes_shown
+        if changed or facts != self._lane_facts:
+            self._lanes_shown, self._lane_facts = numbers, facts
+            await self._json({"type": "lanes", "total": len(found), "first": view.first, "lanes": facts})
+        return changed
+
+    async def _json(self, message: dict[str, Any]) -> None:
+        await self._socket.send_text(json.dumps(message, separators=(",", ":")))
+
+
