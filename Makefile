@@ -22,9 +22,10 @@ export GREENSCOPE_REQUIRE_EXTENSION = 1
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
 # pyuv has not compiled unaided since Python 3.10; packaging/README.md says what the header does.
-# --no-binary also keeps pip from taking a wheel out of its cache that an older header built.
+# --no-binary also keeps pip from taking a wheel out of its cache that an older header built;
+# --use-pep517 because Debian's pip would else want a `wheel` package that its environments lack.
 PYUV_WHEEL = CFLAGS="-O2 -include '$(CURDIR)/packaging/pyuv_compat.h'" \
-	$(PY) -m pip wheel --quiet --no-deps --no-binary pyuv pyuv==1.4.0
+	$(PY) -m pip wheel --quiet --no-deps --use-pep517 --no-binary pyuv pyuv==1.4.0
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -68,9 +69,9 @@ demo: $(BUILT) ## a green service under load, and the dashboard on http://127.0.
 
 ## tests and checks
 
-# The Python suite comes last, so that its closing line is the last thing on screen.
-test: $(BUILT) test-frontend ## the whole suite
-	@$(MAKE) --no-print-directory pytest
+# Both run whatever the first says; the Python suite comes last, so that its closing line is on screen.
+test: $(BUILT) ## the whole suite
+	@status=0; for suite in test-frontend pytest; do $(MAKE) --no-print-directory $$suite || status=1; done; exit $$status
 
 pytest: $(BUILT) ## the Python suite alone
 	$(PY) -m pytest $(PYTEST_ARGS)
