@@ -25,6 +25,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "greenscope.trace.records": (),  # what the reader hands to the right, as values
     "greenscope.trace.reader": ("greenscope.trace.events", "greenscope.trace.records", *RING),
     "greenscope.trace.analysis*": ("greenscope.trace.analysis*", "greenscope.trace.events", "greenscope.trace.records"),
+    "greenscope.trace.compact": ("greenscope.trace.reader", *RING),  # makes a ring of a ring
     "greenscope.trace.export*": ("greenscope.trace*",),
     "greenscope.web.middleware*": ("greenscope.web.middleware*", *TRACE_WRITES),
     "greenscope.web*": ("greenscope.web*", "greenscope.trace*"),
@@ -34,6 +35,9 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "greenscope.web.middleware*",
         *TRACE_WRITES,
     ),
+    "greenscope.demo*": ("greenscope.demo*", "greenscope.runtime*"),  # a program like any user's
+    "greenscope.trace.compact": ("greenscope.trace.reader", *RING),
+    "greenscope.demo*": ("greenscope.demo*", "greenscope.runtime*"),
     "greenscope.cli*": ("greenscope*",),
 }
 
@@ -50,7 +54,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "uvicorn": ("greenscope.web*", "greenscope.cli*"),
     "websockets": ("greenscope.web*",),
     "plotly": ("greenscope.web*",),
-    "asyncio": ("greenscope.web*", "greenscope.cli*"),
+    "pydantic": ("greenscope.web*",),
+    "asyncio": ("greenscope.web*", "greenscope.cli*", "greenscope.demo.*"),  # the demo's peers are other processes
 }
 
 
