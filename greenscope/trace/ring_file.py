@@ -61,17 +61,17 @@ class RingSizes:
 
 @dataclass(slots=True)
 class RingFile:
-    """A mapped ring and what keeps it: its descriptor holds the lock. ``path`` is None in memory only."""
+    """A mapped ring, and the descriptor that holds its lock. ``path`` is None in memory only."""
 
     memory: mmap.mmap
     path: Path | None
-    fd: int
+    lock: int
 
     def release(self) -> None:
         """Let go of the lock. The mapping goes when its last user does."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        if self.lock >= 0:
+            os.close(self.lock)
+            self.lock = -1
 
     def close(self) -> None:
         """Say in the file that its writer ended in good order, and when."""
@@ -94,25 +94,29 @@ def create(path: Path | None, hub: int, thread_name: str, sizes: RingSizes) -> R
         OSError: the file cannot be made, or there is no space for it.
     """
     if path is None:
-        memory, fd = mmap.mmap(-1, sizes.total_bytes), -1
+        memory, lock = mmap.mmap(-1, sizes.total_bytes), -1
     else:
         # It gets its name when it is whole, so that no reader meets (or locks) half a ring.
         unnamed = path.with_suffix(".new")
         unnamed.unlink(missing_ok=True)
         fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _reserve(fd, sizes.total_bytes)
             memory = mmap.mmap(fd, sizes.total_bytes)
+            # Python's mmap keeps a copy of its descriptor, and a forked child keeps it too. The lock
+            # is on a second opening of the file, so that closing that one lets go of it.
+            lock = os.open(unnamed, os.O_RDONLY | os.O_CLOEXEC)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BaseException:
-            os.close(fd)
             unnamed.unlink(missing_ok=True)
             raise
+        finally:
+            os.close(fd)
     with memoryview(memory) as buffer:
         _write_header(buffer, hub, thread_name, sizes)
     if path is not None:
         os.rename(unnamed, path)
-    return RingFile(memory, path, fd)
+    return RingFile(memory, path, lock)
 
 
 def is_locked(path: Path) -> bool:

@@ -1,0 +1,165 @@
+"""Where rings go, and that a program never fails for want of its trace."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from greenscope.errors import GreenscopeError
+from greenscope.trace import recorder as recorder_module
+from greenscope.trace.reader import RingReader
+from greenscope.trace.recorder import NullRecorder, Recorder, open_recorder, trace_directory
+from tests.trace.rings import new_ring
+
+
+def opened() -> Recorder:
+    recorder = open_recorder(1, "MainThread")
+    assert isinstance(recorder, Recorder)
+    return recorder
+
+
+def test_a_ring_is_its_owners_alone(trace_directory: Path) -> None:
+    path = opened().path
+    assert path is not None
+    assert path.parent == trace_directory
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def test_greenscope_0_records_nothing_and_makes_nothing(
+    trace_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GREENSCOPE", "0")
+    recorder = open_recorder(1, "MainThread")
+    assert isinstance(recorder, NullRecorder)
+    assert recorder.spawn(1, 2, 3, 4) == 0
+    assert not trace_directory.exists()
+
+
+def test_a_directory_that_is_open_to_others_is_not_used(
+    trace_directory: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trace_directory.mkdir()
+    trace_directory.chmod(0o755)
+    recorder = opened()
+    recorder.poll_begin(1)
+    assert recorder.path is None
+    assert "is open to others (mode 755); chmod 700" in capsys.readouterr().err
+
+
+def test_a_place_that_cannot_be_used_means_recording_into_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GREENSCOPE_DIR", str(tmp_path / "file" / "under"))
+    assert opened().path is None
+    assert "Not a directory" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("megabytes", ["0", "-3", "much", "1.5", "999999"])
+def test_a_ring_size_that_makes_no_sense_is_said_with_its_value(
+    megabytes: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("GREENSCOPE_RING_MB", megabytes)
+    assert opened().path is None
+    assert f"GREENSCOPE_RING_MB is {megabytes!r}" in capsys.readouterr().err
+
+
+def test_the_ring_is_as_large_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GREENSCOPE_RING_MB", "1")
+    path = opened().path
+    assert path is not None
+    with contextlib.closing(RingReader(path)) as reader:
+        assert reader.info.event_capacity == 32768
+
+
+def test_the_trace_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("GREENSCOPE_DIR")
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    assert trace_directory(create=False) == tmp_path / "greenscope"
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
+    assert trace_directory(create=False).name == f"greenscope-{os.getuid()}"
+
+
+def test_a_directory_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch, trace_directory: Path) -> None:
+    trace_directory.mkdir(mode=0o700)
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(GreenscopeError, match="is not yours"):
+        recorder_module.trace_directory()
+
+
+def test_old_rings_of_dead_writers_go_and_living_ones_stay(trace_directory: Path) -> None:
+    trace_directory.mkdir(mode=0o700)
+    _, live = new_ring("c", trace_directory / "live.gsr")
+    _, dead = new_ring("c", trace_directory / "dead.gsr")
+    dead.release()
+    long_ago = time.time() - 2 * recorder_module.KEEP_DEAD_SECONDS
+    for name in ("live", "dead"):
+        os.utime(trace_directory / f"{name}.gsr", (long_ago, long_ago))
+    assert opened().path is not None
+    assert sorted(path.name for path in trace_directory.glob("*.gsr")) == [f"{os.getpid()}-1.gsr", "live.gsr"]
+    live.release()
+
+
+def test_a_closed_recorder_has_ended_and_writes_no_more() -> None:
+    recorder = opened()
+    recorder.poll_begin(1)
+    recorder.close()
+    recorder.close()
+    recorder.poll_end(1)
+    assert recorder.path is not None
+    with contextlib.closing(RingReader(recorder.path)) as reader:
+        assert (reader.state(), reader.head) == ("ended", 1)
+
+
+FORK = """
+import os, sys
+from greenscope.trace.recorder import open_recorder
+recorder = open_recorder(1, "MainThread")
+recorder.poll_begin(1)
+child = os.fork()
+if child == 0:
+    recorder.poll_end(7)  # into nothing: the ring is the parent's
+    other = open_recorder(1, "MainThread")
+    other.poll_end(9)
+    print(other.path, flush=True)
+    os._exit(0)
+os.waitpid(child, 0)
+print(recorder.path, flush=True)
+os._exit(0)
+"""
+
+
+def test_a_forked_child_leaves_the_parents_ring_alone_and_gets_its_own() -> None:
+    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=True)
+    child, parent = map(Path, done.stdout.split())
+    assert child != parent
+    for path in (child, parent):
+        with contextlib.closing(RingReader(path)) as reader:
+            assert (reader.head, reader.state()) == (1, "died")
+
+
+ORPHAN = """
+import os, sys
+from greenscope.trace.recorder import open_recorder
+recorder = open_recorder(1, "MainThread")
+if os.fork() == 0:
+    sys.stdin.read()
+    os._exit(0)
+print(recorder.path, flush=True)
+os._exit(0)
+"""
+
+
+def test_a_child_that_outlives_its_parent_does_not_keep_the_parents_ring_alive() -> None:
+    with subprocess.Popen([sys.executable, "-c", ORPHAN], stdin=-1, stdout=-1, text=True) as parent:
+        assert parent.stdout is not None
+        path = Path(parent.stdout.readline().strip())
+        parent.wait()
+        with contextlib.closing(RingReader(path)) as reader:
+            assert reader.state() == "died"

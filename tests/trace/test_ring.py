@@ -1,0 +1,196 @@
+"""Both writers, C and Python: the same calls leave the same bytes, and the bytes read back as what was said."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenscope.trace.events import Exit, Kind, Ready, Spawn, Wait, Watch
+from greenscope.trace.reader import RingReader
+from greenscope.trace.records import Event, Gap
+from tests.trace.rings import SMALL, WRITERS, begin, new_ring
+
+HEADER_TIMES = slice(24, 40)
+
+
+@pytest.fixture(params=WRITERS)
+def writer(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+def events_of(path: Path) -> list[Event | Gap]:
+    with contextlib.closing(RingReader(path)) as reader:
+        return reader.read()
+
+
+def test_what_is_said_reads_back_in_order(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    _, main = begin(ring)
+    resource = ring.watcher_open(Watch.READ, 7, b"127.0.0.1:8000")
+    ring.watcher_start(Watch.READ, resource, 7)
+    ring.clock_ns = 2000
+    ring.park(Wait.READ, resource, 7, 1500, b"127.0.0.1:8000")
+    ring.watcher_fire(main, Watch.READ, resource, 7)
+    ring.ready(main, Ready.WATCHER, resource)
+    ring.clock_ns = 3000
+    ring.switch(main)
+    ring.exit(main, Exit.RAISED)
+    events = [event for event in events_of(tmp_path / "a.gsr") if isinstance(event, Event)]
+    assert [Kind(event.kind).name.lower() for event in events[5:]] == [
+        "watcher_open", "watcher_start", "greenlet_park", "watcher_fire", "greenlet_ready", "greenlet_switch", "greenlet_exit",
+    ]  # fmt: skip
+    opened, started, parked = events[5:8]
+    assert opened.text == "127.0.0.1:8000"
+    assert started == Event(1000, 2, Kind.WATCHER_START, Watch.READ, 0, 0, resource | 7 << 32)
+    assert parked._replace(site=0) == Event(2000, 2, Kind.GREENLET_PARK, Wait.READ, 8, 0, resource | 1500 << 32)
+    assert events[-1] == Event(3000, 2, Kind.GREENLET_EXIT, Exit.RAISED)
+
+
+def test_the_call_site_is_the_first_frame_outside_the_package(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    begin(ring)
+    ring.park(Wait.TIMER, 0, -1, 0, b"")
+    line = test_the_call_site_is_the_first_frame_outside_the_package.__code__.co_firstlineno + 3
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        event = reader.read()[-1]
+        assert isinstance(event, Event)
+        site = reader.site(event.site)
+    assert site is not None
+    assert (site.file, site.line) == (__file__, line)
+    assert site.function == "test_the_call_site_is_the_first_frame_outside_the_package"
+
+
+def test_the_greenlet_table_says_what_each_living_greenlet_does(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    _, main = begin(ring)
+    child = ring.spawn(Spawn.GREENLET, ring.string("work"), 1, main)
+    ring.clock_ns = 5000
+    ring.park(Wait.READ, 9, 7, 2, b"peer:1")
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        rows = {row.name: row for row in reader.greenlets()}
+        assert rows["main"].state == "waiting"
+        assert (rows["main"].fd, rows["main"].peer, rows["main"].resource) == (7, "peer:1", 9)
+        assert rows["main"].since_ns == 5000
+        assert rows["main"].deadline_ns == 5000 + 2_000_000
+        assert (rows["main"].run_ns, rows["main"].switches) == (4000, 1)
+        assert (rows["work"].state, rows["work"].numbered, rows["work"].parent) == ("spawned", True, 2)
+        ring.exit(child, Exit.KILLED)
+        assert {row.name for row in reader.greenlets()} == {"hub", "main"}
+
+
+def test_a_slot_is_used_again_and_a_stale_handle_changes_nothing(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    _, main = begin(ring)
+    first = ring.spawn(Spawn.GREENLET, ring.string("first"), 0, main)
+    ring.exit(first, Exit.RETURNED)
+    second = ring.spawn(Spawn.GREENLET, ring.string("second"), 0, main)
+    assert second != first
+    ring.ready(first, Ready.OTHER, 0)
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        assert [(row.name, row.state) for row in reader.greenlets()][2:] == [("second", "spawned")]
+
+
+def test_a_full_table_is_counted_and_its_greenlets_still_have_events(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    _, main = begin(ring)
+    handles = [ring.spawn(Spawn.GREENLET, 0, 0, main) for _ in range(SMALL.slots)]
+    ring.ready(handles[-1], Ready.SPAWN, main)
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        assert reader.counters()["slots_lost"] == 2
+        assert reader.read()[-1] == Event(1000, 6, Kind.GREENLET_READY, Ready.SPAWN, 0, 0, 2)
+
+
+def test_full_strings_and_sites_are_counted_and_read_as_unknown(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    begin(ring)
+    assert [ring.string("x" * 300), ring.string("y" * 300)][1] == 0
+    for number in range(SMALL.sites + 2):
+        exec(compile("\n" * number + "ring.park(0, 0, -1, 0, b'')", "<s>", "exec"), {"ring": ring})
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        assert reader.counters()["strings_lost"] >= 1
+        assert reader.counters()["sites_lost"] >= 1
+        last = reader.read()[-1]
+        assert isinstance(last, Event)
+        assert reader.site(last.site) is None
+
+
+def test_a_detached_ring_writes_nothing_and_raises_nothing(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    _, main = begin(ring)
+    before = (tmp_path / "a.gsr").read_bytes()
+    ring.detach()
+    ring.detach()
+    assert ring.spawn(Spawn.GREENLET, 0, 0, main) == 0
+    assert ring.watcher_open(Watch.READ, 1, b"peer") == 0
+    ring.park(Wait.READ, 1, 1, 0, b"")
+    ring.switch(main)
+    ring.exit(main, Exit.RETURNED)
+    ring.string("new")
+    ring.poll_begin(1)
+    ring.timeout_start(0, 5)
+    assert (tmp_path / "a.gsr").read_bytes() == before
+
+
+def test_wrong_arguments_are_a_type_error_in_c() -> None:
+    ring, _ = new_ring("c")
+    for call in (lambda: ring.ready(1, 2), lambda: ring.park(1, 2, 3, 4, "text"), lambda: ring.switch("x"), lambda: ring.string(b"")):  # type: ignore[call-arg, arg-type]  # fmt: skip
+        with pytest.raises(TypeError):
+            call()
+
+
+numbers = st.integers(0, 1 << 33)
+small = st.integers(0, 6)
+peers = st.binary(max_size=300)
+calls = st.one_of(
+    st.tuples(st.just("spawn"), small, small, st.integers(0, 1), small),
+    st.tuples(st.just("ready"), small, st.integers(0, 7), numbers),
+    st.tuples(st.just("switch"), small),
+    st.tuples(st.just("throw"), small),
+    st.tuples(st.just("rename"), small, small, st.integers(0, 1)),
+    st.tuples(st.just("park"), small, numbers, st.integers(-1, 1 << 17), numbers, peers),
+    st.tuples(st.just("exit"), small, st.integers(0, 2)),
+    st.tuples(st.just("watcher_open"), small, st.integers(-1, 1 << 17), peers),
+    st.tuples(st.just("watcher_start"), small, numbers, st.integers(-1, 1 << 17)),
+    st.tuples(st.just("watcher_fire"), small, small, numbers, st.integers(-1, 1 << 17)),
+    st.tuples(st.just("watcher_stop"), small, numbers, numbers),
+    st.tuples(st.just("watcher_close"), small, numbers, numbers),
+    st.tuples(st.just("timeout_start"), small, numbers),
+    st.tuples(st.just("timeout_fire"), small, small, numbers),
+    st.tuples(st.just("timeout_cancel"), small, numbers),
+    st.tuples(st.just("poll_begin"), st.integers(0, 1)),
+    st.tuples(st.just("poll_end"), numbers),
+    st.tuples(st.just("string"), st.text(max_size=40)),
+    st.tuples(st.just("resource")),
+)
+BY_HANDLE = {"ready": 0, "switch": 0, "throw": 0, "rename": 0, "exit": 0, "watcher_fire": 0, "timeout_fire": 0, "spawn": 3}
+
+
+def play(ring: Any, program: list[tuple[Any, ...]]) -> list[Any]:
+    handles = [0, *begin(ring)]
+    given = []
+    for step, (method, *args) in enumerate(program):
+        ring.clock_ns = 1000 + 10 * step
+        at = BY_HANDLE.get(method)
+        if at is not None:
+            args[at] = handles[args[at] % len(handles)]
+        result = getattr(ring, method)(*args)
+        given.append((result, ring.current))
+        if method == "spawn":
+            handles.append(result)
+    return given
+
+
+@settings(deadline=None)
+@given(st.lists(calls, max_size=80))
+def test_both_writers_leave_the_same_bytes(program: list[tuple[Any, ...]]) -> None:
+    (c, c_file), (python, python_file) = new_ring("c"), new_ring("python")
+    assert play(c, program) == play(python, program)
+    c_bytes, python_bytes = bytearray(c_file.memory), bytearray(python_file.memory)
+    c_bytes[HEADER_TIMES] = python_bytes[HEADER_TIMES] = b""
+    assert c_bytes == python_bytes
