@@ -36,8 +36,6 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *TRACE_WRITES,
     ),
     "greenscope.demo*": ("greenscope.demo*", "greenscope.runtime*"),  # a program like any user's
-    "greenscope.trace.compact": ("greenscope.trace.reader", *RING),
-    "greenscope.demo*": ("greenscope.demo*", "greenscope.runtime*"),
     "greenscope.cli*": ("greenscope*",),
 }
 
