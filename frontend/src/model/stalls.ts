@@ -1,0 +1,26 @@
+/** The stalls the viewer has told about: the one next to another, and the one a span belongs to. */
+
+import type { Stall } from "../protocol/messages";
+
+export function sameStall(a: Stall | null, b: Stall | null): boolean {
+  return a !== null && b !== null && a.greenlet === b.greenlet && a.start === b.start;
+}
+
+/** The stall before (-1) or after (+1) `time` by its start; null when there is none that way. */
+export function nextStall(stalls: readonly Stall[], time: number, direction: -1 | 1): Stall | null {
+  let best: Stall | null = null;
+  for (const stall of stalls) {
+    const ahead = (stall.start - time) * direction;
+    if (ahead > 0 && (best === null || ahead < (best.start - time) * direction)) best = stall;
+  }
+  return best;
+}
+
+/** The stall of `greenlet` that goes on at some time in [start, end]. */
+export function stallOf(stalls: readonly Stall[], greenlet: number, start: number, end: number): Stall | null {
+  return (
+    stalls.find(
+      (stall) => stall.greenlet === greenlet && stall.start <= end && stall.start + stall.duration >= start,
+    ) ?? null
+  );
+}

@@ -1,0 +1,144 @@
+/**
+ * Lanes into pixels. A frame may hold hundreds of thousands of segments; one fillRect each would cost
+ * more than the sixtieth of a second there is. So a lane is first reduced to one look for each pixel
+ * column, which is one pass over its segments, and then written as rows of 32-bit pixels: the cost of
+ * a frame is that of the screen, nearly whatever it shows.
+ */
+
+import { APPEARANCE, Look, lookOf, type Appearance } from "../model/looks";
+import type { Track } from "../model/segments";
+import { OPEN } from "../protocol/messages";
+
+const LOOKS = 15;
+const LIT = (look: Look, x: number, period: number, lit: number): Look => (x % period < lit ? look : Look.NOTHING);
+
+/** Look by state * 16 + reason, for a greenlet and for the hub. */
+const TABLE = [false, true].map((hub) =>
+  Uint8Array.from({ length: 64 }, (_, i) => lookOf(i >> 4, i & 15, hub)),
+) as [Uint8Array, Uint8Array];
+
+export interface Scale {
+  /** The time at the left edge. */
+  from: number;
+  /** Nanoseconds a device pixel. */
+  pixel: number;
+  /** Device pixels. */
+  width: number;
+  /** The least width of a span, in device pixels. */
+  least: number;
+  /** What is still going on is drawn up to here. */
+  now: number;
+}
+
+/** One look for each pixel column of a lane. Returns whether any is a stall. */
+export function laneColumns(track: Track | undefined, scale: Scale, hub: boolean, columns: Uint8Array): boolean {
+  columns.fill(Look.NOTHING);
+  if (track === undefined) return false;
+  const { from, width, least, now } = scale;
+  const perNs = 1 / scale.pixel;
+  const table = TABLE[hub ? 1 : 0];
+  const { start, end, state, reason, flags, length } = track;
+  const to = from + width * scale.pixel;
+  let stalled = false;
+  for (let i = Math.max(0, track.firstEndingAfter(from) - 1); i < length; i++) {
+    const begins = start[i]!;
+    if (begins >= to) break;
+    const ends = (flags[i]! & OPEN) !== 0 && now > end[i]! ? now : end[i]!;
+    let x0 = ((begins - from) * perNs) | 0;
+    if (begins < from) x0 = Math.floor((begins - from) * perNs);
+    let x1 = Math.max(Math.floor((ends - from) * perNs), x0 + least);
+    if (x1 <= 0) continue;
+    if (x0 < 0) x0 = 0;
+    if (x1 > width) x1 = width;
+    const look = table[((state[i]! & 3) << 4) | (reason[i]! & 15)]!;
+    if (look === Look.STALLED) stalled = true;
+    // Only the first pixels can be shared, with thin spans before this one: the greater look is seen.
+    const shared = Math.min(x0 + least, x1);
+    for (; x0 < shared; x0++) if (columns[x0]! < look) columns[x0] = look;
+    if (x0 < x1) columns.fill(look, x0, x1);
+  }
+  return stalled;
+}
+
+/** "#rrggbb" or "rgba(r,g,b,a)" as a little-endian RGBA pixel. */
+export function pixelOf(color: string): number {
+  const hex = /^#([0-9a-f]{6})$/i.exec(color);
+  if (hex) {
+    const value = parseInt(hex[1]!, 16);
+    return (0xff000000 | ((value & 0xff) << 16) | (value & 0xff00) | (value >> 16)) >>> 0;
+  }
+  const parts = color.match(/[\d.]+/g)?.map(Number) ?? [];
+  const [r = 0, g = 0, b = 0, a = 1] = parts;
+  return ((Math.round(a * 255) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+}
+
+/** Which pixel a look has at each distance from the middle of its lane: 0 where it is not that high. */
+export class Palette {
+  /** By distance * LOOKS + look. */
+  readonly pixels: Uint32Array;
+  readonly half: number;
+  private readonly dashes: readonly { look: Look; period: number; lit: number }[];
+
+  constructor(rowPixels: number, ratio: number, edge: string | null) {
+    this.half = Math.ceil(rowPixels / 2);
+    this.pixels = new Uint32Array((this.half + 1) * LOOKS);
+    const dashes = [];
+    for (const [key, appearance] of Object.entries(APPEARANCE) as [string, Appearance][]) {
+      const look = Number(key) as Look;
+      const half = Math.max(ratio, Math.round(appearance.height * rowPixels)) / 2;
+      const body = pixelOf(appearance.color);
+      const rim = edge !== null && (look === Look.READY || look === Look.YIELD) ? pixelOf(edge) : body;
+      for (let d = 0; d < half; d++) this.pixels[d * LOOKS + look] = d + Math.round(ratio) >= half ? rim : body;
+      if (appearance.dash) {
+        dashes.push({ look, lit: appearance.dash[0] * ratio, period: appearance.dash[1] * ratio });
+      }
+    }
+    this.dashes = dashes;
+  }
+
+  /** Cuts dashes into the columns; `phase` is the column's number since time 0, so that dashes move with time. */
+  dash(columns: Uint8Array, phase: number): void {
+    for (const { look, period, lit } of this.dashes) {
+      let at = columns.indexOf(look);
+      const offset = ((phase % period) + period) % period;
+      for (; at >= 0 && at < columns.length; at++) {
+        if (columns[at] === look) columns[at] = LIT(look, at + offset, period, lit);
+      }
+    }
+  }
+
+  /** Writes a lane's rows of pixels around `middle`, over `base` where nothing is drawn. */
+  write(
+    columns: Uint8Array,
+    base: Uint32Array,
+    into: Uint32Array,
+    row: Uint32Array,
+    top: number,
+    bottom: number,
+    middle: number,
+    height: number,
+  ): void {
+    const width = columns.length;
+    let last = -1;
+    for (let d = 0; d <= this.half; d++) {
+      const above = middle - d;
+      const below = middle + d;
+      const inAbove = above >= top && above >= 0 && above < height;
+      const inBelow = d > 0 && below < bottom && below >= 0 && below < height;
+      if (!inAbove && !inBelow) continue;
+      const at = d * LOOKS;
+      if (last < 0 || !this.same(last, at)) {
+        const { pixels } = this;
+        for (let x = 0; x < width; x++) row[x] = pixels[at + columns[x]!]! || base[x]!;
+        last = at;
+      }
+      if (inAbove) into.set(row, above * width);
+      if (inBelow) into.set(row, below * width);
+    }
+  }
+
+  private same(a: number, b: number): boolean {
+    for (let look = 0; look < LOOKS; look++) if (this.pixels[a + look] !== this.pixels[b + look]) return false;
+    return true;
+  }
+}

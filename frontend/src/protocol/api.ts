@@ -1,0 +1,33 @@
+/** What the page asks once, over HTTP. */
+
+import type { Ring, Span } from "./messages";
+
+export async function fetchRings(): Promise<Ring[]> {
+  const response = await fetch("/api/rings");
+  if (!response.ok) throw new Error(`GET /api/rings: ${response.status}`);
+  return ((await response.json()) as { rings: Ring[] }).rings;
+}
+
+/** What a greenlet did at a time; null when nothing is known. `width` is that of one pixel, in ns. */
+export async function fetchSpan(
+  ring: string,
+  greenlet: number,
+  time: number,
+  width: number,
+  signal: AbortSignal,
+): Promise<Span | null> {
+  const query = new URLSearchParams({
+    greenlet: String(greenlet),
+    time: String(Math.round(time)),
+    width: String(Math.max(1, Math.round(width))),
+  });
+  const response = await fetch(`/api/rings/${encodeURIComponent(ring)}/at?${query}`, { signal });
+  if (response.status === 404) return null;
+  if (!response.ok) throw new Error(`GET at: ${response.status}`);
+  return (await response.json()) as Span;
+}
+
+export function streamUrl(ring: string): string {
+  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
+  return `${scheme}//${location.host}/api/rings/${encodeURIComponent(ring)}/stream`;
+}

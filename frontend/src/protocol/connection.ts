@@ -1,0 +1,91 @@
+/**
+ * One WebSocket to one ring's stream, kept alive: it reconnects with a growing pause and says the
+ * current view again each time. Frames that answer an older view than the last one are dropped here,
+ * so nothing behind this module ever sees a stale one.
+ */
+
+import { decodeFrame, type Frame } from "./frame";
+import type { Message, View } from "./messages";
+
+export interface ConnectionEvents {
+  message(message: Message): void;
+  frame(frame: Frame): void;
+  /** The viewer answers (true) or does not (false, and it is tried again). */
+  reachable(yes: boolean): void;
+}
+
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 3000;
+const VIEW_INTERVAL_MS = 50;
+
+export class Connection {
+  private socket: WebSocket | null = null;
+  private pause = FIRST_PAUSE_MS;
+  private retry: number | undefined;
+  private pending: Omit<View, "type" | "serial"> | null = null;
+  private last: Omit<View, "type" | "serial"> | null = null;
+  private sendTimer: number | undefined;
+  private sentAt = -Infinity;
+  private closed = false;
+  private serial = 0;
+
+  constructor(
+    private readonly url: string,
+    private readonly events: ConnectionEvents,
+  ) {
+    this.open();
+  }
+
+  /** Says what the page shows; at most twenty times a second, the last one always. */
+  show(view: Omit<View, "type" | "serial">): void {
+    this.pending = view;
+    if (this.sendTimer !== undefined) return;
+    const wait = this.sentAt + VIEW_INTERVAL_MS - performance.now();
+    this.sendTimer = window.setTimeout(() => this.flush(), Math.max(0, wait));
+  }
+
+  close(): void {
+    this.closed = true;
+    window.clearTimeout(this.retry);
+    window.clearTimeout(this.sendTimer);
+    this.socket?.close();
+  }
+
+  private flush(): void {
+    this.sendTimer = undefined;
+    if (this.pending === null || this.socket?.readyState !== WebSocket.OPEN) return;
+    this.last = this.pending;
+    this.pending = null;
+    this.sentAt = performance.now();
+    const view: View = { type: "view", serial: ++this.serial, ...this.last };
+    this.socket.send(JSON.stringify(view));
+  }
+
+  private open(): void {
+    const socket = new WebSocket(this.url);
+    socket.binaryType = "arraybuffer";
+    this.socket = socket;
+    socket.onopen = () => {
+      this.pause = FIRST_PAUSE_MS;
+      this.events.reachable(true);
+      this.pending ??= this.last;
+      window.clearTimeout(this.sendTimer);
+      this.flush();
+    };
+    socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => {
+      if (this.closed) return;
+      if (typeof event.data === "string") {
+        this.events.message(JSON.parse(event.data) as Message);
+        return;
+      }
+      const frame = decodeFrame(event.data);
+      if (frame !== null && frame.serial === this.serial) this.events.frame(frame);
+    };
+    socket.onclose = () => {
+      if (this.closed) return;
+      this.events.reachable(false);
+      this.retry = window.setTimeout(() => this.open(), this.pause);
+      this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
+    };
+  }
+}

@@ -1,0 +1,163 @@
+/**
+ * What the viewer and the page say to each other: docs/protocol.md, as types.
+ *
+ * Every time is nanoseconds since the ring began.
+ */
+
+export type RingState = "live" | "ended" | "died";
+
+export interface Ring {
+  id: string;
+  pid: number;
+  hub: number;
+  thread: string;
+  argv: string[];
+  host: string;
+  state: RingState;
+  /** Seconds since the epoch: the wall clock at time 0. */
+  started: number;
+}
+
+export interface Site {
+  file: string;
+  line: number;
+  function: string;
+}
+
+/** What one greenlet did at one time; the answer of `/api/rings/{id}/at`. */
+export interface Span {
+  greenlet: { id: number; name: string };
+  parent: { id: number; name: string } | null;
+  state: number;
+  reason: number;
+  label: string;
+  start: number;
+  end: number;
+  open: boolean;
+  fd: number | null;
+  peer: string | null;
+  resource: number | null;
+  deadline: number | null;
+  site: Site | null;
+  woken_by: string | null;
+  /** How many spans the asked pixel holds; 1 is this one alone. */
+  inside: number;
+  running: number;
+  ready: number;
+  waiting: number;
+}
+
+export interface View {
+  type: "view";
+  serial: number;
+  from: number;
+  to: number;
+  follow: boolean;
+  pixels: number;
+  first: number;
+  count: number;
+  search: string;
+  exited: boolean;
+}
+
+export interface Hello {
+  type: "hello";
+  ring: Ring;
+}
+
+export interface Stall {
+  greenlet: number;
+  name: string;
+  start: number;
+  end: number | null;
+  duration: number;
+  ready: number;
+  before: Site | null;
+  after: Site | null;
+}
+
+export interface Status {
+  type: "status";
+  state: RingState;
+  now: number;
+  begin: number;
+  events: number;
+  events_per_second: number;
+  lost: number;
+  illegal: number;
+  switches_per_second: number;
+  mean_slice: number;
+  greenlets: number;
+  states: Record<string, number>;
+  waiting_long: number;
+  latency_p99: number;
+  latency_now: number;
+  stall_threshold: number;
+  ring_used: number;
+  ring_capacity: number;
+  stalls_total: number;
+  longest_stall: Stall | null;
+  stalls: Stall[];
+}
+
+export interface Lane {
+  id: number;
+  name: string;
+  alive: boolean;
+}
+
+export interface Lanes {
+  type: "lanes";
+  total: number;
+  first: number;
+  lanes: Lane[];
+}
+
+export interface Row {
+  id: number;
+  name: string;
+  parent: number;
+  state: number;
+  reason: number;
+  label: string;
+  fd: number | null;
+  peer: string | null;
+  resource: number | null;
+  since: number;
+  deadline: number | null;
+  site: Site | null;
+  switches: number;
+  run_time: number;
+  alive: boolean;
+  exit: string | null;
+}
+
+export interface Greenlets {
+  type: "greenlets";
+  total: number;
+  rows: Row[];
+}
+
+export interface Latency {
+  type: "latency";
+  bucket: number;
+  from: number;
+  values: number[];
+}
+
+export interface Problem {
+  type: "error";
+  message: string;
+}
+
+export type Message = Hello | Status | Lanes | Greenlets | Latency | Problem;
+
+/** The states of a segment and of a row. */
+export const State = { RUNNING: 0, READY: 1, WAITING: 2, STALLED: 3 } as const;
+
+/** The reason the viewer adds to those of a park: the hub waits in its poll. */
+export const REASON_POLL = 9;
+
+/** The flags of a segment. */
+export const SEVERAL = 1;
+export const OPEN = 2;

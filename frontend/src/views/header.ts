@@ -1,0 +1,115 @@
+/** The top bar: which recording, whether it is live, what was lost; and the banner for what must be seen. */
+
+import * as format from "../model/format";
+import type { Ring, Status } from "../protocol/messages";
+import { announce, byId, el, setText } from "./dom";
+
+export interface Liveness {
+  status: Status | null;
+  reachable: boolean;
+  paused: boolean;
+  following: boolean;
+  ring: Ring | null;
+}
+
+const DIED = "The process ended (killed or crashed). Everything up to its last event is kept.";
+const UNREACHABLE = "Viewer not reachable – retrying. What is on screen is the last that came.";
+
+export class Header {
+  private readonly pill = byId("live-pill");
+  private readonly text = byId("live-text");
+  private readonly banner = byId("banner");
+  private readonly pauseButton = byId<HTMLButtonElement>("pause");
+  private readonly chooser = byId<HTMLSelectElement>("ring");
+  private rings = "";
+  private said = "";
+
+  constructor(private readonly choose: (ring: string) => void) {
+    this.chooser.addEventListener("change", () => this.choose(this.chooser.value));
+  }
+
+  show({ status, reachable, paused, following, ring }: Liveness): void {
+    const state = ring === null ? "waiting" : !reachable ? "unreachable" : (status?.state ?? "waiting");
+    const shown = state === "live" && paused ? "paused" : state;
+    this.pill.dataset["state"] = shown;
+    const lost = status === null ? 0 : status.lost;
+    this.pill.classList.toggle("lossy", lost > 0);
+    setText(this.text, pillText(shown, status));
+    this.pill.title =
+      lost > 0
+        ? `${format.count(lost)} events were overwritten in the ring before they could be read: the timeline has gaps.`
+        : "";
+    this.showBanner(state);
+    this.pauseButton.setAttribute("aria-pressed", String(paused));
+    setText(byId("pause-text"), paused ? "Resume" : "Pause");
+    this.pauseButton.disabled = state !== "live" && !paused;
+    byId("back-to-live").hidden = following || paused || state !== "live";
+
+    const name = ring === null ? "greenscope" : `${format.commandName(ring.argv)} · greenscope`;
+    const before = { died: "✝ died · ", ended: "ended · ", unreachable: "… ", live: "", waiting: "" }[state];
+    const title = `${before}${lost > 0 ? `${format.count(lost)} lost · ` : ""}${name}`;
+    if (document.title !== title) document.title = title;
+    this.announceState(shown);
+  }
+
+  /** The chooser appears when there is a choice; one recording is only named. */
+  showRings(rings: readonly Ring[], current: Ring | null): void {
+    const key = JSON.stringify([rings.map((ring) => [ring.id, ring.state]), current?.id]);
+    if (key === this.rings) return;
+    this.rings = key;
+    byId("ring-label").hidden = rings.length < 2;
+    const process = byId("process");
+    process.hidden = rings.length !== 1;
+    if (current !== null) {
+      setText(process, `${ringName(current)}`);
+      process.title = `${current.argv.join(" ")} on ${current.host}`;
+    }
+    this.chooser.replaceChildren(
+      ...rings.map((ring) =>
+        el(
+          "option",
+          { value: ring.id, selected: ring.id === current?.id },
+          `${ring.state === "live" ? "● " : ring.state === "died" ? "✝ " : "○ "}${ringName(ring)}`,
+        ),
+      ),
+    );
+    if (current !== null) this.chooser.value = current.id;
+  }
+
+  private showBanner(state: string): void {
+    const text = state === "died" ? DIED : state === "unreachable" ? UNREACHABLE : "";
+    this.banner.dataset["state"] = state;
+    this.banner.hidden = text === "";
+    setText(this.banner, text);
+  }
+
+  private announceState(state: string): void {
+    if (state === this.said) return;
+    this.said = state;
+    const words: Record<string, string> = { live: "Live", paused: "Paused", ended: "The process has ended" };
+    if (words[state] !== undefined) announce(words[state]);
+  }
+}
+
+function pillText(state: string, status: Status | null): string {
+  const lost = status === null ? "" : ` · ${format.count(status.lost)} lost`;
+  switch (state) {
+    case "live":
+      return `Live · ${format.count(status?.events_per_second ?? 0)} ev/s${lost}`;
+    case "paused":
+      return `Paused · ${format.count(status?.events_per_second ?? 0)} ev/s${lost}`;
+    case "ended":
+      return `Ended · ${format.count(status?.events ?? 0)} events${lost}`;
+    case "died":
+      return `Process died · ${format.count(status?.events ?? 0)} events${lost}`;
+    case "unreachable":
+      return "Viewer not reachable";
+    default:
+      return "Waiting…";
+  }
+}
+
+export function ringName(ring: Ring): string {
+  const thread = ring.thread === "MainThread" || ring.thread === "" ? "" : ` · ${ring.thread}`;
+  return `${format.commandName(ring.argv)} · pid ${ring.pid} · hub ${ring.hub}${thread}`;
+}

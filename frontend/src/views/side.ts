@@ -1,0 +1,145 @@
+/** The panel beside the lanes: the selected stall, the selected span, or the newest stalls. */
+
+import * as format from "../model/format";
+import { lookOf } from "../model/looks";
+import type { Row, Span, Stall, Status } from "../protocol/messages";
+import { byId, el } from "./dom";
+import { factRows, facts, insideText, siteNode, stateName, type Fact } from "./details";
+import { stallItem } from "./stalls";
+import { swatch } from "./swatch";
+
+export interface SideEvents {
+  showStall(stall: Stall): void;
+  fit(): void;
+  close(): void;
+}
+
+export interface Selection {
+  greenlet: number;
+  name: string;
+  hub: boolean;
+  span: Span | null;
+  stall: Stall | null;
+  row: Row | null;
+}
+
+export class Side {
+  private readonly root = byId("side");
+  private shown = "";
+
+  constructor(private readonly events: SideEvents) {}
+
+  show(selection: Selection | null, status: Status | null, now: number): void {
+    // Rebuilding would take the focus from a button; so only when what it says has changed.
+    const key = JSON.stringify([
+      selection,
+      selection?.span?.open ? Math.round(now / 1e8) : 0,
+      selection === null ? status?.stalls.slice(0, 8) : 0,
+      selection === null ? status?.stall_threshold : 0,
+    ]);
+    if (key === this.shown) return;
+    this.shown = key;
+    const focused = this.root.contains(document.activeElement) ? document.activeElement?.id : null;
+    if (selection === null) this.showNewest(status);
+    else if (selection.stall !== null) this.showStall(selection, selection.stall, now);
+    else this.showSpan(selection, now);
+    if (focused) document.getElementById(focused)?.focus();
+  }
+
+  private head(title: string, alarm: boolean): HTMLElement {
+    const close = el("button", { class: "button icon small", id: "side-close", "aria-label": "Close details" }, "×");
+    close.addEventListener("click", () => this.events.close());
+    return el("div", { class: "side-head" }, el("h2", { class: alarm ? "alarm" : undefined }, title), close);
+  }
+
+  private fitButton(): HTMLElement {
+    const fit = el("button", { class: "button small", id: "side-fit" }, "Fit in view", el("kbd", { "aria-hidden": "true" }, "F"));
+    fit.addEventListener("click", () => this.events.fit());
+    return fit;
+  }
+
+  private showStall(selection: Selection, stall: Stall, now: number): void {
+    const { span, row } = selection;
+    const open = stall.end === null;
+    const others = stall.ready === 1 ? "1 greenlet was ready and waited" : `${format.count(stall.ready)} greenlets were ready and waited`;
+    const list: Fact[] = [
+      ["Start", format.time(stall.start, 6)],
+      ["Duration", `${format.duration(open ? Math.max(stall.duration, now - stall.start) : stall.duration)}${open ? " so far" : ""}`],
+      ["Held up", `${format.count(stall.ready)} ready`],
+    ];
+    if (span?.woken_by) list.push(["Switched in by", span.woken_by]);
+    if (span?.parent) list.push(["Spawned by", span.parent.name]);
+    if (row !== null) list.push(["Run time in all", format.duration(row.run_time)]);
+    const between: Fact[] = [];
+    if (stall.before !== null) between.push(["went on after", siteNode(stall.before)]);
+    if (stall.after !== null) between.push(["parked next at", siteNode(stall.after)]);
+    this.root.replaceChildren(
+      this.head(`Stall · ${format.duration(stall.duration)}`, true),
+      el(
+        "p",
+        {},
+        el("strong", {}, stall.name),
+        open ? " holds the hub without yielding. " : " held the hub without yielding. ",
+        stall.ready > 0 ? `${others}${open ? "" : " for it"}.` : "Nobody else was ready meanwhile.",
+      ),
+      factRows(list),
+    );
+    if (between.length > 0) {
+      this.root.append(el("h3", {}, "Between these lines"), factRows(between));
+    }
+    const advice = el("p", { class: "advice" }, el("strong", {}, "Try "));
+    advice.append(
+      el("code", {}, "sleep(0)"),
+      " inside the loop between these lines, so that others get their turn; or move the work to a thread or another process.",
+    );
+    this.root.append(advice, el("div", { class: "side-actions" }, this.fitButton()));
+  }
+
+  private showSpan(selection: Selection, now: number): void {
+    const { span, row, hub, name } = selection;
+    this.root.replaceChildren(this.head(name, false));
+    if (span !== null) {
+      const end = span.open ? Math.max(now, span.end) : span.end;
+      const list: Fact[] = [
+        ["Start", format.time(span.start, 6)],
+        ["Duration", `${format.duration(end - span.start)}${span.open ? " so far" : ""}`],
+        ...facts(span, now),
+      ];
+      this.root.append(
+        el("p", { class: "tip-state" }, swatch(lookOf(span.state, span.reason, hub)), el("span", {}, stateName(span.state, span.reason, hub))),
+        factRows(list),
+      );
+      const inside = insideText(span);
+      if (inside !== null) this.root.append(el("p", { class: "hint" }, `${inside}. Zoom in to tell them apart.`));
+    } else {
+      this.root.append(el("p", { class: "hint" }, "Nothing is known of it at this time."));
+    }
+    if (row !== null) {
+      this.root.append(
+        el("h3", {}, row.alive ? "Now" : "In the end"),
+        factRows([
+          ["State", row.alive ? row.label : (row.exit ?? "exited")],
+          ["Switches", format.count(row.switches)],
+          ["Run time", format.duration(row.run_time)],
+          ["Number", `#${row.id}`],
+        ]),
+      );
+    }
+    this.root.append(el("div", { class: "side-actions" }, this.fitButton()));
+  }
+
+  private showNewest(status: Status | null): void {
+    const stalls = status?.stalls.slice(0, 8) ?? [];
+    this.root.replaceChildren(el("div", { class: "side-head" }, el("h2", {}, stalls.length > 0 ? "Newest stalls" : "Details")));
+    if (stalls.length > 0) {
+      const list = el("ul", { class: "stalls compact" });
+      for (const stall of stalls) list.append(stallItem(stall, () => this.events.showStall(stall)));
+      this.root.append(list);
+    } else if (status !== null) {
+      this.root.append(
+        el("p", { class: "calm" }, `No greenlet has held the hub for ${format.duration(status.stall_threshold)} or longer.`),
+      );
+    }
+    this.root.append(el("p", { class: "hint" }, "Click a span in a lane to see what it waited on, at which line, and what woke it."));
+  }
+}

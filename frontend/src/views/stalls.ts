@@ -1,0 +1,64 @@
+/** The list of stalls. */
+
+import * as format from "../model/format";
+import { sameStall } from "../model/stalls";
+import type { Stall, Status } from "../protocol/messages";
+import { byId, el, setText } from "./dom";
+
+export function stallItem(stall: Stall, show: () => void, selected = false): HTMLElement {
+  const where =
+    stall.before !== null || stall.after !== null
+      ? `${format.siteText(stall.before) || "?"} → ${stall.after ? format.siteText(stall.after) : stall.end === null ? "still running" : "its end"}`
+      : "";
+  const button = el(
+    "button",
+    { class: "stall", "aria-current": selected ? "true" : undefined },
+    el("span", { class: "stall-duration" }, format.duration(stall.duration), stall.end === null ? "…" : null),
+    el("span", { class: "stall-name" }, stall.name),
+    el("span", { class: "stall-where" }, where),
+    el("span", { class: "stall-when" }, `at ${format.time(stall.start, 2)} · ${format.count(stall.ready)} held up`),
+  );
+  button.addEventListener("click", show);
+  return el("li", {}, button);
+}
+
+export class StallList {
+  private shown = "";
+
+  constructor(private readonly choose: (stall: Stall) => void) {}
+
+  show(status: Status, selected: Stall | null, search: string): void {
+    const badge = byId("stalls-badge");
+    badge.hidden = status.stalls_total === 0;
+    setText(badge, format.count(status.stalls_total));
+    const key = JSON.stringify([status.stalls, status.stalls_total, selected?.start, search, status.stall_threshold]);
+    if (key === this.shown) return;
+    this.shown = key;
+    const wanted = search.trim().toLowerCase();
+    const stalls = status.stalls.filter(
+      (stall) =>
+        wanted === "" ||
+        [stall.name, stall.before?.file, stall.after?.file].some((field) => field?.toLowerCase().includes(wanted)),
+    );
+    setText(
+      byId("stalls-count"),
+      status.stalls_total > stalls.length
+        ? `showing ${stalls.length} of ${format.count(status.stalls_total)}, newest first`
+        : stalls.length > 0
+          ? "newest first"
+          : "",
+    );
+    const list = byId("stalls");
+    const at = [...list.children].findIndex((item) => item.contains(document.activeElement));
+    list.replaceChildren(...stalls.map((stall) => stallItem(stall, () => this.choose(stall), sameStall(stall, selected))));
+    if (at >= 0) list.children[Math.min(at, stalls.length - 1)]?.querySelector("button")?.focus();
+    const empty = byId("stalls-empty");
+    empty.hidden = stalls.length > 0;
+    setText(
+      empty,
+      status.stalls.length > 0
+        ? `No stall matches “${search}”.`
+        : `No greenlet has held the hub for ${format.duration(status.stall_threshold)} or longer.`,
+    );
+  }
+}
