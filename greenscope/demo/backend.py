@@ -1,5 +1,6 @@
 """The shop's backend: a database that is slow now and then, a licence server that never answers, and an
-archive that reads slowly. Prints its ports as JSON, then serves until its parent is gone."""
+archive that reads slowly. Prints its ports as JSON, then serves until its parent is gone.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +31,7 @@ async def licences(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 async def archive(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Reads 256 KiB, rests, and reads on: whoever sends more has to wait."""
-    while await reader.read(1 << 18):
+    while await reader.read(1 << 18):  # noqa: ASYNC110 - it rests on purpose
         await asyncio.sleep(0.05)
     writer.close()
 

@@ -1,6 +1,6 @@
 """The shop's customers: connections that ask, read the answer, think for a while, and sometimes leave and come back.
 
-    python -m greenscope.demo.customers PORT CONNECTIONS
+python -m greenscope.demo.customers PORT CONNECTIONS
 """
 
 from __future__ import annotations

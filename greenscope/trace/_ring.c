@@ -21,7 +21,7 @@
 
 #include "_ring_layout.h"
 
-#define ID_MASK ((UINT64_C(1) << GS_RING_HANDLE_BITS) - 1)
+#define ID_MASK       ((UINT64_C(1) << GS_RING_HANDLE_BITS) - 1)
 #define SITE_INTERNAL UINT32_MAX
 
 typedef struct {
@@ -93,10 +93,10 @@ typedef struct {
     uint32_t free_count;
     uint64_t next_greenlet;
     uint32_t next_resource;
-    uint64_t hub, current; /* handles */
+    uint64_t hub, current;       /* handles */
     unsigned long long clock_ns; /* a test's clock; 0: the real one */
-    PyObject *strings;  /* str -> id */
-    PyObject *internal; /* tuple of str */
+    PyObject *strings;           /* str -> id */
+    PyObject *internal;          /* tuple of str */
     KnownSite *known;
     uint32_t known_count, known_size;
 } Ring;
@@ -350,7 +350,7 @@ numbers(PyObject *const *args, Py_ssize_t got, Py_ssize_t wanted, uint64_t *valu
 #define NUMBERS(count) \
     uint64_t v[count]; \
     if (numbers(args, nargs, count, v) < 0) \
-        return NULL
+    return NULL
 
 #define METHOD(name) static PyObject *ring_##name(Ring *ring, PyObject *const *args, Py_ssize_t nargs)
 
@@ -563,11 +563,13 @@ METHOD(watcher_open)
     if (length > room)
         length = room;
     size_t texts = (length + GS_RING_TEXT_BYTES - 1) / GS_RING_TEXT_BYTES;
-    put(ring, now_ns(ring), ring->current, GS_KIND_WATCHER_OPEN, (uint8_t) v[0], (uint16_t) texts, 0, pack(resource, v[1]));
+    put(ring, now_ns(ring), ring->current, GS_KIND_WATCHER_OPEN, (uint8_t) v[0], (uint16_t) texts, 0,
+        pack(resource, v[1]));
     for (size_t i = 0; i < texts; i++) {
         TextEvent *text = (TextEvent *) &ring->events[ring->head & ring->event_mask];
         uint8_t bytes[GS_RING_TEXT_BYTES] = {0};
-        size_t from = i * GS_RING_TEXT_BYTES, kept = length - from < GS_RING_TEXT_BYTES ? length - from : GS_RING_TEXT_BYTES;
+        size_t from = i * GS_RING_TEXT_BYTES,
+               kept = length - from < GS_RING_TEXT_BYTES ? length - from : GS_RING_TEXT_BYTES;
         memcpy(bytes, peer + from, kept);
         memcpy(text->bytes, bytes, 16);
         memcpy(text->more, bytes + 16, 12);
@@ -633,7 +635,8 @@ METHOD(poll_begin)
 METHOD(poll_end)
 {
     NUMBERS(1); /* fired */
-    record(ring, now_ns(ring), ring->hub, GS_KIND_POLL_END, 0, (uint16_t) (v[0] > UINT16_MAX ? UINT16_MAX : v[0]), 0, 0);
+    record(ring, now_ns(ring), ring->hub, GS_KIND_POLL_END, 0, (uint16_t) (v[0] > UINT16_MAX ? UINT16_MAX : v[0]), 0,
+           0);
     Py_RETURN_NONE;
 }
 
@@ -787,8 +790,7 @@ static PyMethodDef ring_methods[] = {
 
 static PyGetSetDef ring_getset[] = {
     {"current", (getter) ring_get_current, NULL, PyDoc_STR("The handle of what runs."), NULL},
-    {"clock_ns", (getter) ring_get_clock, (setter) ring_set_clock, PyDoc_STR("A test's clock; 0: the real one."),
-     NULL},
+    {"clock_ns", (getter) ring_get_clock, (setter) ring_set_clock, PyDoc_STR("A test's clock; 0: the real one."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 

@@ -76,7 +76,7 @@ class RingReader:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size < HEADER_SIZE:
-                raise RingFormatError(f"{path} is not a ring: it has {size} bytes, and a header alone has {HEADER_SIZE}")
+                raise RingFormatError(f"{path} is not a ring: it has {size} bytes, a header has {HEADER_SIZE}")
             self._memory = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
         self._buffer = memoryview(self._memory)
         self._check(size)
@@ -267,7 +267,7 @@ class RingReader:
             raise RingFormatError(f"{self._path} is not a ring: it does not begin with a ring's magic bytes")
         version = self._field("version")
         if version != VERSION:
-            raise RingFormatError(f"{self._path} is a ring of version {version}; this greenscope reads version {VERSION}")
+            raise RingFormatError(f"{self._path} is a ring of version {version}; this greenscope reads {VERSION}")
         capacity = self._field("event_capacity")
         if capacity < 2 * MAX_BURST or capacity & (capacity - 1):
             raise RingFormatError(f"{self._path} is damaged: it says it holds {capacity} events, not a power of two")

@@ -51,11 +51,7 @@ class RingSizes:
     def total_bytes(self) -> int:
         """The size of the file."""
         return (
-            HEADER_SIZE
-            + self.string_bytes
-            + self.sites * SITE.size
-            + self.slots * SLOT_SIZE
-            + self.events * EVENT.size
+            HEADER_SIZE + self.string_bytes + self.sites * SITE.size + self.slots * SLOT_SIZE + self.events * EVENT.size
         )
 
 
@@ -163,7 +159,9 @@ def _write_header(buffer: memoryview, hub: int, thread_name: str, sizes: RingSiz
         "event_capacity": sizes.events,
         "thread_name": _fitting(thread_name, 64),
         "host": _fitting(socket.gethostname(), 64),
-        "writer": _fitting(f"greenscope {__version__}, {platform.python_implementation()} {sys.version.split()[0]}", 64),
+        "writer": _fitting(
+            f"greenscope {__version__}, {platform.python_implementation()} {platform.python_version()}", 64
+        ),
         "executable": _fitting(sys.executable or "", 512),
         "argv": _fitting("\0".join(sys.orig_argv), 2048),
     }

@@ -109,6 +109,6 @@ class Source:
         while session.id in self._sessions:
             session.id += "+"
         self._sessions[session.id] = session
-        if session.state == "live" or len(self._paths) == 1 and self._paths[0] == path:
+        if session.state == "live" or (len(self._paths) == 1 and self._paths[0] == path):
             self._active.add(session.id)
         return session

@@ -72,7 +72,7 @@ def test_a_limit_never_splits_an_event_from_its_text(tmp_path: Path) -> None:
         with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
             records: list[Event | Gap] = []
             for _ in range(8):
-                records.extend(reader.read(limit=max(limit, 4) if len(records) else limit))
+                records.extend(reader.read(limit=max(limit, 4) if records else limit))
             texts = [record.text for record in records if isinstance(record, Event)]
             assert texts == ["", peer.decode(), ""]
 

@@ -31,9 +31,7 @@ def test_a_ring_is_its_owners_alone(trace_directory: Path) -> None:
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
-def test_greenscope_0_records_nothing_and_makes_nothing(
-    trace_directory: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_greenscope_0_records_nothing_and_makes_nothing(trace_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GREENSCOPE", "0")
     recorder = open_recorder(1, "MainThread")
     assert isinstance(recorder, NullRecorder)

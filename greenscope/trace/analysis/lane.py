@@ -19,6 +19,10 @@ from greenscope.trace.analysis.states import State
 __all__ = ["Lane", "Segment", "Span"]
 
 
+# Which of the three sums a state counts into.
+_KIND: dict[int, int] = {State.RUNNING: 0, State.READY: 1, State.WAITING: 2, State.STALLED: 0}
+
+
 class Segment(NamedTuple):
     """A stretch of a lane as a screen shows it. ``flag``: 1 it stands for several spans, 2 it goes on."""
 
@@ -66,18 +70,19 @@ class Lane:
         self.switches = 0
         self.run_time = 0
         self.open: Span | None = None
-        self._start = array("q")
-        self._end = array("q")
+        self._start = array("Q")
+        self._end = array("Q")
         self._state = array("B")
         self._reason = array("B")
         self._resource = array("L")
         self._fd = array("i")
-        self._deadline = array("q")
+        self._deadline = array("Q")
         self._site = array("L")
-        self._by = array("q")
+        self._by = array("Q")
         self._peer: list[str] = []
         self._ran = array("q")  # sums up to and with the span
         self._was_ready = array("q")
+        self._waited = array("q")
 
     def __len__(self) -> int:
         return len(self._start) + (self.open is not None)
@@ -120,10 +125,12 @@ class Lane:
         self._site.append(span.site)
         self._by.append(span.by)
         self._peer.append(span.peer)
-        self._ran.append((self._ran[-1] if self._ran else 0) + (length if running else 0))
-        self._was_ready.append(
-            (self._was_ready[-1] if self._was_ready else 0) + (length if span.state == State.READY else 0)
-        )
+        for sums, counts in (
+            (self._ran, running),
+            (self._was_ready, span.state is State.READY),
+            (self._waited, span.state is State.WAITING),
+        ):
+            sums.append((sums[-1] if sums else 0) + (length if counts else 0))
         return span
 
     def forget_before(self, time: int) -> int:
@@ -141,6 +148,7 @@ class Lane:
             self._by,
             self._ran,
             self._was_ready,
+            self._waited,
         ):
             del column[:count]
         del self._peer[:count]
@@ -179,14 +187,10 @@ class Lane:
     def shares(self, start: int, end: int, now: int) -> tuple[int, int, int]:
         """Nanoseconds it ran, was ready, and waited within a window."""
         first, last = self._overlapping(start, end)
-        ran, ready, known = self._sums(first, last, start, end)
+        sums = self._sums(first, last, start, end)
         if self.open is not None:
-            begins, ends = max(self.open.start, start), min(now, end)
-            if ends > begins:
-                known += ends - begins
-                ran += (ends - begins) if self.open.state in (State.RUNNING, State.STALLED) else 0
-                ready += (ends - begins) if self.open.state is State.READY else 0
-        return ran, ready, known - ran - ready
+            sums[_KIND[self.open.state]] += max(0, min(now, end) - max(self.open.start, start))
+        return sums[0], sums[1], sums[2]
 
     def count(self, start: int, end: int, now: int) -> int:
         """How many spans touch a window."""
@@ -208,14 +212,13 @@ class Lane:
         while index < last:
             begins, ends = self._start[index], self._end[index]
             # The bucket in which this span ends: does anything else begin and end in there?
-            floor = ends - ends % bucket
-            until = floor + bucket
-            if ends - begins >= 2 * bucket or index + 2 >= last or self._end[index + 2] >= until:
+            until = -(-ends // bucket) * bucket
+            if ends - begins >= 2 * bucket or index + 2 >= last or self._end[index + 2] > until:
                 shown.append(Segment(begins, ends, self._state[index], self._reason[index], 0))
                 index += 1
                 continue
             # Three or more spans end within one bucket: say what they come to.
-            past = bisect_left(self._end, until, index, last)
+            past = bisect_right(self._end, until, index, last)
             shown.extend(self._summary(index, past))
             index = past
         if self.open is not None and self.open.start < end and now > start:
@@ -225,8 +228,7 @@ class Lane:
     def _summary(self, first: int, past: int) -> Iterator[Segment]:
         """Spans ``[first, past)`` as what it mostly was, and as running for its share of the time."""
         begins, ends = self._start[first], self._end[past - 1]
-        ran, ready, known = self._sums(first, past, begins, ends)
-        waited = known - ran - ready
+        ran, ready, waited = self._sums(first, past, begins, ends)
         if waited >= ready and waited >= ran:
             longest = max(
                 (i for i in range(first, min(past, first + 64)) if self._state[i] == State.WAITING),
@@ -246,22 +248,18 @@ class Lane:
         first = bisect_right(self._end, start)
         return first, max(first, bisect_left(self._start, end))
 
-    def _sums(self, first: int, last: int, start: int, end: int) -> tuple[int, int, int]:
-        """Time it ran, was ready, and is known of, in spans ``[first, last)`` cut to the window."""
+    def _sums(self, first: int, last: int, start: int, end: int) -> list[int]:
+        """Time it ran, was ready, and waited, in spans ``[first, last)`` cut to the window."""
+        sums = [0, 0, 0]
         if last <= first:
-            return 0, 0, 0
-        lengths = {State.RUNNING: 0, State.READY: 0, State.WAITING: 0}
-        for index in {first, last - 1}:
-            state = State(self._state[index])
-            state = State.RUNNING if state is State.STALLED else state
-            lengths[state] += max(0, min(self._end[index], end) - max(self._start[index], start))
-        inner_ran = inner_ready = inner = 0
+            return sums
+        for index in {first, last - 1}:  # these may reach beyond the window
+            length = min(self._end[index], end) - max(self._start[index], start)
+            sums[_KIND[self._state[index]]] += max(0, length)
         if last - first > 2:
-            inner_ran = self._ran[last - 2] - self._ran[first]
-            inner_ready = self._was_ready[last - 2] - self._was_ready[first]
-            inner = self._start[last - 1] - self._end[first]
-        ran, ready = lengths[State.RUNNING] + inner_ran, lengths[State.READY] + inner_ready
-        return ran, ready, sum(lengths.values()) + inner
+            for kind, column in enumerate((self._ran, self._was_ready, self._waited)):
+                sums[kind] += column[last - 2] - column[first]
+        return sums
 
     def _span(self, index: int) -> Span:
         return Span(

@@ -1,4 +1,4 @@
-"""Two measures of how promptly the hub serves: how long ready greenlets wait, and how long it stays away from its poll."""
+"""How promptly the hub serves: how long ready greenlets wait, and how long it stays away from its poll."""
 
 from __future__ import annotations
 
@@ -45,19 +45,25 @@ class LatencyHistogram:
 
 
 class AwaySeries:
-    """The longest time away from the poll that touches each tenth of a second since the ring began."""
+    """The longest time away from the poll that touches each stretch of time since the ring began.
 
-    BUCKET = _SECOND // 10
+    A stretch is a tenth of a second at first, and twice as long whenever there would be too many.
+    """
+
+    MOST = 1 << 14
 
     def __init__(self, start: int) -> None:
         self._start = start
-        self._values = array("q")
+        self._bucket = _SECOND // 10
+        self._values = array("Q")
 
     def add(self, begin: int, end: int) -> None:
         """The hub was away from its poll from ``begin`` to ``end``."""
-        first, last = (begin - self._start) // self.BUCKET, (end - self._start) // self.BUCKET
-        if last < 0:
-            return
+        while (end - self._start) // self._bucket >= self.MOST:
+            self._bucket *= 2
+            values = self._values
+            self._values = array("Q", [max(values[i : i + 2]) for i in range(0, len(values), 2)])
+        first, last = (begin - self._start) // self._bucket, (end - self._start) // self._bucket
         if last >= len(self._values):
             self._values.extend([0] * (last + 1 - len(self._values)))
         length = end - begin
@@ -66,11 +72,11 @@ class AwaySeries:
                 self._values[index] = length
 
     def values(self, begin: int, end: int, limit: int) -> tuple[int, int, list[int]]:
-        """At most ``limit`` values over ``[begin, end)``: a bucket's width, the first one's start, the values."""
-        first = max((begin - self._start) // self.BUCKET, 0)
-        last = max((end - self._start) // self.BUCKET + 1, first + 1)
-        step = -(-(last - first) // limit)
+        """At most ``limit`` values over ``[begin, end)``: a value's width, the first one's start, the values."""
+        first = max((begin - self._start) // self._bucket, 0)
+        last = max((end - self._start) // self._bucket + 1, first + 1)
+        step = -(-(last - first) // (limit - 1))
         first -= first % step
         known = self._values
         values = [max(known[i : i + step], default=0) for i in range(first, last, step)]
-        return self.BUCKET * step, self._start + first * self.BUCKET, values
+        return self._bucket * step, self._start + first * self._bucket, values

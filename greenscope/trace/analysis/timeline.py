@@ -22,6 +22,7 @@ __all__ = ["DEFAULT_STALL_NS", "Stall", "Timeline", "Watcher"]
 DEFAULT_STALL_NS = 100_000_000
 _TABLE_STATES = {"spawned": Life.SPAWNED, "ready": Life.READY, "running": Life.RUNNING, "waiting": Life.WAITING}
 _KEEP_STALLS = 1000
+_END_OF_TIME = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,9 @@ class Timeline:
                 continue
             self.events += 1
             if record.time_ns > self.last:
+                if record.time_ns >= _END_OF_TIME:  # a damaged file
+                    self.illegal += 1
+                    continue
                 self.last = record.time_ns
             handler = handlers.get(record.kind)
             if handler is not None:
@@ -184,9 +188,7 @@ class Timeline:
             self.run_time += length
             if length >= self.stall_ns:
                 open_span.state = State.STALLED
-                self._stalled(
-                    Stall(lane.greenlet, lane.label, open_span.start, at, self._ready, open_span.site, after)
-                )
+                self._stalled(Stall(lane.greenlet, lane.label, open_span.start, at, self._ready, open_span.site, after))
         lane.finish(at)
         self._spans += 1
 
@@ -315,9 +317,7 @@ class Timeline:
         for lane in self.lanes.values():
             if lane.open is not None:
                 self._finish(lane, at)
-        self._life = {
-            greenlet: life if life is Life.EXITED else Life.UNKNOWN for greenlet, life in self._life.items()
-        }
+        self._life = {greenlet: life if life is Life.EXITED else Life.UNKNOWN for greenlet, life in self._life.items()}
         self._ready = self._running = self._poll_ended = 0
         living = set()
         for slot in table:
@@ -379,7 +379,7 @@ class Timeline:
         self.forgotten_until = horizon
 
 
-_AFTER = {
+_AFTER: dict[int, Life] = {
     Kind.GREENLET_READY: Life.READY,
     Kind.GREENLET_SWITCH: Life.RUNNING,
     Kind.GREENLET_THROW: Life.RUNNING,

@@ -1,0 +1,119 @@
+"""What is asked of a lane: shares that are exact, and segments no denser than a screen."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from greenscope.trace.analysis import Lane, Span, State
+
+STATES = [State.RUNNING, State.READY, State.WAITING, State.STALLED]
+
+
+def lane_of(lengths: list[tuple[int, int, State]], goes_on: State | None = None) -> Lane:
+    """A lane of spans, each given by the pause before it, its length and its state."""
+    lane, at = Lane(1), 0
+    for pause, length, state in lengths:
+        at += pause
+        lane.open = Span(at, state)
+        at += length
+        lane.finish(at)
+    if goes_on is not None:
+        lane.open = Span(at, goes_on)
+    return lane
+
+
+some_spans = st.lists(
+    st.tuples(st.sampled_from([0, 0, 0, 7]), st.integers(0, 30), st.sampled_from(STATES)), max_size=60
+)
+windows = st.tuples(st.integers(-20, 900), st.integers(1, 900))
+
+
+@given(some_spans, windows, st.sampled_from([None, *STATES[:3]]))
+def test_shares_are_what_adding_up_span_by_span_gives(
+    lengths: list[tuple[int, int, State]], window: tuple[int, int], goes_on: State | None
+) -> None:
+    lane = lane_of(lengths, goes_on)
+    start, end, now = window[0], sum(window), 2000
+    spans = [*lane.spans()]
+    if lane.open is not None:
+        spans.append(Span(lane.open.start, lane.open.state, end=now))
+    expected = dict.fromkeys(STATES, 0)
+    for span in spans:
+        expected[span.state] += max(0, min(span.end, end) - max(span.start, start))
+    ran = expected[State.RUNNING] + expected[State.STALLED]
+    assert lane.shares(start, end, now) == (ran, expected[State.READY], expected[State.WAITING])
+
+
+@given(some_spans, st.integers(0, 20), st.integers(1, 40), st.integers(1, 60))
+def test_a_screen_gets_at_most_two_segments_a_pixel(
+    lengths: list[tuple[int, int, State]], first: int, pixels: int, bucket: int
+) -> None:
+    lane = lane_of(lengths)
+    start, end = first * bucket, (first + pixels) * bucket
+    shown = lane.segments(start, end, 5000, bucket)
+    assert len(shown) <= 2 * pixels + 3
+    for segment in shown:
+        assert segment.start <= segment.end
+        assert segment.end > start
+        assert segment.start < end
+
+
+@given(some_spans)
+def test_close_enough_every_span_is_shown_as_it_is(lengths: list[tuple[int, int, State]]) -> None:
+    lane = lane_of([(pause, length + 1, state) for pause, length, state in lengths])
+    shown = [(s.start, s.end, s.state) for s in lane.segments(0, 5000, 5000, 1)]
+    assert shown == [(s.start, s.end, s.state) for s in lane.spans()]
+
+
+@settings(deadline=None)
+@given(some_spans, st.integers(1, 40), st.lists(st.integers(1, 200), max_size=6))
+def test_a_page_that_follows_ends_up_with_what_a_fresh_one_gets(
+    lengths: list[tuple[int, int, State]], bucket: int, steps: list[int]
+) -> None:
+    """Frame by frame, as the stream sends them and the page takes them."""
+    lane, at = Lane(1), 0
+    page: list[tuple[int, int, int]] = []
+    sent_until = 0
+    pieces = list(itertools.accumulate(steps))
+    for index, (pause, length, state) in enumerate(lengths):
+        at += pause
+        lane.open = Span(at, state)
+        at += length
+        lane.finish(at)
+        if index in pieces or index == len(lengths) - 1:
+            since = sent_until - 4 * bucket
+            since -= since % bucket
+            page = [s for s in page if s[1] <= since]
+            page += [(s.start, s.end, s.state) for s in lane.segments(since, 10_000, at, bucket)]
+            sent_until = at
+    fresh = [(s.start, s.end, s.state) for s in lane.segments(0, 10_000, at, bucket)]
+    assert sum(e - s for s, e, _ in page) <= 2 * sum(e - s for s, e, _ in fresh) + bucket
+    assert {s[0] for s in page} >= {s[0] for s in fresh if s[1] - s[0] > 2 * bucket}
+
+
+def test_the_span_at_a_time_is_found_or_the_nearest_within_a_pixel() -> None:
+    lane = lane_of([(10, 10, State.RUNNING), (50, 10, State.WAITING)], State.READY)
+    assert lane.span_at(15, 100) == Span(10, State.RUNNING, end=20)
+    assert lane.span_at(40, 100) is None
+    assert lane.span_at(24, 100, slack=5) == Span(10, State.RUNNING, end=20)
+    found = lane.span_at(90, 100)
+    assert found == Span(80, State.READY, end=100)
+
+
+def test_a_dense_pixel_says_what_it_mostly_was_and_how_much_it_ran() -> None:
+    lane = lane_of([(0, 2, State.RUNNING), (0, 8, State.WAITING)] * 10)
+    shown = lane.segments(0, 100, 100, 100)
+    assert [(s.start, s.end, s.state, s.flag) for s in shown] == [
+        (0, 100, State.WAITING, 1),
+        (0, 20, State.RUNNING, 1),
+    ]
+
+
+def test_forgetting_keeps_the_sums_right() -> None:
+    lane = lane_of([(0, 2, State.RUNNING), (0, 8, State.WAITING)] * 10)
+    assert lane.forget_before(50) == 10
+    assert lane.shares(50, 100, 100) == (10, 0, 40)
+    assert lane.begins == 50
