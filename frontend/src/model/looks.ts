@@ -44,7 +44,7 @@ export const APPEARANCE: Readonly<Record<Exclude<Look, 0>, Appearance>> = {
   [Look.OTHER]: { name: "Waiting: other", color: "#8B949E", height: 0.24 },
   [Look.EVENT]: { name: "Waiting: event", color: "#CC79A7", height: 0.24, dash: [6, 9] },
   [Look.QUEUE]: { name: "Waiting: queue", color: "#E69F00", height: 0.24, dash: [6, 9] },
-  [Look.LOCK]: { name: "Waiting: lock", color: "#E69F00", height: 0.42 },
+  [Look.LOCK]: { name: "Waiting: lock", color: "#E69F00", height: 0.34 },
   [Look.WRITE]: { name: "Waiting: write", color: "#0072B2", height: 0.24 },
   [Look.READ]: { name: "Waiting: read", color: "#56B4E9", height: 0.24 },
   [Look.YIELD]: { name: "Yielded", color: "#F0E442", height: 0.24 },

@@ -1,0 +1,73 @@
+import { describe, expect, it } from "vitest";
+import { nextStall, stallOf } from "../../src/model/stalls";
+import { matches, reordered, sorted, waitingOn } from "../../src/model/table";
+import type { Row, Stall } from "../../src/protocol/messages";
+
+function row(id: number, more: Partial<Row> = {}): Row {
+  return {
+    id, name: `worker #${id}`, parent: 1, state: 2, reason: 1, label: "waiting: read", fd: 7, peer: "10.0.0.1:80",
+    resource: null, since: 0, deadline: null, site: { file: "/srv/app/views.py", line: 12, function: "get" },
+    switches: 3, run_time: 5, alive: true, exit: null, ...more,
+  };
+}
+const ids = (rows: Row[]): number[] => rows.map((each) => each.id);
+
+describe("the table", () => {
+  it("sorts names as a person counts", () => {
+    const rows = [row(10), row(9), row(1)];
+    expect(ids(sorted(rows, { column: "name", descending: false }))).toEqual([1, 9, 10]);
+    expect(ids(sorted(rows, { column: "name", descending: true }))).toEqual([10, 9, 1]);
+  });
+
+  it("sorts equal rows by id, whichever way", () => {
+    const rows = [row(3), row(1), row(2)];
+    expect(ids(sorted(rows, { column: "switches", descending: true }))).toEqual([1, 2, 3]);
+  });
+
+  it("puts those without a deadline last", () => {
+    const rows = [row(1), row(2, { deadline: 9 }), row(3, { deadline: 5 })];
+    expect(ids(sorted(rows, { column: "deadline", descending: false }))).toEqual([3, 2, 1]);
+  });
+
+  it("puts what runs before what waits", () => {
+    expect(ids(sorted([row(1), row(2, { state: 0 }), row(3, { state: 3 })], { column: "state", descending: false }))).toEqual([3, 2, 1]);
+  });
+
+  it("turns round when the same header is clicked", () => {
+    expect(reordered({ column: "name", descending: false }, "name")).toEqual({ column: "name", descending: true });
+    expect(reordered({ column: "name", descending: false }, "run_time")).toEqual({ column: "run_time", descending: true });
+  });
+
+  it.each(["WORKER", "views.py:12", "10.0.0", "fd 7", "get", " read "])("finds %s", (words) => {
+    expect(matches(row(1), words)).toBe(true);
+  });
+
+  it("does not find what is not there", () => {
+    expect(matches(row(1), "report")).toBe(false);
+  });
+
+  it("says what a greenlet waits on", () => {
+    expect(waitingOn(row(1))).toBe("fd 7 · 10.0.0.1:80");
+    expect(waitingOn(row(1, { peer: null }))).toBe("fd 7");
+    expect(waitingOn(row(1, { fd: null, peer: null, resource: 4 }))).toBe("#4");
+    expect(waitingOn(row(1, { alive: false, exit: "raised" }))).toBe("raised");
+  });
+});
+
+describe("stalls", () => {
+  const stall = (start: number, greenlet = 1): Stall => ({
+    greenlet, name: "x", start, end: start + 10, duration: 10, ready: 0, before: null, after: null,
+  });
+  const stalls = [stall(300), stall(200), stall(100, 2)];
+
+  it("are stepped through by their start", () => {
+    expect(nextStall(stalls, 200, 1)?.start).toBe(300);
+    expect(nextStall(stalls, 200, -1)?.start).toBe(100);
+    expect(nextStall(stalls, 300, 1)).toBeNull();
+  });
+
+  it("are found by greenlet and time", () => {
+    expect(stallOf(stalls, 1, 205, 206)?.start).toBe(200);
+    expect(stallOf(stalls, 2, 205, 206)).toBeNull();
+  });
+});

@@ -1,0 +1,100 @@
+import { describe, expect, it } from "vitest";
+import { APPEARANCE, Look, lookOf } from "../../src/model/looks";
+import { Track } from "../../src/model/segments";
+import { laneColumns, Palette, pixelOf } from "../../src/plot/raster";
+import { OPEN } from "../../src/protocol/messages";
+
+function columns(track: Track, from = 0, pixel = 10, now = 0, hub = false): number[] {
+  const into = new Uint8Array(10);
+  laneColumns(track, { from, pixel, width: 10, least: 1, now }, hub, into);
+  return [...into];
+}
+
+describe("a lane's pixel columns", () => {
+  it("have the look of the span over them", () => {
+    const track = new Track();
+    track.push(0, 50, 2, 1, 0);
+    track.push(50, 80, 0, 0, 0);
+    const { READ, RUNNING } = Look;
+    expect(columns(track)).toEqual([READ, READ, READ, READ, READ, RUNNING, RUNNING, RUNNING, 0, 0]);
+  });
+
+  it("show a span that runs for less than a pixel, over what surrounds it", () => {
+    const track = new Track();
+    track.push(0, 32, 2, 1, 0);
+    track.push(32, 33, 0, 0, 0);
+    track.push(33, 100, 2, 1, 0);
+    expect(columns(track)[3]).toBe(Look.RUNNING);
+    expect(columns(track)[4]).toBe(Look.READ);
+  });
+
+  it("begin and end at the window", () => {
+    const track = new Track();
+    track.push(-1e12, 1e12, 1, 0, 0);
+    expect(columns(track)).toEqual(new Array(10).fill(Look.READY));
+    expect(columns(track, 5e12)).toEqual(new Array(10).fill(0));
+  });
+
+  it("carry on with what is still going on", () => {
+    const track = new Track();
+    track.push(0, 20, 2, 1, OPEN);
+    expect(columns(track, 0, 10, 60).slice(4, 7)).toEqual([Look.READ, Look.READ, 0]);
+  });
+
+  it("are the hub's own where the hub runs", () => {
+    const track = new Track();
+    track.push(0, 50, 0, 0, 0);
+    track.push(50, 100, 2, 9, 0);
+    expect(columns(track, 0, 10, 0, true).slice(4, 6)).toEqual([Look.HUB, Look.HUB_POLL]);
+  });
+});
+
+describe("looks", () => {
+  it("differ in colour, height or dash", () => {
+    const seen = Object.values(APPEARANCE).map((a) => `${a.color} ${a.height} ${String(a.dash)} ${String(a.hatched)}`);
+    expect(new Set(seen).size).toBe(seen.length);
+  });
+
+  it("differ in height or dash where running, ready, waiting and stalled differ", () => {
+    const shape = (state: number): string => {
+      const a = APPEARANCE[lookOf(state, 1) as Exclude<Look, 0>];
+      return `${a.height} ${String(a.hatched)}`;
+    };
+    expect(new Set([0, 1, 2, 3].map(shape)).size).toBe(4);
+  });
+
+  it("of an unknown reason is other", () => {
+    expect(lookOf(2, 200)).toBe(Look.OTHER);
+  });
+});
+
+it("a colour is a little-endian pixel", () => {
+  expect(pixelOf("#112233")).toBe(0xff332211);
+  expect(pixelOf("rgba(1,2,3,0.5)")).toBe(0x80030201);
+});
+
+it("a lane is written around its middle and leaves the base elsewhere", () => {
+  const palette = new Palette(20, 1, null);
+  const base = new Uint32Array(2).fill(5);
+  const into = new Uint32Array(2 * 20).fill(5);
+  palette.write(Uint8Array.of(Look.RUNNING, Look.TIMER), base, into, new Uint32Array(2), 0, 20, 10, 20);
+  const green = pixelOf(APPEARANCE[Look.RUNNING].color);
+  const grey = pixelOf(APPEARANCE[Look.TIMER].color);
+  const column = (x: number): number[] => Array.from({ length: 20 }, (_, y) => into[y * 2 + x]!);
+  expect(column(0).filter((p) => p === green).length).toBeGreaterThan(14);
+  expect(column(1).filter((p) => p === grey).length).toBeLessThan(4);
+  expect(column(0)[0]).toBe(5);
+  expect(column(1)[9]).toBe(5);
+});
+
+it("two hundred lanes of four thousand spans fit in a frame", () => {
+  const track = new Track();
+  for (let i = 0; i < 4000; i++) track.push(i * 10, i * 10 + 10, i % 3, 1, 0);
+  const into = new Uint8Array(2200);
+  const began = performance.now();
+  for (let lane = 0; lane < 200; lane++) {
+    laneColumns(track, { from: 0, pixel: 40000 / 2200, width: 2200, least: 2, now: 0 }, false, into);
+  }
+  // A sixtieth of a second on an idle machine; a shared one gets some air.
+  expect(performance.now() - began).toBeLessThan(120);
+});
