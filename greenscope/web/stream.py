@@ -117,7 +117,7 @@ class Stream:
             await self._segments(view, tick % _STATUS_TICKS == 0)
 
     def _window(self, view: View) -> tuple[int, int]:
-        """The view's window in the ring's own time; when it stands still, with half a screen to spare on either side."""
+        """The view's window in the ring's own time; with half a screen to spare on either side if it stands still."""
         start, now = self._session.info.start_monotonic_ns, self._session.now()
         width = max(int(view.end - view.begin), 1)
         if view.follow:

@@ -146,10 +146,10 @@ ORPHAN = """
 import os, sys
 from greenscope.trace.recorder import open_recorder
 recorder = open_recorder(1, "MainThread")
+path = recorder.path
 if os.fork() == 0:
+    print(path, flush=True)
     sys.stdin.read()
-    os._exit(0)
-print(recorder.path, flush=True)
 os._exit(0)
 """
 
