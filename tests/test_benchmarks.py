@@ -1,0 +1,34 @@
+"""A benchmark that nobody runs stops working; each runs here once, far too briefly to mean anything."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(*arguments: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-m", *arguments, "--json"], check=False, capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="its client uses epoll")
+def test_the_echo_benchmark_serves_and_checks_every_request():
+    pytest.importorskip("gevent")
+    rows = run("benchmarks.echo", "--rounds", "1", "--requests", "200", "--connections", "1", "20")["results"]
+    assert len(rows) == 2 * 4
+    assert all(row["cpu_us_per_request"] > 0 and row["ratio_to_gevent"] > 0 for row in rows)
+
+
+def test_the_ring_benchmark_times_every_writer():
+    columns = run("benchmarks.ring_write", "--number", "200", "--repeats", "1")["nanoseconds"]
+    assert {"Python", "off"} <= set(columns)
+    assert all(nanoseconds > 0 for column in columns.values() for nanoseconds in column.values())
