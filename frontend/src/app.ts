@@ -37,11 +37,11 @@ const RINGS_EVERY_MS = 3000;
 const MOST_PIXELS = 4000;
 const MOST_ROWS = 200;
 const ROWS_AROUND = 8;
-/** A window that follows asks for this much more on its left: it is drawn a moment behind the newest. */
-const FOLLOW_EXTRA_NS = 0.5e9;
+const FOLLOW_EXTRA_NS = 0.3e9;
 /** Closer than this, following is only a blur: zooming further stands still. */
 const FOLLOW_NARROWEST_NS = 0.25e9;
 const HOVER_MS = 60;
+const LOCATE_MS = 1500;
 const REDUCED_MOTION_MS = 500;
 
 interface Selected {
@@ -73,8 +73,7 @@ export class App {
   private hover: { row: number; time: number; x: number; y: number } | null = null;
   private cursor: { row: number; time: number } | null = null;
   /** Looking for a lane: the first of the rows asked for; see reveal. */
-  private locating: { greenlet: number; first: number } | null = null;
-  private snapshotTo = 0;
+  private locating: { greenlet: number; first: number; found: boolean; until: number } | null = null;
   private dirty = true;
   private first = true;
   private drawnAt = 0;
@@ -206,8 +205,6 @@ export class App {
     this.cursor = this.hover = this.locating = null;
     this.select(null);
     this.window = { from: -win.FIRST_WIDTH_NS, to: 0, follow: true };
-    this.snapshotTo = 0;
-    this.knownHub = null;
     this.shownView = "";
     this.lanes.showLanes(this.lanesMessage);
     history.replaceState(null, "", `#${encodeURIComponent(ring.id)}`);
@@ -278,39 +275,41 @@ export class App {
   }
 
   private lanesCame(lanes: Lanes): void {
-    const { locating } = this;
-    if (locating !== null) {
-      const at = lanes.lanes.findIndex((lane) => lane.id === locating.greenlet);
-      if (at >= 0 || lanes.first + lanes.lanes.length >= lanes.total || lanes.lanes.length === 0) {
-        this.locating = null;
-        this.lanesMessage = lanes;
-        this.lanes.showLanes(lanes);
-        if (at >= 0) this.lanes.scrollToRow(lanes.first + at);
-        return;
-      }
-      this.locating = { ...locating, first: lanes.first + lanes.lanes.length };
-    }
+    this.locate(lanes);
     this.lanesMessage = lanes;
     this.lanes.showLanes(lanes);
     this.showNoLanes();
   }
 
+  private locate(lanes: Lanes): void {
+    const { locating } = this;
+    if (locating === null) return;
+    const index = lanes.lanes.findIndex((lane) => lane.id === locating.greenlet);
+    if (index >= 0) {
+      this.lanes.showLanes(lanes);
+      this.lanes.scrollToRow(lanes.first + index);
+      // The answer to a window that changed just now may come after this one, and move it once more.
+      this.locating = { ...locating, found: true };
+    } else if (!locating.found) {
+      const next = lanes.first === locating.first ? lanes.first + lanes.lanes.length : locating.first;
+      this.locating = next < lanes.total && lanes.lanes.length > 0 ? { ...locating, first: next } : null;
+    }
+  }
+
   private frame(frame: Frame): void {
     this.store.apply(frame);
-    if (frame.snapshot) this.snapshotTo = frame.to;
     const live = this.status?.state === "live";
-    if (live && this.window.follow) this.clock.heard(frame.to, performance.now(), true);
+    if (live && this.store.newest > this.clock.latest) this.clock.heard(this.store.newest, performance.now(), true);
     this.dirty = true;
   }
 
   private halfSecond(): void {
     if (this.window.follow) this.store.trim(this.window.from - win.width(this.window) - FOLLOW_EXTRA_NS);
-    // Standing still with now in the window: what happens there comes only when it is asked for.
-    const live = this.status?.state === "live";
-    if (live && !this.paused && !this.window.follow && this.window.to > this.snapshotTo - FOLLOW_EXTRA_NS) {
-      const { now } = this.extent();
-      if (this.window.from < now && this.snapshotTo < now + win.width(this.window)) this.shownView = "";
+    if (this.locating !== null && performance.now() > this.locating.until) {
+      this.locating = null;
+      this.dirty = true;
     }
+    const live = this.status?.state === "live";
     if (this.selected?.span?.open && !this.paused && live) this.askSelected();
     this.showMeter();
   }
@@ -473,7 +472,7 @@ export class App {
   private reveal(greenlet: number): void {
     const row = this.lanes.rowOf(greenlet);
     if (row !== null) this.lanes.scrollToRow(row);
-    else if (this.lanesMessage.total > this.lanesMessage.lanes.length) this.locating = { greenlet, first: 0 };
+    this.locating = { greenlet, first: 0, found: row !== null, until: performance.now() + LOCATE_MS };
     this.dirty = true;
   }
 
@@ -552,6 +551,7 @@ export class App {
     search.addEventListener("input", () => {
       this.search = search.value;
       this.dirty = true;
+      this.sendView();
       this.showTable();
       if (this.status) this.stallList.show(this.status, this.selected?.stall ?? null, this.search);
       this.showNoLanes();
@@ -565,14 +565,11 @@ export class App {
         search.blur();
       }
     });
-    const boxes = [byId<HTMLInputElement>("exited"), byId<HTMLInputElement>("exited-table")];
-    for (const box of boxes) {
-      box.addEventListener("change", () => {
-        this.exited = box.checked;
-        for (const other of boxes) other.checked = box.checked;
-        this.dirty = true;
-      });
-    }
+    const exited = byId<HTMLInputElement>("exited");
+    exited.addEventListener("change", () => {
+      this.exited = exited.checked;
+      this.sendView();
+    });
     document.addEventListener("keydown", (event) => this.key(event));
     document.addEventListener("visibilitychange", () => (this.dirty = true));
     byId("lanes-canvas").addEventListener("blur", () => {
@@ -681,12 +678,11 @@ export class App {
 
   // showing
 
+  /** Only the hub polls; until it has, its lane is known by its name. */
   private hubId(): number | null {
-    const { lanesMessage: lanes } = this;
-    if (lanes.first === 0 && this.search === "") this.knownHub = lanes.lanes[0]?.id ?? this.knownHub;
-    return this.knownHub;
+    const [lane] = this.lanesMessage.lanes;
+    return this.store.hub ?? (this.lanesMessage.first === 0 && lane?.name.startsWith("hub") ? lane.id : null);
   }
-  private knownHub: number | null = null;
 
   private showHeader(): void {
     this.header.show({
@@ -773,19 +769,19 @@ export class App {
     const { window, lanes } = this;
     const span = win.width(window);
     const device = Math.max(50, this.painter.canvas.width);
-    const wanted = window.follow ? span + FOLLOW_EXTRA_NS : span * 2;
-    const pixels = Math.round(Math.min(MOST_PIXELS, device * (wanted / span)));
-    // Where the screen itself has nearly all the pixels there are, nothing is asked for beside the window.
-    const share = window.follow || pixels >= device * 1.5 ? wanted : span;
+    // The viewer sends a quarter more on the left of a window that follows. It is drawn a moment behind the
+    // newest, so a narrow one needs more than that.
+    const share = window.follow && span < 4 * FOLLOW_EXTRA_NS ? span + FOLLOW_EXTRA_NS : span;
+    const pixels = Math.round(Math.min(MOST_PIXELS, device * (share / span)));
     const rows = lanes.rows;
-    const first = this.locating?.first ?? Math.max(0, rows.first - ROWS_AROUND);
-    const count = this.locating ? MOST_ROWS : Math.min(MOST_ROWS, rows.first - first + rows.count + ROWS_AROUND);
-    const middle = (window.from + window.to) / 2;
+    const searching = this.locating !== null && !this.locating.found;
+    const first = searching ? this.locating!.first : Math.max(0, rows.first - ROWS_AROUND);
+    const count = searching ? MOST_ROWS : Math.min(MOST_ROWS, rows.first - first + rows.count + ROWS_AROUND);
     const view = {
-      from: Math.max(0, Math.floor(window.follow ? window.to - share : middle - share / 2)),
-      to: Math.max(1, Math.ceil(window.follow ? window.to : middle + share / 2)),
+      from: Math.floor(window.to - share),
+      to: Math.ceil(window.to),
       follow: window.follow,
-      pixels: share === span ? device : pixels,
+      pixels,
       first,
       count,
       search: this.search.trim(),
@@ -794,7 +790,6 @@ export class App {
     const key = JSON.stringify(window.follow ? { ...view, from: 0, to: Math.round(share) } : view);
     if (key === this.shownView) return;
     this.shownView = key;
-    if (window.follow && view.to - view.from < share) view.to = view.from + Math.round(share);
     this.connection.show(view);
   }
 

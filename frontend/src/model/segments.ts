@@ -6,7 +6,7 @@
  */
 
 import type { Frame } from "../protocol/frame";
-import { OPEN, SEVERAL } from "../protocol/messages";
+import { OPEN, REASON_POLL, SEVERAL } from "../protocol/messages";
 
 export interface Segment {
   start: number;
@@ -102,8 +102,10 @@ export class Track {
 
 export class SegmentStore {
   private tracks = new Map<number, Track>();
-  /** The newest time any frame has told about. */
+  /** The newest time a frame has told of: the end of what still goes on. */
   newest = 0;
+  /** The hub's number: only the hub polls. */
+  hub: number | null = null;
 
   apply(frame: Frame): void {
     if (frame.snapshot) this.tracks = new Map();
@@ -112,14 +114,19 @@ export class SegmentStore {
       const greenlet = frame.greenlet[i]!;
       let track = this.tracks.get(greenlet);
       if (track === undefined) this.tracks.set(greenlet, (track = new Track()));
-      track.push(frame.start[i]!, frame.end[i]!, frame.state[i]!, frame.reason[i]!, frame.flags[i]!);
+      const end = frame.end[i]!;
+      const reason = frame.reason[i]!;
+      const flags = frame.flags[i]!;
+      track.push(frame.start[i]!, end, frame.state[i]!, reason, flags);
+      if ((flags & OPEN) !== 0 && end > this.newest) this.newest = end;
+      if (reason === REASON_POLL) this.hub = greenlet;
     }
-    this.newest = Math.max(this.newest, frame.to);
   }
 
   clear(): void {
     this.tracks = new Map();
     this.newest = 0;
+    this.hub = null;
   }
 
   /** Forgets what ended before `time`: following for hours must not fill the page's memory. */

@@ -37,9 +37,9 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     [
       ["Wheel", "zoom around the pointer"],
       ["Shift Wheel", "pan"],
-      ["Drag", "pan; up and down scrolls the lanes"],
+      ["Drag", "pan, scroll"],
       ["Shift Drag", "choose a window"],
-      ["Wheel on names", "scroll the lanes"],
+      ["Wheel\u00a0on\u00a0names", "scroll the lanes"],
       ["Click", "select a span"],
     ],
   ],

@@ -40,7 +40,7 @@ describe("the segment store", () => {
   it("goes on from the frame before", () => {
     const { snapshot, append, spans, store: held } = store();
     snapshot(0, 10, segment(0, 4, RUNNING), segment(4, 10, WAITING));
-    append(10, 20, segment(10, 12, READY), segment(12, 20, RUNNING));
+    append(10, 40, segment(10, 12, READY), segment(12, 20, RUNNING, { flags: OPEN }));
     expect(spans()).toEqual([[0, 4, RUNNING], [4, 10, WAITING], [10, 12, READY], [12, 20, RUNNING]]);
     expect(held.newest).toBe(20);
   });
@@ -81,6 +81,14 @@ describe("the segment store", () => {
     snapshot(0, 10, segment(0, 10, RUNNING, { flags: OPEN | SEVERAL }));
     append(10, 20);
     expect(held.segments(1)[0]!.flags).toBe(SEVERAL);
+  });
+
+  it("knows the hub by its poll", () => {
+    const { snapshot, store: held } = store();
+    snapshot(0, 10, segment(0, 10, WAITING));
+    expect(held.hub).toBeNull();
+    snapshot(0, 10, segment(0, 10, WAITING, { greenlet: 9, reason: 9 }));
+    expect(held.hub).toBe(9);
   });
 
   it("forgets what is long gone when it is trimmed", () => {
