@@ -42,7 +42,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 # Third parties that only some modules may know.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "pyuv": ("greenscope.runtime.loop",),
-    "greenlet": ("greenscope.runtime.greenlet", "greenscope.runtime.hub"),
+    "greenlet": (
+        "greenscope.runtime",  # exports its names, as gevent does
+        "greenscope.runtime.greenlet",
+        "greenscope.runtime.hub",
+        "greenscope.runtime.timeout",  # getcurrent
+        "greenscope.runtime.loop",  # the type alone, here and in waiter
+        "greenscope.runtime.waiter",
+    ),
     "gevent": ("greenscope.integrations.gevent",),
     "gunicorn": ("greenscope.integrations.gunicorn",),
     "pytest": ("greenscope.integrations.pytest",),
