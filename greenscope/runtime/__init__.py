@@ -1,0 +1,47 @@
+"""The green runtime: greenlets that wait without blocking each other, and are seen doing it.
+
+The names, signatures and semantics are gevent's wherever it has the thing, the standard library's
+where the module mirrors one of its. Read ``hub`` first; then ``waiter``, ``loop`` (libuv, and what one
+has to know of it), ``greenlet``, ``timeout``; ``socket`` and ``server`` are built of these.
+"""
+
+from greenlet import GreenletExit, getcurrent
+
+from greenscope.runtime import event, greenlet, hub, lock, loop, queue, server, socket, timeout
+from greenscope.runtime.event import AsyncResult, Event
+from greenscope.runtime.greenlet import Greenlet, joinall, killall, spawn, spawn_later
+from greenscope.runtime.hub import Hub, LoopExit, get_hub, sleep
+from greenscope.runtime.lock import BoundedSemaphore, Lock, Semaphore
+from greenscope.runtime.queue import Queue
+from greenscope.runtime.timeout import Timeout, with_timeout
+
+__all__ = [
+    "AsyncResult",
+    "BoundedSemaphore",
+    "Event",
+    "Greenlet",
+    "GreenletExit",
+    "Hub",
+    "Lock",
+    "LoopExit",
+    "Queue",
+    "Semaphore",
+    "Timeout",
+    "event",
+    "get_hub",
+    "getcurrent",
+    "greenlet",
+    "hub",
+    "joinall",
+    "killall",
+    "lock",
+    "loop",
+    "queue",
+    "server",
+    "sleep",
+    "socket",
+    "spawn",
+    "spawn_later",
+    "timeout",
+    "with_timeout",
+]

@@ -1,0 +1,220 @@
+"""Timeouts: an exception that the hub raises in a greenlet when its time is over.
+
+Owns ``Timeout`` and ``with_timeout``. A timeout belongs to the greenlet that started it and counts
+until it is cancelled; every greenlet knows its own, so that a wait can be shown with its deadline.
+Refuses to be started twice. In the recording it is a timeout, not a watcher: its libuv timer is an
+implementation detail, taken from a list of idle ones.
+
+A timeout keeps the loop alive (``ref``), because it will do something; a socket's does not, because
+the socket's watcher does already.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar, overload
+
+from greenlet import getcurrent, greenlet
+
+from greenscope.runtime.hub import Hub, get_hub
+from greenscope.runtime.loop import Timer, milliseconds
+from greenscope.runtime.waiter import State
+from greenscope.trace.events import Ready, Timeouts
+
+__all__ = ["Timeout", "with_timeout"]
+
+T = TypeVar("T")
+
+
+class Timeout(BaseException):
+    """Raise in the current greenlet after ``seconds``, unless cancelled before.
+
+    As a scope it starts on the way in and is cancelled on the way out::
+
+        with Timeout(5):
+            answer = connection.recv(100)
+
+    Args:
+        seconds: time until it is raised; 0 or less is at the next turn of the hub, None is never.
+        exception: what to raise; None or a text for the timeout itself; False for the timeout itself,
+            which the scope then swallows.
+        ref: whether it keeps the loop alive.
+    """
+
+    _reason = Timeouts.SCOPE
+
+    def __init__(
+        self,
+        seconds: float | None = None,
+        exception: BaseException | type[BaseException] | str | bool | None = None,
+        ref: bool = True,
+    ) -> None:
+        super().__init__()
+        self.seconds = seconds
+        self.exception = exception
+        self.due = 0.0
+        self._ref = ref
+        self._timer: Timer | None = None
+        self._greenlet: greenlet | None = None
+        self._state: State
+        self._number = 0
+
+    @classmethod
+    def start_new(
+        cls,
+        timeout: float | Timeout | None = None,
+        exception: BaseException | type[BaseException] | str | bool | None = None,
+        ref: bool = True,
+    ) -> Timeout:
+        """A started timeout: a new one of so many seconds; or the one given, started if it was not."""
+        if isinstance(timeout, Timeout):
+            if not timeout.pending:
+                timeout.start()
+            return timeout
+        new = cls(timeout, exception, ref)
+        new.start()
+        return new
+
+    @property
+    def pending(self) -> bool:
+        """Whether it counts."""
+        return self._greenlet is not None
+
+    def start(self) -> None:
+        """Begin to count, for the greenlet that calls this.
+
+        Raises:
+            AssertionError: it counts already.
+        """
+        if self._greenlet is not None:
+            raise AssertionError(f"{self!r} counts already; cancel it before starting it again")
+        seconds = self.seconds
+        if seconds is None:
+            return
+        current = getcurrent()
+        hub = get_hub()
+        try:
+            state: State = current._state
+        except AttributeError:
+            state = hub.state_of(current)
+        ms = milliseconds(seconds)
+        loop = hub.loop
+        self._greenlet = current
+        self._state = state
+        self.due = time.monotonic() + seconds
+        state.timeouts.append(self)
+        self._number = hub.recorder.timeout_start(self._reason, ms)
+        if self._ref:
+            loop.active += 1
+        self._timer = timer = loop.timer()
+        timer.start(ms, self._expire)
+
+    def cancel(self) -> None:
+        """Count no more; does nothing if it does not count."""
+        if self._greenlet is None:
+            return
+        timer = self._timer
+        if timer is not None:
+            self._timer = None
+            timer.stop()
+            self._state.hub.recorder.timeout_cancel(self._reason, self._number)
+        self._forget()
+
+    close = cancel
+
+    def __enter__(self) -> Timeout:
+        """Start, unless it was started before."""
+        if self._greenlet is None:
+            self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        """Cancel; swallow itself if it is silent."""
+        self.cancel()
+        return value is self and self.exception is False
+
+    def __str__(self) -> str:
+        if self.seconds is None:
+            return ""
+        unit = "second" if self.seconds == 1 else "seconds"
+        if self.exception is False:
+            return f"{self.seconds} {unit} (silent)"
+        if self.exception is None:
+            return f"{self.seconds} {unit}"
+        return f"{self.seconds} {unit}: {self.exception}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}{' pending' if self.pending else ''}>"
+
+    def _error(self) -> BaseException:
+        wanted = self.exception
+        if wanted is None or isinstance(wanted, bool | str):
+            return self
+        return wanted() if isinstance(wanted, type) else wanted
+
+    def _forget(self) -> None:
+        self._greenlet = None
+        self._state.timeouts.remove(self)
+        if self._ref:
+            self._state.hub.loop.active -= 1
+
+    def _expire(self) -> None:
+        # Runs in the loop. The timer is somebody else's from here on.
+        self._timer = None
+        state = self._state
+        state.hub.recorder.timeout_fire(state.handle, self._reason, self._number)
+        self._deliver(state.hub)
+
+    def _deliver(self, hub: Hub) -> None:
+        target = self._greenlet
+        if target is None:  # cancelled
+            return
+        if target.dead:
+            self._forget()
+        elif hub.interrupt(target, self._error(), Ready.TIMEOUT, self._number):
+            self._forget()
+        else:  # another one is about to be raised in it; if that does not end this scope, it is our turn
+            hub.call(self._deliver, hub)
+
+
+class SocketTimeout(Timeout):
+    """The timeout of one wait of a socket: raises the standard library's TimeoutError."""
+
+    _reason = Timeouts.SOCKET
+
+    def _error(self) -> BaseException:
+        return TimeoutError("timed out") if self.exception is None else super()._error()
+
+
+@overload
+def with_timeout(seconds: float | None, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T: ...
+@overload
+def with_timeout(
+    seconds: float | None, function: Callable[..., T], *arguments: Any, timeout_value: Any, **keywords: Any
+) -> T | Any: ...
+def with_timeout(seconds: float | None, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+    """Call ``function``, for at most ``seconds``.
+
+    Args:
+        seconds: as for ``Timeout``.
+        timeout_value: what to return if the time is over; without it ``Timeout`` is raised.
+
+    Returns:
+        What ``function`` returned.
+    """
+    missing = object()
+    instead = keywords.pop("timeout_value", missing)
+    timeout = Timeout.start_new(seconds)
+    try:
+        try:
+            return function(*arguments, **keywords)
+        except Timeout as error:
+            if error is timeout and instead is not missing:
+                return instead
+            raise
+    finally:
+        timeout.cancel()
