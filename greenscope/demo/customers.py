@@ -22,14 +22,14 @@ async def customer(port: int) -> None:
         except OSError:  # the shop is not there, or not any more
             await asyncio.sleep(0.5)
             continue
-        for _ in range(random.randint(20, 200)):
+        for _ in range(random.randint(100, 1500)):
             try:
                 writer.write(f"{random.choice(REQUESTS)}\n".encode())
                 if not await reader.readline():
                     break
             except OSError:
                 break
-            await asyncio.sleep(random.expovariate(20))
+            await asyncio.sleep(random.expovariate(15))
         writer.close()
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import sys
+import time
 
 from greenscope.demo.parent import end_with_parent
 from greenscope.runtime import Greenlet, Timeout, getcurrent, joinall, sleep, socket, spawn
@@ -89,7 +90,7 @@ class Shop:
         """Renders a report without ever yielding: the one that hogs the hub."""
         while True:
             sleep(random.uniform(2.5, 4.5))
-            render(random.randint(18_000, 45_000))
+            render(random.uniform(0.12, 0.45))
 
     def licence_check(self) -> None:
         """Waits for an answer that never comes, and set no timeout."""
@@ -139,9 +140,13 @@ class Shop:
             sleep(0.05)
 
 
-def render(rows: int) -> str:
-    """Work that takes a while and does not yield."""
-    return "".join(f"<tr><td>{row}</td><td>{row * 7 % 11}</td></tr>" * 8 for row in range(rows))
+def render(seconds: float) -> str:
+    """Work that takes so long, on any machine, and does not yield."""
+    rows: list[str] = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        rows.append(f"<tr><td>{len(rows)}</td><td>{len(rows) * 7 % 11}</td></tr>")
+    return "".join(rows)
 
 
 def start(shop: Shop) -> list[Greenlet]:

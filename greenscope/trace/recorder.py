@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import socket
 import sys
 import tempfile
 import time
@@ -38,7 +39,8 @@ KEEP_DEAD_SECONDS = 24 * 3600
 KEEP_DEAD_RINGS = 32
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_INTERNAL = (f"{_PACKAGE / 'runtime'}{os.sep}", f"{_PACKAGE / 'trace'}{os.sep}")
+# The standard library's socket module is the inside of a green socket's makefile().
+_INTERNAL = (f"{_PACKAGE / 'runtime'}{os.sep}", f"{_PACKAGE / 'trace'}{os.sep}", socket.__file__)
 
 
 class Recorder(Ring):

@@ -179,7 +179,7 @@ def at(session: Session, greenlet: int, time: int, width: int) -> dict[str, Any]
         "running": ran,
         "ready": ready,
         "waiting": waited,
-        **_waiting_on(session, span),
+        **_waiting_on(session, lane, span),
     }
 
 
@@ -189,13 +189,14 @@ def _label(session: Session, lane: Lane, span: Span) -> str:
     return label(span.state, span.reason)
 
 
-def _waiting_on(session: Session, span: Span) -> dict[str, Any]:
+def _waiting_on(session: Session, lane: Lane, span: Span) -> dict[str, Any]:
     return {
         "fd": span.fd if span.fd >= 0 else None,
         "peer": span.peer or None,
         "resource": span.resource or None,
         "deadline": session.relative(span.deadline) if span.deadline else None,
-        "site": _site(session, span.site),
+        # A greenlet that never leaves the runtime (a server's accept loop) has no line of its own.
+        "site": _site(session, span.site or lane.spawn_site),
     }
 
 
@@ -215,7 +216,7 @@ def _row(session: Session, lane: Lane, now: int) -> dict[str, Any]:
         "run_time": lane.run_time + (now - span.start if running else 0),
         "alive": lane.alive,
         "exit": None if lane.exit is None else _EXITS.get(lane.exit, "returned"),
-        **_waiting_on(session, span),
+        **_waiting_on(session, lane, span),
     }
 
 
