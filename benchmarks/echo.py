@@ -7,9 +7,9 @@ What is compared is the processor time of the *server* (user and system, as the 
 it, over the measured requests only). Not the rate: with one core for the server and one for the
 client, the rate at few connections says how fast the two wake each other.
 
-The servers take turns within a round, so that a machine that slows down slows all of them; what is
-printed is the median over the rounds, and the ratio to gevent's median of the same run. Each is its
-own process, the handlers are the same code line for line, except asyncio's: that one uses its
+The servers take turns within a round, so that a machine that slows down slows all of them. Printed
+are the median over the rounds, and the median of the rounds' ratios to gevent: what both met in the same
+second does not count. Each is its own process, the handlers are the same code line for line, except asyncio's: that one uses its
 streams, because they are what one writes instead of ``recv`` and ``sendall`` (a ``Protocol`` costs
 less, and is another way to program).
 
@@ -31,6 +31,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import truediv
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
             "cpu_us_per_request_rounds": [round(value, 3) for value in values],
             "requests_per_second": round(statistics.median(rates[name, connections])),
             f"ratio_to_{BASELINE}": (
-                round(statistics.median(values) / statistics.median(costs[BASELINE, connections]), 3)
+                round(statistics.median(map(truediv, values, costs[BASELINE, connections])), 3)
                 if BASELINE in options.servers
                 else None
             ),
@@ -216,7 +217,7 @@ def report(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.echo", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--requests", type=int, default=20_000, help="a measurement")
+    parser.add_argument("--requests", type=int, default=30_000, help="a measurement")
     parser.add_argument("--connections", type=int, nargs="+", default=[1, 50, 500])
     parser.add_argument("--size", type=int, default=128, help="bytes a request")
     parser.add_argument("--servers", nargs="+", choices=SERVERS, default=list(SERVERS), metavar="NAME")
