@@ -117,12 +117,11 @@ class Stream:
             await self._segments(view, tick % _STATUS_TICKS == 0)
 
     def _window(self, view: View) -> tuple[int, int]:
-        """The view's window in the ring's own time; with half a screen to spare on either side if it stands still."""
+        """The view's window in the ring's own time."""
         start, now = self._session.info.start_monotonic_ns, self._session.now()
-        width = max(int(view.end - view.begin), 1)
         if view.follow:
-            return now - width - width // 4, now + width
-        return start + int(view.begin) - width // 2, start + int(view.end) + width // 2
+            return now - max(int(view.end - view.begin), 1), now + 1
+        return start + int(view.begin), start + max(int(view.end), int(view.begin) + 1)
 
     async def _segments(self, view: View, lanes_due: bool) -> None:
         session = self._session
@@ -132,6 +131,8 @@ class Stream:
         lanes_changed = False
         if fresh or lanes_due or self._lanes_shown is None:
             lanes_changed = await self._list_lanes(view, begin, end)
+        # Some more on either side than is seen, to pan into and to follow into.
+        begin, end = begin - (end - begin) // 2, end + (end - begin) // 2
         if fresh or lanes_changed:
             since, flags = begin, _SNAPSHOT
         elif self._sent_until < end and session.now() > self._sent_until:
