@@ -4,6 +4,7 @@ import type { Segment } from "./model/segments";
 import type { TimeWindow } from "./model/window";
 
 const app = new App();
+app.start();
 
 declare global {
   interface Window {
@@ -20,10 +21,10 @@ declare global {
 }
 
 window.greenscope = {
-  laneCount: () => app.laneCount,
-  segmentCount: () => app.store.count,
-  view: () => app.view,
-  segments: (greenlet) => app.store.segments(greenlet),
-  fps: () => app.fps(),
-  paintMs: () => app.paintMs(),
+  laneCount: () => app.recording?.lanes.total ?? 0,
+  segmentCount: () => app.recording?.store.count ?? 0,
+  view: () => app.viewport.window,
+  segments: (greenlet) => app.recording?.store.segments(greenlet) ?? [],
+  fps: () => app.meter.fps(),
+  paintMs: () => app.meter.paintMs(),
 };

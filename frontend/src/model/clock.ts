@@ -45,14 +45,4 @@ export class RingClock {
   get latest(): number {
     return this.newest;
   }
-
-  get live(): boolean {
-    return this.running;
-  }
-
-  reset(): void {
-    this.offset = null;
-    this.newest = 0;
-    this.running = false;
-  }
 }

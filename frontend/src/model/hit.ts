@@ -44,3 +44,8 @@ export function neighbour(track: Track, time: number, direction: -1 | 1): Segmen
   const index = direction > 0 ? (inside ? here + 1 : here) : here - 1;
   return index >= 0 && index < track.length ? track.at(index) : null;
 }
+
+/** A time within a segment, as near as may be to the one pointed at. */
+export function inside(segment: Segment, time: number): number {
+  return Math.min(Math.max(time, segment.start), Math.max(segment.start, segment.end - 1));
+}

@@ -123,12 +123,6 @@ export class SegmentStore {
     }
   }
 
-  clear(): void {
-    this.tracks = new Map();
-    this.newest = 0;
-    this.hub = null;
-  }
-
   /** Forgets what ended before `time`: following for hours must not fill the page's memory. */
   trim(time: number): void {
     for (const [greenlet, track] of this.tracks) {

@@ -16,7 +16,6 @@ export interface Scene {
   begin: number;
   end: number;
   died: boolean;
-  first: number;
   lanes: readonly { id: number; row: number; hub: boolean }[];
   /** Pixels scrolled away, and the height of a row. */
   scroll: number;

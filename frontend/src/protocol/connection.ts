@@ -7,6 +7,8 @@
 import { decodeFrame, type Frame } from "./frame";
 import type { Message, View } from "./messages";
 
+type Request = Omit<View, "type" | "serial">;
+
 export interface ConnectionEvents {
   message(message: Message): void;
   frame(frame: Frame): void;
@@ -22,8 +24,8 @@ export class Connection {
   private socket: WebSocket | null = null;
   private pause = FIRST_PAUSE_MS;
   private retry: number | undefined;
-  private pending: Omit<View, "type" | "serial"> | null = null;
-  private last: Omit<View, "type" | "serial"> | null = null;
+  private pending: Request | null = null;
+  private last: Request | null = null;
   private sendTimer: number | undefined;
   private sentAt = -Infinity;
   private closed = false;
@@ -37,7 +39,7 @@ export class Connection {
   }
 
   /** Says what the page shows; at most twenty times a second, the last one always. */
-  show(view: Omit<View, "type" | "serial">): void {
+  show(view: Request): void {
     this.pending = view;
     if (this.sendTimer !== undefined) return;
     const wait = this.sentAt + VIEW_INTERVAL_MS - performance.now();

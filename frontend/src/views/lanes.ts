@@ -47,7 +47,6 @@ export class LanesView {
   scroll = 0;
 
   constructor(private readonly events: LaneEvents) {
-    new ResizeObserver(() => this.measure()).observe(this.frame);
     this.scroller.addEventListener("scroll", () => {
       this.scroll = this.scroller.scrollTop;
       this.showLabels();
@@ -67,6 +66,11 @@ export class LanesView {
       const lane = label && this.laneAt(Number(label.dataset["row"]));
       if (lane) this.events.name(lane);
     });
+  }
+
+  /** Begins to measure itself, once those it tells are there. */
+  start(): void {
+    new ResizeObserver(() => this.measure()).observe(this.frame);
     this.measure();
   }
 
@@ -89,6 +93,17 @@ export class LanesView {
   get rows(): { first: number; count: number } {
     const first = Math.floor(this.scroll / this.rowHeight);
     return { first, count: Math.max(1, Math.ceil(this.height / this.rowHeight) + 1) };
+  }
+
+  /** The lanes on screen that are listed, with their rows. */
+  get shown(): { lane: Lane; row: number }[] {
+    const { first, count } = this.rows;
+    const shown = [];
+    for (let row = first; row < Math.min(first + count, this.total); row++) {
+      const lane = this.laneAt(row);
+      if (lane !== null) shown.push({ lane, row });
+    }
+    return shown;
   }
 
   laneAt(row: number): Lane | null {

@@ -18,7 +18,10 @@ export class Theme {
   private choice: Choice = "auto";
   private readonly light = matchMedia("(prefers-color-scheme: light)");
 
-  constructor(private readonly changed: (paint: Paint) => void) {
+  /** Told of each change. */
+  changed: (paint: Paint) => void = () => undefined;
+
+  constructor() {
     try {
       const stored = localStorage.getItem(KEY);
       if (stored === "dark" || stored === "light") this.choice = stored;

@@ -1,0 +1,114 @@
+/** What is pointed at, by the pointer or by the keyboard's cursor, and the tooltip that says what it is. */
+
+import * as format from "./model/format";
+import { inside, neighbour, segmentAt } from "./model/hit";
+import type { Recording } from "./model/recording";
+import type { Viewport } from "./model/viewport";
+import type { Span } from "./protocol/messages";
+import { Spans } from "./protocol/spans";
+import { stateName } from "./views/details";
+import { announce } from "./views/dom";
+import type { LanesView } from "./views/lanes";
+import { Tooltip } from "./views/tooltip";
+
+const HOVER_MS = 60;
+
+export interface Point {
+  row: number;
+  time: number;
+}
+
+export interface PointerContext {
+  recording(): Recording | null;
+  viewport: Viewport;
+  lanes(): LanesView;
+  pixel(): number;
+  changed(): void;
+}
+
+export class PointerControl {
+  hover: Point | null = null;
+  cursor: Point | null = null;
+  private readonly tooltip = new Tooltip();
+  private readonly spans: Spans;
+
+  constructor(private readonly context: PointerContext) {
+    this.spans = new Spans(() => context.recording()?.ring.id ?? null);
+  }
+
+  hovered(row: number | null, share: number, x: number, y: number): void {
+    if (row === null) {
+      this.hover = null;
+      this.spans.cancel();
+      if (this.cursor === null) this.tooltip.hide();
+    } else {
+      this.cursor = null;
+      this.hover = { row, time: this.context.viewport.timeAt(share) };
+      this.explain(this.hover, x, y);
+    }
+    this.context.changed();
+  }
+
+  /** The keyboard's cursor: rows up and down, spans left and right. */
+  move(rows: number, direction: -1 | 0 | 1): void {
+    const recording = this.context.recording();
+    if (recording === null) return;
+    const { viewport } = this.context;
+    const lanes = this.context.lanes();
+    const extent = recording.extent(performance.now());
+    const at = this.cursor ?? { row: lanes.rows.first, time: Math.min((viewport.window.from + viewport.window.to) / 2, extent.now) };
+    const row = Math.max(0, Math.min(lanes.total - 1, at.row + (this.cursor === null ? 0 : rows)));
+    let { time } = at;
+    const lane = lanes.laneAt(row);
+    const track = lane === null ? undefined : recording.store.track(lane.id);
+    if (direction !== 0 && track !== undefined) {
+      const next = neighbour(track, time, direction);
+      if (next !== null) time = (next.start + next.end) / 2;
+    }
+    // The cursor stays on its time: a window that follows would carry it away.
+    viewport.show(time, time, extent);
+    lanes.scrollToRow(row);
+    this.cursor = { row, time };
+    this.hover = null;
+    const { x, y } = lanes.pointOf(row, viewport.shareOf(time));
+    this.explain(this.cursor, x, y);
+    this.context.changed();
+  }
+
+  clear(): void {
+    this.hover = this.cursor = null;
+    this.spans.cancel();
+    this.tooltip.hide();
+    this.context.changed();
+  }
+
+  /** Where keys zoom: around the cursor or the pointer if it is in the window, else around the middle. */
+  get share(): number {
+    const time = this.cursor?.time ?? this.hover?.time;
+    const share = time === undefined ? 0.5 : this.context.viewport.shareOf(time);
+    return share >= 0 && share <= 1 ? share : 0.5;
+  }
+
+  private explain({ row, time }: Point, x: number, y: number): void {
+    const recording = this.context.recording();
+    const lane = this.context.lanes().laneAt(row);
+    const track = lane === null ? undefined : recording?.store.track(lane.id);
+    const pixel = this.context.pixel();
+    const index = track === undefined ? -1 : segmentAt(track, time, pixel);
+    if (recording === null || lane === null || track === undefined || index < 0) {
+      this.tooltip.hide();
+      this.spans.cancel();
+      return;
+    }
+    const segment = track.at(index);
+    const hub = lane.id === recording.hub;
+    const show = (span: Span | null): void => {
+      this.tooltip.show(lane.name, segment, hub, span, recording.extent(performance.now()).now, x, y);
+      if (span !== null && this.cursor !== null) {
+        announce(`${lane.name}: ${stateName(span.state, span.reason, hub)}, ${format.duration(span.end - span.start)}`);
+      }
+    };
+    show(null);
+    this.spans.ask(lane.id, inside(segment, time), pixel, HOVER_MS, show);
+  }
+}
