@@ -8,10 +8,10 @@ it, over the measured requests only). Not the rate: with one core for the server
 client, the rate at few connections says how fast the two wake each other.
 
 The servers take turns within a round, so that a machine that slows down slows all of them. Printed
-are the median over the rounds, and the median of the rounds' ratios to gevent: what both met in the same
-second does not count. Each is its own process, the handlers are the same code line for line, except asyncio's: that one uses its
-streams, because they are what one writes instead of ``recv`` and ``sendall`` (a ``Protocol`` costs
-less, and is another way to program).
+are the median over the rounds, and the median of the rounds' ratios to gevent: what both met in the
+same second does not count. Each server is its own process. The handlers are the same code line for
+line, except asyncio's: that one uses its streams, because they are what one writes instead of ``recv``
+and ``sendall`` (a ``Protocol`` costs less, and is another way to program).
 
 The client is C (``echo_client.c``, compiled here into a temporary directory) and uses epoll: Linux only.
 """
