@@ -10,7 +10,6 @@ from array import array
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -290,9 +289,7 @@ def test_a_stall_that_goes_on_is_told_while_it_goes_on(viewer: Viewer, traced: T
         assert stalls[0]["before"]["function"] == "traced"
 
 
-def test_a_view_that_makes_no_sense_is_refused_in_words_and_the_stream_goes_on(
-    viewer: Viewer, traced: Traced
-) -> None:
+def test_a_view_that_makes_no_sense_is_refused_in_words_and_the_stream_goes_on(viewer: Viewer, traced: Traced) -> None:
     with page(viewer, traced.id) as opened:
         for wrong, says in [
             ("{", "JSON"),
@@ -308,9 +305,8 @@ def test_a_view_that_makes_no_sense_is_refused_in_words_and_the_stream_goes_on(
 
 
 def test_a_ring_that_is_not_there_closes_the_stream_and_says_why(viewer: Viewer) -> None:
-    with page(viewer, "none") as opened:
-        with pytest.raises(Exception, match="there is no ring 'none'"):
-            opened.socket.recv(timeout=10)
+    with page(viewer, "none") as opened, pytest.raises(Exception, match="there is no ring 'none'"):
+        opened.socket.recv(timeout=10)
 
 
 def test_an_ended_ring_is_kept_and_said_to_have_ended(viewer: Viewer, traced: Traced) -> None:

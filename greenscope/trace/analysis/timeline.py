@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from greenscope.trace.analysis.lane import Lane, Span
 from greenscope.trace.analysis.latency import AwaySeries, LatencyHistogram
@@ -34,7 +34,7 @@ class Stall:
     start: int
     end: int
     ready: int
-    """How many greenlets were ready, and waited for it, when it ended."""
+    """How many greenlets were ready when it ended, or were found to be at the poll that came next."""
     before: int
     """Site where it went on, 0 for unknown."""
     after: int
@@ -94,6 +94,7 @@ class Timeline:
         self._ready = 0
         self._running = 0
         self._poll_ended = 0
+        self._stall_open = False
         self._handlers: dict[int, Callable[[Event], None]] = {
             Kind.GREENLET_SPAWN: self._spawn,
             Kind.GREENLET_NAME: self._rename,
@@ -194,6 +195,7 @@ class Timeline:
 
     def _stalled(self, stall: Stall) -> None:
         self.stalls.append(stall)
+        self._stall_open = True
         self.stall_count += 1
         longest = self.longest_stall
         if longest is None or stall.end - stall.start > longest.end - longest.start:
@@ -296,6 +298,13 @@ class Timeline:
         self._change(self._lane(event.greenlet), Span(event.time_ns, State.WAITING, POLL))
 
     def _end_poll(self, event: Event) -> None:
+        if self._stall_open:
+            # Whose news came meanwhile shows only now, when the kernel is asked.
+            self._stall_open = False
+            stall = self.stalls[-1]
+            self.stalls[-1] = replace(stall, ready=stall.ready + self._ready)
+            if self.longest_stall is stall:
+                self.longest_stall = self.stalls[-1]
         self._poll_ended = event.time_ns
         self._change(self._lane(event.greenlet), Span(event.time_ns, State.RUNNING))
 

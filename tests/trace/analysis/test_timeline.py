@@ -108,6 +108,10 @@ def test_a_long_run_is_a_stall_with_who_waited_and_where_it_was() -> None:
     assert (stall.before, stall.after) == (5, 6)
     assert line.longest_stall == stall
     assert spans(line, MAIN)[-1][2] is State.STALLED
+    line.apply([Event(71 * MS, HUB, Kind.POLL_BEGIN), Event(71 * MS, MAIN, Kind.GREENLET_READY, Ready.WATCHER)])
+    line.apply([Event(72 * MS, HUB, Kind.POLL_END), Event(73 * MS, HUB, Kind.POLL_END)])
+    assert [stall.ready for stall in line.stalls] == [3]
+    assert line.longest_stall == line.stalls[-1]
 
 
 def test_a_kill_or_a_timeout_may_overtake_a_ready_greenlet() -> None:
