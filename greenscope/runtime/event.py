@@ -124,5 +124,3 @@ class AsyncResult(_Waitable):
     def get_nowait(self) -> Any:
         """``get`` without waiting."""
         return self.get(block=False)
-
-

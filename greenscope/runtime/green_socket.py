@@ -21,9 +21,9 @@ import time
 from _thread import get_ident
 from collections.abc import Iterable
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Self
 
-from greenscope.runtime.hub import ConcurrentWaitError, get_hub
+from greenscope.runtime.hub import ConcurrentWaitError, current, get_hub
 from greenscope.runtime.loop import READ, WRITE, IoWatcher
 from greenscope.runtime.resolve import format_address, resolve
 from greenscope.runtime.timeout import SocketTimeout
@@ -45,7 +45,7 @@ class _OwnTimeout:
 _OWN = _OwnTimeout()
 
 
-class socket:
+class socket:  # noqa: N801  (the standard library's name)
     """A socket whose calls let other greenlets run while they wait.
 
     Args:
@@ -54,10 +54,16 @@ class socket:
 
     __slots__ = ("__weakref__", "_closed", "_io_refs", "_peer", "_read", "_sock", "_write", "timeout")
 
-    def __init__(self, family: int = -1, type: int = -1, proto: int = -1, fileno: int | None = None) -> None:
+    def __init__(
+        self,
+        family: int = -1,
+        type: int = -1,  # noqa: A002
+        proto: int = -1,
+        fileno: int | None = None,
+    ) -> None:
         if fileno is None:
             family = stdlib.AF_INET if family == -1 else family
-            type = stdlib.SOCK_STREAM if type == -1 else type
+            type = stdlib.SOCK_STREAM if type == -1 else type  # noqa: A001
             proto = 0 if proto == -1 else proto
         self._setup(_socket.socket(family, type, proto, fileno))
 
@@ -84,11 +90,13 @@ class socket:
         self,
         watcher: IoWatcher,
         timeout_exc: BaseException | None = None,
-        timeout: float | None | _OwnTimeout = _OWN,
+        timeout: float | _OwnTimeout | None = _OWN,
     ) -> None:
         """Park until ``watcher`` fires; raise ``timeout_exc`` when the time is over."""
         seconds = self.timeout if timeout is _OWN else timeout
-        hub = get_hub()
+        hub = current.hub
+        if hub is None:
+            hub = get_hub()
         if watcher.loop is not hub.loop:
             watcher = self._moved(watcher)
         if seconds is None:
@@ -191,7 +199,7 @@ class socket:
 
     def accept(self) -> tuple[socket, Any]:
         """The next connection, as a green socket, and its peer's address."""
-        fd, address = self._reading(self._sock._accept)
+        fd, address = self._reading(self._sock._accept)  # type: ignore[attr-defined]
         raw = self._sock
         return socket._around(_socket.socket(raw.family, raw.type, raw.proto, fd), address or None), address
 
@@ -206,7 +214,7 @@ class socket:
 
     # Sending.
 
-    def send(self, data: ReadableBuffer, flags: int = 0, timeout: float | None | _OwnTimeout = _OWN) -> int:
+    def send(self, data: ReadableBuffer, flags: int = 0, timeout: float | _OwnTimeout | None = _OWN) -> int:
         """Send what the kernel takes; the number of bytes, which is 0 if it took none after one wait."""
         try:
             return self._sock.send(data, flags)
@@ -227,6 +235,8 @@ class socket:
             if self.timeout == 0.0:
                 raise
             sent = 0
+        if data.__class__ is bytes and sent == len(data):
+            return
         with memoryview(data) as view, view.cast("B") as rest:
             if sent == len(rest):
                 return
@@ -379,7 +389,7 @@ class socket:
         """A file of it; as the standard library's."""
         return _makefile(self, mode, buffering, encoding=encoding, errors=errors, newline=newline)
 
-    def __enter__(self) -> socket:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

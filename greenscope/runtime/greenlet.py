@@ -64,7 +64,7 @@ class Greenlet(_greenlet.greenlet):
         if run is not None:
             if not callable(run):
                 raise TypeError(f"a greenlet runs a function; {run!r} cannot be called")
-            self._run = run
+            self._run = run  # type: ignore[method-assign]
         self._function = getattr(self._run, "__qualname__", None) or type(self._run).__qualname__
         self._hub: Hub = hub
         self.args = arguments
@@ -198,7 +198,7 @@ class Greenlet(_greenlet.greenlet):
         except BaseException as error:
             self._error = error
             how = Exit.RAISED
-            self._hub_now().handle_error(self, *sys.exc_info())  # type: ignore[arg-type]
+            self._hub_now().handle_error(self, *sys.exc_info())
         self._finish(how)
 
     # Waiting for it.

@@ -32,7 +32,7 @@ import greenlet as _greenlet
 from greenlet import GreenletExit, getcurrent
 
 from greenscope.runtime.loop import IoWatcher, Loop, TimerWatcher
-from greenscope.runtime.waiter import Callback, State, Wakeable, Waiter
+from greenscope.runtime.waiter import Callback, State, Waiter, Wakeable, running
 from greenscope.trace.events import Ready, Spawn, Wait
 from greenscope.trace.recorder import open_recorder
 
@@ -40,6 +40,8 @@ __all__ = ["ConcurrentWaitError", "Hub", "LoopExit", "SwitchError", "get_hub", "
 
 _FOR_MAIN = (KeyboardInterrupt, SystemExit)
 _LISTED = 50
+_YIELD = int(Wait.YIELD)
+_BY_ITSELF = int(Ready.YIELD)
 
 
 class LoopExit(Exception):
@@ -68,7 +70,7 @@ class Hub(_greenlet.greenlet):
     )
 
     def __init__(self) -> None:
-        main = getcurrent()
+        main = running()
         while main.parent is not None:
             main = main.parent
         super().__init__(None, main)
@@ -80,8 +82,7 @@ class Hub(_greenlet.greenlet):
         self.ready = self.loop.ready
         self.record_park = recorder.park
         self.record_ready = recorder.ready
-        own = recorder.spawn(Spawn.HUB, recorder.string("hub"), 0, 0)
-        self._state = State(self, own)
+        recorder.spawn(Spawn.HUB, recorder.string("hub"), 0, 0)
         first = recorder.spawn(Spawn.MAIN, recorder.string("main"), 0, 0)
         main._state = State(self, first)
         recorder.switch(first)
@@ -98,16 +99,14 @@ class Hub(_greenlet.greenlet):
             SwitchError: something that is not the hub switched to the greenlet.
             BaseException: what a timeout, ``kill`` or ``close`` had raised here.
         """
-        current = getcurrent()
+        me = running()
         try:
-            state: State = current._state
+            state: State = me._state
         except AttributeError:
-            state = self.state_of(current)
+            state = self.state_of(me)
         if watcher.greenlet is not None:
             raise _taken(watcher)
-        if current is self:
-            raise RuntimeError("a callback that runs in the hub must not wait; spawn a greenlet for it")
-        watcher.start(current, state)
+        watcher.start(me, state)
         state.waiting_on = watcher
         self.record_park(
             watcher.reason,
@@ -118,45 +117,47 @@ class Hub(_greenlet.greenlet):
         )
         try:
             if self.switch() is not watcher:
-                raise SwitchError(f"{_name(current)} was switched to while it waited for {watcher.describe()}")
+                raise SwitchError(f"{_name(me)} was switched to while it waited for {watcher.describe()}")
         finally:
             watcher.stop()
 
     def park(self, waiter: Waiter) -> None:
         """Park the current greenlet until somebody calls ``waiter.wake``; raises as ``wait`` does."""
-        current = getcurrent()
-        state = self.state_of(current)
-        if current is self:
-            raise RuntimeError("a callback that runs in the hub must not wait; spawn a greenlet for it")
-        waiter.greenlet = current
+        me = running()
+        try:
+            state: State = me._state
+        except AttributeError:
+            state = self.state_of(me)
+        waiter.greenlet = me
         waiter.state = state
         state.waiting_on = waiter
         self.record_park(waiter.reason, waiter.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
         try:
             if self.switch() is not waiter:
-                raise SwitchError(f"{_name(current)} was switched to while it waited for {waiter.describe()}")
+                raise SwitchError(f"{_name(me)} was switched to while it waited for {waiter.describe()}")
         finally:
             waiter.greenlet = None
 
     def give_way(self) -> None:
         """Let everybody else who is ready run, and the kernel's news in, and go on."""
-        current = getcurrent()
-        state = self.state_of(current)
-        if current is self:
-            raise RuntimeError("a callback that runs in the hub must not wait; spawn a greenlet for it")
+        me = running()
+        try:
+            state: State = me._state
+        except AttributeError:
+            state = self.state_of(me)
         waiter = state.yielder
         if waiter is None or waiter.queued:
             waiter = state.yielder = Waiter(Wait.YIELD, 0, "its turn")
-        waiter.greenlet = current
+        waiter.greenlet = me
         waiter.state = state
         state.waiting_on = waiter
-        self.record_park(Wait.YIELD, 0, -1, state.deadline_ms() if state.timeouts else 0, b"")
-        self.record_ready(state.handle, Ready.YIELD, state.handle)
+        self.record_park(_YIELD, 0, -1, state.deadline_ms() if state.timeouts else 0, b"")
+        self.record_ready(state.handle, _BY_ITSELF, state.handle)
         waiter.queued = True
         self.ready.append(waiter)
         try:
             if self.switch() is not waiter:
-                raise SwitchError(f"{_name(current)} was switched to while it waited for its turn")
+                raise SwitchError(f"{_name(me)} was switched to while it waited for its turn")
         finally:
             waiter.greenlet = None
 
@@ -190,13 +191,19 @@ class Hub(_greenlet.greenlet):
         self.ready.append(Callback(function, *arguments))
 
     def state_of(self, target: _greenlet.greenlet) -> State:
-        """What the runtime knows of a greenlet of this thread, which need not be one of its own."""
+        """What the runtime knows of a greenlet of this thread, which need not be one of its own.
+
+        Raises:
+            RuntimeError: it is the hub, which has nobody to switch to.
+        """
+        if target is self:
+            raise RuntimeError("a callback that runs in the hub must not wait; spawn a greenlet for it")
         state: State | None = getattr(target, "_state", None)
         if state is None or state.hub is not self:
             recorder = self.recorder
             name = recorder.string(getattr(target, "name", "") or "raw greenlet")
             state = State(self, recorder.spawn(Spawn.RAW, name, 1, recorder.current))
-            target._state = state
+            target._state = state  # type: ignore[attr-defined]
             recorder.switch(state.handle)
         return state
 
@@ -222,9 +229,12 @@ class Hub(_greenlet.greenlet):
         """End the hub in good order: its handles are closed, its recording says so. Main greenlet only."""
         if getcurrent() is not self.parent:
             raise RuntimeError("only the main greenlet of its thread can destroy a hub")
-        if _local.hub is self:
-            _local.hub = None
-            _local.guard = None
+        if current.hub is self:
+            current.hub = None
+            current.guard = None
+        main: Any = self.parent
+        if hasattr(main, "_state"):
+            del main._state
         self.loop.close()
         if not self.dead:
             self.throw(GreenletExit)
@@ -240,7 +250,7 @@ class Hub(_greenlet.greenlet):
             except GreenletExit:
                 return
             except BaseException:  # of a raw greenlet that is our child; or Ctrl-C, in the lines below
-                self.handle_error(None, *sys.exc_info())  # type: ignore[arg-type]
+                self.handle_error(None, *sys.exc_info())
 
     def _rounds(self) -> None:
         # This `while` is the event loop.
@@ -288,7 +298,7 @@ class Hub(_greenlet.greenlet):
             try:
                 entry.function(*entry.arguments)
             except BaseException:
-                self.handle_error(entry.function, *sys.exc_info())  # type: ignore[arg-type]
+                self.handle_error(entry.function, *sys.exc_info())
             return
         target = entry.greenlet
         error, entry.exception = entry.exception, None
@@ -321,19 +331,17 @@ class Hub(_greenlet.greenlet):
     def _parked(self) -> list[tuple[_greenlet.greenlet, str]]:
         # There is no list of all greenlets, because keeping one would cost every spawn; the garbage
         # collector has one, and this is the end of the program, or nearly.
-        found = []
+        found: list[tuple[Any, str]] = []
         for target in gc.get_objects():
             if isinstance(target, _greenlet.greenlet):
                 state: State | None = getattr(target, "_state", None)
-                if state is not None and state.hub is self and (entry := state.waiting_on) is not None:
-                    if entry.greenlet is target:
-                        found.append((target, f"{entry.describe()}{_line(target)}"))
-        found.sort(key=lambda pair: (pair[0] is not self.parent, getattr(pair[0], "_state").handle & 0xFFFFFFFFFF))
+                entry = state.waiting_on if state is not None and state.hub is self else None
+                if entry is not None and entry.greenlet is target:
+                    found.append((target, f"{entry.describe()}{_line(target)}"))
+        found.sort(key=lambda pair: (pair[0] is not self.parent, pair[0]._state.handle & 0xFFFFFFFFFF))
         return found
 
-    def _callback_failed(
-        self, kind: type[BaseException], value: BaseException, trace: TracebackType | None
-    ) -> None:
+    def _callback_failed(self, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         self.handle_error(None, kind, value, trace)
 
     def __repr__(self) -> str:
@@ -342,16 +350,18 @@ class Hub(_greenlet.greenlet):
 
 def get_hub() -> Hub:
     """The hub of this thread; made if there is none yet."""
-    hub = _local.hub
+    hub = current.hub
     if hub is None:
-        hub = _local.hub = Hub()
-        _local.guard = _Guard(hub)
+        hub = current.hub = Hub()
+        current.guard = _Guard(hub)
     return hub
 
 
 def sleep(seconds: float = 0) -> None:
     """Park the current greenlet for ``seconds``; with 0, only let the others run first."""
-    hub = get_hub()
+    hub = current.hub
+    if hub is None:
+        hub = get_hub()
     if seconds <= 0:
         hub.give_way()
         return
@@ -375,12 +385,12 @@ class _Guard:
             hub.recorder.close()
 
 
-class _Local(threading.local):
+class _Current(threading.local):
     hub: Hub | None = None
     guard: _Guard | None = None
 
 
-_local = _Local()
+current = _Current()
 _numbers = itertools.count(1)
 _inherited: list[Hub] = []
 
@@ -403,7 +413,7 @@ def _taken(watcher: IoWatcher | TimerWatcher) -> ConcurrentWaitError:
 def _line(target: _greenlet.greenlet) -> str:
     """`` at FILE:LINE``, of the first frame of a parked greenlet that is not ours."""
     frame = target.gr_frame
-    here = os.path.dirname(__file__) + os.sep
+    here = __file__.removesuffix("hub.py")
     while frame is not None and frame.f_code.co_filename.startswith(here):
         frame = frame.f_back
     return f" at {frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
@@ -415,26 +425,26 @@ def _after_fork_in_child() -> None:
     The two share the epoll set in the kernel, so the child must not touch the loop. Its greenlets stay
     where they are and are never switched to, as threads are not; the one that called fork goes on.
     """
-    global _numbers
+    global _numbers  # noqa: PLW0603  (a child counts its hubs from 1 again)
     _numbers = itertools.count(1)
-    hub = _local.hub
+    hub = current.hub
     if hub is None:
         return
     _inherited.append(hub)  # freeing it would close handles of the shared loop
-    if _local.guard is not None:
-        _local.guard.hub = None
-    _local.hub = _local.guard = None
+    if current.guard is not None:
+        current.guard.hub = None
+    current.hub = current.guard = None
     hub.loop.leave_to_parent()
-    current = getcurrent()
-    for target in (current, hub.parent):
+    forker = running()
+    for target in (forker, hub.parent):
         if target is not None and getattr(target, "_state", None) is not None:
-            del target._state
-    if current is not hub.parent and current is not hub:
-        current.parent = get_hub()
+            del target._state  # type: ignore[union-attr]
+    if forker is not hub.parent and forker is not hub:
+        forker.parent = get_hub()
 
 
 def _at_exit() -> None:
-    hub = _local.hub
+    hub = current.hub
     if hub is not None and getcurrent() is hub.parent:
         hub.destroy()
 

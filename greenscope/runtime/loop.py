@@ -65,6 +65,11 @@ ErrorHook = Callable[[type[BaseException], BaseException, TracebackType | None],
 
 _MAX_MS = 0xFFFFFFFF
 
+# Looking a member of an enumeration up costs as much as recording the event.
+_READ = int(Watch.READ)
+_TIMER = int(Watch.TIMER)
+_BY_WATCHER = int(Ready.WATCHER)
+
 
 def milliseconds(seconds: float) -> int:
     """A time in whole milliseconds, rounded up; at least 0, at most what a record holds (49 days)."""
@@ -92,6 +97,7 @@ class Loop:
         "_signals",
         "_sleepers",
         "_timers",
+        "_update_time",
         "_uv",
         "active",
         "closed",
@@ -122,6 +128,7 @@ class Loop:
         self._uv = pyuv.Loop()
         self._uv.excepthook = on_error
         self.run = self._uv.run
+        self._update_time = self._uv.update_time
         self._calls: deque[tuple[Callable[..., object], tuple[Any, ...]]] = deque()
         self._async = pyuv.Async(self._uv, self._run_calls)
         self._descriptors: dict[int, Descriptor] = {}
@@ -147,9 +154,14 @@ class Loop:
             descriptor = self._descriptors[fd] = Descriptor(self, fd)
         return IoWatcher(self, descriptor, events, peer)
 
-    def timer(self) -> Timer:
-        """A timer, out of the ones that lie idle if there are any."""
-        return self._timers.pop() if self._timers else Timer(self)
+    def call_later(self, ms: int, target: Callable[[], object]) -> Timer:
+        """Call ``target`` in ``ms`` milliseconds; 0 is in the next round. ``stop`` what is returned, or let it fire."""
+        idle = self._timers
+        timer = idle.pop() if idle else Timer(self)
+        timer.target = target
+        self._update_time()
+        timer.start_handle(timer.on_time, (ms + 0.5) / 1000 if ms else 0.0, 0.0)
+        return timer
 
     def sleeper(self, seconds: float) -> TimerWatcher:
         """A watcher to wait on for ``seconds``; ``release`` it afterwards."""
@@ -279,8 +291,19 @@ class Descriptor:
             except OSError:  # the kernel was not told yet, or has forgotten it
                 pass
 
-    def _on_events(self, _poll: pyuv.Poll, events: int | None, error: int | None) -> None:
-        if events is None:
+    def _on_events(self, _poll: pyuv.Poll, events: int | None, _error: int | None) -> None:
+        if events == READ:  # nearly always, and worth a path of its own
+            watcher = self.reader
+            if watcher is not None and watcher.greenlet is not None:
+                if not watcher.queued:
+                    watcher.queued = True
+                    handle = watcher.state.handle
+                    loop = self._loop
+                    loop.record_fire(handle, _READ, watcher.resource, watcher.fd)
+                    loop.record_ready(handle, _BY_WATCHER, watcher.resource)
+                    loop.ready.append(watcher)
+                return
+        elif events is None:
             self.armed = 0
             events = READ | WRITE
         unwanted = 0
@@ -317,10 +340,10 @@ class IoWatcher(Wakeable):
         self.peer = peer
         self._descriptor: Descriptor | None = descriptor
         if events == READ:
-            self.watch, self.reason = Watch.READ, Wait.READ
+            self.watch, self.reason = _READ, int(Wait.READ)
             descriptor.reader = self
         else:
-            self.watch, self.reason = Watch.WRITE, Wait.WRITE
+            self.watch, self.reason = int(Watch.WRITE), int(Wait.WRITE)
             descriptor.writer = self
         self.resource = loop.recorder.watcher_open(self.watch, self.fd, peer)
 
@@ -357,7 +380,7 @@ class IoWatcher(Wakeable):
             loop = self.loop
             handle = self.state.handle
             loop.record_fire(handle, self.watch, self.resource, self.fd)
-            loop.record_ready(handle, Ready.WATCHER, self.resource)
+            loop.record_ready(handle, _BY_WATCHER, self.resource)
             loop.ready.append(self)
         return True
 
@@ -376,7 +399,7 @@ class IoWatcher(Wakeable):
 
     def describe(self) -> str:
         peer = f" ({self.peer.decode(errors='replace')})" if self.peer else ""
-        return f"{self.reason.name.lower()} on fd {self.fd}{peer}"
+        return f"{'read' if self.mask == READ else 'write'} on fd {self.fd}{peer}"
 
 
 class Timer:
@@ -386,32 +409,29 @@ class Timer:
     handle's callback is always this object's, and the target is dropped as soon as it is over.
     """
 
-    __slots__ = ("_fire", "_handle", "_loop", "_target")
+    __slots__ = ("_loop", "_stop_handle", "on_time", "start_handle", "target")
 
     def __init__(self, loop: Loop) -> None:
+        handle = pyuv.Timer(loop._uv)
+        handle.ref = False
         self._loop = loop
-        self._handle = pyuv.Timer(loop._uv)
-        self._handle.ref = False
-        self._target: Callable[[], object] | None = None
-        self._fire = self._on_time
-
-    def start(self, ms: int, target: Callable[[], object]) -> None:
-        """Call ``target`` in ``ms`` milliseconds; 0 is in the next round of the loop."""
-        self._target = target
-        self._loop._uv.update_time()
-        self._handle.start(self._fire, (ms + 0.5) / 1000 if ms else 0.0, 0.0)
+        self._stop_handle = handle.stop
+        self.start_handle = handle.start
+        self.on_time = self._on_time
+        self.target: Callable[[], object] | None = None
 
     def stop(self) -> None:
         """Call it no more. Not for a timer that has fired: that is somebody else's by now."""
-        self._target = None
-        if not self._loop.closed:
-            self._handle.stop()
-            self._loop._timers.append(self)
+        self.target = None
+        loop = self._loop
+        if not loop.closed:
+            self._stop_handle()
+            loop._timers.append(self)
 
     def _on_time(self, _handle: pyuv.Timer) -> None:
         loop = self._loop
         loop._uv.stop()
-        target, self._target = self._target, None
+        target, self.target = self.target, None
         loop._timers.append(self)
         if target is not None:
             target()
@@ -424,7 +444,7 @@ class TimerWatcher(Wakeable):
 
     fd = -1
     peer = b""
-    reason = Wait.TIMER
+    reason = int(Wait.TIMER)
 
     def __init__(self, loop: Loop) -> None:
         super().__init__()
@@ -439,9 +459,8 @@ class TimerWatcher(Wakeable):
         self.state = state
         loop = self._loop
         loop.active += 1
-        loop.record_start(Watch.TIMER, self.resource, self.ms)
-        self._timer = loop.timer()
-        self._timer.start(self.ms, self._fire)
+        loop.record_start(_TIMER, self.resource, self.ms)
+        self._timer = loop.call_later(self.ms, self._fire)
 
     def stop(self) -> None:
         """Count no more."""
@@ -451,7 +470,7 @@ class TimerWatcher(Wakeable):
         if self._timer is not None:
             self._timer.stop()
             self._timer = None
-        loop.record_stop(Watch.TIMER, self.resource, self.ms)
+        loop.record_stop(_TIMER, self.resource, self.ms)
 
     def release(self) -> None:
         """Put it with the idle ones, for the next sleep."""
@@ -467,8 +486,8 @@ class TimerWatcher(Wakeable):
             self.queued = True
             loop = self._loop
             handle = self.state.handle
-            loop.record_fire(handle, Watch.TIMER, self.resource, self.ms)
-            loop.record_ready(handle, Ready.WATCHER, self.resource)
+            loop.record_fire(handle, _TIMER, self.resource, self.ms)
+            loop.record_ready(handle, _BY_WATCHER, self.resource)
             loop.ready.append(self)
 
 

@@ -123,8 +123,7 @@ class Queue(Generic[T]):
     def __repr__(self) -> str:
         limit = f" of {self.maxsize}" if self.maxsize else ""
         return (
-            f"<Queue {len(self._items)}{limit} items, "
-            f"{len(self._getters)} waiting to get, {len(self._putters)} to put>"
+            f"<Queue {len(self._items)}{limit} items, {len(self._getters)} waiting to get, {len(self._putters)} to put>"
         )
 
     def _wait(self, line: deque[_Place], what: str, item: T | None, timeout: float | None) -> _Place:

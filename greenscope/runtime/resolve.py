@@ -22,16 +22,22 @@ __all__ = [
     "resolve",
 ]
 
-AddressInfo = tuple[stdlib.AddressFamily, stdlib.SocketKind, int, str, Any]
+AddressInfo = Any  # (family, kind, protocol, canonical name, address)
 
 
 def getaddrinfo(
-    host: str | bytes | None, port: str | int | None, family: int = 0, type: int = 0, proto: int = 0, flags: int = 0
+    host: str | bytes | None,
+    port: str | int | None,
+    family: int = 0,
+    type: int = 0,  # noqa: A002  (the standard library's name)
+    proto: int = 0,
+    flags: int = 0,
 ) -> list[AddressInfo]:
     """The addresses of a host and service; as the standard library's."""
     if not host or is_numeric(host):
-        return stdlib.getaddrinfo(host, port, family, type, proto, flags)
-    return run_in_thread(stdlib.getaddrinfo, host, port, family, type, proto, flags)
+        return list(stdlib.getaddrinfo(host, port, family, type, proto, flags))
+    found: list[AddressInfo] = run_in_thread(stdlib.getaddrinfo, host, port, family, type, proto, flags)
+    return found
 
 
 def gethostbyname(hostname: str) -> str:

@@ -51,7 +51,7 @@ class StreamServer:
         backlog: int | None = None,
         spawn: int | str = "default",
     ) -> None:
-        if isinstance(spawn, bool) or not (spawn == "default" or isinstance(spawn, int) and spawn > 0):
+        if isinstance(spawn, bool) or not (spawn == "default" or (isinstance(spawn, int) and spawn > 0)):
             raise ValueError(f'spawn is "default" or a positive number of handlers, not {spawn!r}')
         self.socket: socket | None = None
         self.address: Any = None
@@ -65,7 +65,7 @@ class StreamServer:
             self.address = self.socket.getsockname()
         self._backlog = 256 if backlog is None else backlog
         if handle is not None:
-            self.handle = handle  # type: ignore[method-assign]
+            self.handle = handle  # type: ignore[method-assign,assignment]
         self._room = Semaphore(spawn) if isinstance(spawn, int) else None
         self._acceptor: Greenlet | None = None
         self._handlers: set[Greenlet] = set()

@@ -21,7 +21,7 @@ from greenscope.runtime.resolve import (
     getnameinfo,
 )
 
-_GREEN = (
+__all__ = [
     "create_connection",
     "create_server",
     "fromfd",
@@ -33,16 +33,15 @@ _GREEN = (
     "getnameinfo",
     "socket",
     "socketpair",
-)
+]
 _DEFAULT_TIMEOUT = object()
-
-for _name in (*_stdlib.__all__, "AddressFamily", "SocketKind", "SocketIO", "SOL_SOCKET", "SO_REUSEADDR"):
-    if _name not in _GREEN and hasattr(_stdlib, _name):
-        globals()[_name] = getattr(_stdlib, _name)
 
 SocketType = socket
 
-__all__ = sorted({*(name for name in _stdlib.__all__ if name in globals()), *_GREEN})  # noqa: PLE0605
+for _name in vars(_stdlib):
+    if _name not in globals() and (_name in _stdlib.__all__ or _name in {"AddressFamily", "SocketKind", "SocketIO"}):
+        globals()[_name] = getattr(_stdlib, _name)
+        __all__ += [_name]
 
 if TYPE_CHECKING:
 
@@ -51,7 +50,7 @@ if TYPE_CHECKING:
 
 def create_connection(
     address: tuple[str | None, int],
-    timeout: float | None | object = _DEFAULT_TIMEOUT,
+    timeout: float | object | None = _DEFAULT_TIMEOUT,
     source_address: tuple[str, int] | None = None,
     *,
     all_errors: bool = False,
@@ -114,12 +113,16 @@ def create_server(
     return socket(made.family, made.type, made.proto, made.detach())
 
 
-def fromfd(fd: int, family: int, type: int, proto: int = 0) -> socket:
+def fromfd(fd: int, family: int, type: int, proto: int = 0) -> socket:  # noqa: A002
     """A socket for a duplicate of a descriptor."""
     return socket(family, type, proto, _socket.dup(fd))
 
 
-def socketpair(family: int | None = None, type: int = _stdlib.SOCK_STREAM, proto: int = 0) -> tuple[socket, socket]:
+def socketpair(
+    family: int | None = None,
+    type: int = _stdlib.SOCK_STREAM,  # noqa: A002
+    proto: int = 0,
+) -> tuple[socket, socket]:
     """Two sockets that are connected to each other."""
     one, other = _socket.socketpair(_stdlib.AF_UNIX if family is None else family, type, proto)
     return socket._around(one), socket._around(other)

@@ -100,8 +100,7 @@ def run_in_thread(function: Callable[..., T], *arguments: Any) -> T:
 
 
 def _after_fork_in_child() -> None:
-    global _pool
-    _pool = _Pool()
+    _pool.__init__()  # type: ignore[misc]
 
 
 os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -11,21 +11,19 @@ the socket's watcher does already.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from time import monotonic
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import Any, Self
 
-from greenlet import getcurrent, greenlet
+from greenlet import greenlet
 
 from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.loop import Timer, milliseconds
-from greenscope.runtime.waiter import State
+from greenscope.runtime.waiter import State, running
 from greenscope.trace.events import Ready, Timeouts
 
 __all__ = ["Timeout", "with_timeout"]
-
-T = TypeVar("T")
 
 
 class Timeout(BaseException):
@@ -43,7 +41,14 @@ class Timeout(BaseException):
         ref: whether it keeps the loop alive.
     """
 
-    _reason = Timeouts.SCOPE
+    # Few timeouts ever fire: what is not told apart yet is a default of the class, which costs nothing.
+    due = 0.0
+    _reason = int(Timeouts.SCOPE)
+    _ref = True
+    _timer: Timer | None = None
+    _greenlet: greenlet | None = None
+    _state: State
+    _number = 0
 
     def __init__(
         self,
@@ -51,15 +56,10 @@ class Timeout(BaseException):
         exception: BaseException | type[BaseException] | str | bool | None = None,
         ref: bool = True,
     ) -> None:
-        super().__init__()
         self.seconds = seconds
         self.exception = exception
-        self.due = 0.0
-        self._ref = ref
-        self._timer: Timer | None = None
-        self._greenlet: greenlet | None = None
-        self._state: State
-        self._number = 0
+        if not ref:
+            self._ref = False
 
     @classmethod
     def start_new(
@@ -93,23 +93,22 @@ class Timeout(BaseException):
         seconds = self.seconds
         if seconds is None:
             return
-        current = getcurrent()
-        hub = get_hub()
+        me = running()
         try:
-            state: State = current._state
+            state: State = me._state
         except AttributeError:
-            state = hub.state_of(current)
+            state = get_hub().state_of(me)
+        hub = state.hub
         ms = milliseconds(seconds)
-        loop = hub.loop
-        self._greenlet = current
+        self._greenlet = me
         self._state = state
-        self.due = time.monotonic() + seconds
+        self.due = monotonic() + seconds
         state.timeouts.append(self)
         self._number = hub.recorder.timeout_start(self._reason, ms)
+        loop = hub.loop
         if self._ref:
             loop.active += 1
-        self._timer = timer = loop.timer()
-        timer.start(ms, self._expire)
+        self._timer = loop.call_later(ms, self._expire)
 
     def cancel(self) -> None:
         """Count no more; does nothing if it does not count."""
@@ -124,7 +123,7 @@ class Timeout(BaseException):
 
     close = cancel
 
-    def __enter__(self) -> Timeout:
+    def __enter__(self) -> Self:
         """Start, unless it was started before."""
         if self._greenlet is None:
             self.start()
@@ -173,9 +172,7 @@ class Timeout(BaseException):
         target = self._greenlet
         if target is None:  # cancelled
             return
-        if target.dead:
-            self._forget()
-        elif hub.interrupt(target, self._error(), Ready.TIMEOUT, self._number):
+        if target.dead or hub.interrupt(target, self._error(), Ready.TIMEOUT, self._number):
             self._forget()
         else:  # another one is about to be raised in it; if that does not end this scope, it is our turn
             hub.call(self._deliver, hub)
@@ -184,18 +181,12 @@ class Timeout(BaseException):
 class SocketTimeout(Timeout):
     """The timeout of one wait of a socket: raises the standard library's TimeoutError."""
 
-    _reason = Timeouts.SOCKET
+    _reason = int(Timeouts.SOCKET)
 
     def _error(self) -> BaseException:
         return TimeoutError("timed out") if self.exception is None else super()._error()
 
 
-@overload
-def with_timeout(seconds: float | None, function: Callable[..., T], *arguments: Any, **keywords: Any) -> T: ...
-@overload
-def with_timeout(
-    seconds: float | None, function: Callable[..., T], *arguments: Any, timeout_value: Any, **keywords: Any
-) -> T | Any: ...
 def with_timeout(seconds: float | None, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
     """Call ``function``, for at most ``seconds``.
 

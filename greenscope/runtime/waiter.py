@@ -19,7 +19,7 @@ from _thread import get_ident
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from greenlet import greenlet
+from greenlet import getcurrent, greenlet
 
 from greenscope.trace.events import Ready, Wait
 
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from greenscope.runtime.hub import Hub
     from greenscope.runtime.timeout import Timeout
 
-__all__ = ["Callback", "State", "Wakeable", "Waiter"]
+__all__ = ["Callback", "State", "Waiter", "Wakeable", "running"]
 
-Greenlet = greenlet
+# Any, because every greenlet gets a ``_state``, and plain ones have no place to declare it.
+running: Callable[[], Any] = getcurrent
 
 
 class State:
@@ -59,11 +60,14 @@ class Wakeable:
 
     __slots__ = ("exception", "greenlet", "queued", "state")
 
+    greenlet: greenlet | None
+    exception: BaseException | None
+    queued: bool
     state: State
 
     def __init__(self) -> None:
-        self.greenlet: Greenlet | None = None
-        self.exception: BaseException | None = None
+        self.greenlet = None
+        self.exception = None
         self.queued = False
 
     def describe(self) -> str:
