@@ -394,7 +394,7 @@ export class App {
   private showTable(): void {
     const { recording } = this;
     if (recording === null || this.tabs.current !== "greenlets") return;
-    this.table.show(recording.greenlets, recording.status?.now ?? 0, this.search, recording.hub);
+    this.table.show(recording.greenlets, recording.clock.latest, this.search, recording.hub);
   }
 
   private showStalls(): void {

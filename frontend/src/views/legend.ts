@@ -1,11 +1,20 @@
-/** What the colours and heights mean; the looks the recording has right now, and the constant ones. */
+/** What the colours and heights mean; of the rarer waits, those that this recording has had. */
 
-import { APPEARANCE, Look } from "../model/looks";
+import { Look } from "../model/looks";
 import { byId, el } from "./dom";
 import { swatch } from "./swatch";
 
-const ALWAYS: Look[] = [Look.RUNNING, Look.READY, Look.READ, Look.WRITE, Look.TIMER, Look.STALLED, Look.HUB];
-const MAYBE: [string, Look][] = [
+const STATES: readonly [string, Look][] = [
+  ["running", Look.RUNNING],
+  ["ready", Look.READY],
+  ["stall", Look.STALLED],
+  ["hub loop", Look.HUB],
+];
+const ALWAYS: ReadonlySet<string> = new Set(["read", "write", "timer"]);
+const WAITS: readonly [string, Look][] = [
+  ["read", Look.READ],
+  ["write", Look.WRITE],
+  ["timer", Look.TIMER],
   ["lock", Look.LOCK],
   ["queue", Look.QUEUE],
   ["event", Look.EVENT],
@@ -14,25 +23,25 @@ const MAYBE: [string, Look][] = [
 ];
 
 export class Legend {
-  private readonly seen = new Set<Look>(ALWAYS);
+  private readonly seen = new Set(ALWAYS);
 
   constructor() {
     this.render();
   }
 
-  /** A state that was seen once stays in the legend: nothing jumps about. */
+  /** A wait that was seen once stays in the legend: nothing jumps about. */
   show(states: Record<string, number>): void {
     const before = this.seen.size;
-    for (const [name, look] of MAYBE) if ((states[name] ?? 0) > 0) this.seen.add(look);
+    for (const [name] of WAITS) if ((states[name] ?? 0) > 0) this.seen.add(name);
     if (this.seen.size !== before) this.render();
   }
 
   private render(): void {
-    const order = [...ALWAYS.slice(0, 5), ...MAYBE.map(([, look]) => look), ...ALWAYS.slice(5)];
+    const item = ([name, look]: readonly [string, Look]): HTMLElement => el("li", {}, swatch(look), name);
     byId("legend").replaceChildren(
-      ...order
-        .filter((look) => this.seen.has(look) && look !== Look.NOTHING)
-        .map((look) => el("li", {}, swatch(look), APPEARANCE[look as Exclude<Look, 0>].name)),
+      ...STATES.map(item),
+      el("li", { class: "group" }, "waiting for"),
+      ...WAITS.filter(([name]) => this.seen.has(name)).map(item),
     );
   }
 }

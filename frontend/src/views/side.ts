@@ -61,36 +61,34 @@ export class Side {
   private showStall(selection: Selection, stall: Stall, now: number): void {
     const { span, row } = selection;
     const open = stall.end === null;
-    const others = stall.ready === 1 ? "1 greenlet was ready and waited" : `${format.count(stall.ready)} greenlets were ready and waited`;
     const list: Fact[] = [
       ["Start", format.time(stall.start, 6)],
       ["Duration", `${format.duration(open ? Math.max(stall.duration, now - stall.start) : stall.duration)}${open ? " so far" : ""}`],
-      ["Held up", `${format.count(stall.ready)} ready`],
     ];
+    if (stall.ready > 0) list.push(["Held up", `${format.count(stall.ready)} ready`]);
     if (span?.woken_by) list.push(["Switched in by", span.woken_by]);
     if (span?.parent) list.push(["Spawned by", span.parent.name]);
     if (row !== null) list.push(["Run time in all", format.duration(row.run_time)]);
-    const between: Fact[] = [];
-    if (stall.before !== null) between.push(["went on after", siteNode(stall.before)]);
-    if (stall.after !== null) between.push(["parked next at", siteNode(stall.after)]);
+    const { before, after } = stall;
+    const sameLine = before !== null && after !== null && format.siteText(before) === format.siteText(after);
+    const lines: Fact[] = [];
+    if (sameLine) lines.push(["went on after, and parked at", siteNode(before)]);
+    else {
+      if (before !== null) lines.push(["went on after", siteNode(before)]);
+      if (after !== null) lines.push(["parked next at", siteNode(after)]);
+    }
     this.root.replaceChildren(
       this.head(`Stall · ${format.duration(stall.duration)}`, true),
-      el(
-        "p",
-        {},
-        el("strong", {}, stall.name),
-        open ? " holds the hub without yielding. " : " held the hub without yielding. ",
-        stall.ready > 0 ? `${others}${open ? "" : " for it"}.` : "Nobody else was ready meanwhile.",
-      ),
+      el("p", {}, el("strong", {}, stall.name), open ? " holds the hub without yielding. " : " held the hub without yielding. ", heldUp(stall)),
       factRows(list),
     );
-    if (between.length > 0) {
-      this.root.append(el("h3", {}, "Between these lines"), factRows(between));
+    if (lines.length > 0) {
+      this.root.append(el("h3", {}, sameLine ? "From this line back to it" : "Between these lines"), factRows(lines));
     }
     const advice = el("p", { class: "advice" }, el("strong", {}, "Try "));
     advice.append(
       el("code", {}, "sleep(0)"),
-      " inside the loop between these lines, so that others get their turn; or move the work to a thread or another process.",
+      " now and then in the code that runs there, so that others get their turn; or move the work to a thread or another process.",
     );
     this.root.append(advice, el("div", { class: "side-actions" }, this.fitButton()));
   }
@@ -142,4 +140,11 @@ export class Side {
     }
     this.root.append(el("p", { class: "hint" }, "Click a span in a lane to see what it waited on, at which line, and what woke it."));
   }
+}
+
+/** Nobody ready says little: what became readable meanwhile is seen at the next poll only. */
+function heldUp(stall: Stall): string {
+  if (stall.ready === 0) return "Until it yields the hub cannot poll, and nobody else can run.";
+  const who = stall.ready === 1 ? "1 greenlet was" : `${format.count(stall.ready)} greenlets were`;
+  return `${who} ready and had to wait.`;
 }

@@ -16,7 +16,7 @@ export function stallItem(stall: Stall, show: () => void, selected = false): HTM
     el("span", { class: "stall-duration" }, format.duration(stall.duration), stall.end === null ? "…" : null),
     el("span", { class: "stall-name" }, stall.name),
     el("span", { class: "stall-where" }, where),
-    el("span", { class: "stall-when" }, `at ${format.time(stall.start, 2)} · ${format.count(stall.ready)} held up`),
+    el("span", { class: "stall-when" }, `at ${format.time(stall.start, 2)}${stall.ready > 0 ? ` · ${format.count(stall.ready)} held up` : ""}`),
   );
   button.addEventListener("click", show);
   return el("li", {}, button);
