@@ -25,8 +25,21 @@ export class Track {
   reason = new Uint8Array(16);
   flags = new Uint8Array(16);
 
-  /** Adds what comes next, growing together with an equal neighbour it touches. */
+  /**
+   * Adds what comes next, growing together with an equal neighbour it touches. One that lies within the last
+   * (where it ran, in a pixel that it mostly waited) divides it.
+   */
   push(start: number, end: number, state: number, reason: number, flags: number): void {
+    const before = this.length - 1;
+    if (before >= 0 && this.start[before]! <= start && this.end[before]! > end) {
+      const whole = this.at(before);
+      if (whole.state === state && whole.reason === reason) return;
+      this.length--;
+      if (whole.start < start) this.add(whole.start, start, whole.state, whole.reason, whole.flags & ~OPEN);
+      this.add(start, end, state, reason, flags);
+      this.add(end, whole.end, whole.state, whole.reason, whole.flags);
+      return;
+    }
     while (this.length > 0 && this.start[this.length - 1]! >= start) this.length--;
     const last = this.length - 1;
     if (last >= 0 && this.end[last]! >= start) {
@@ -37,6 +50,10 @@ export class Track {
       }
       this.end[last] = start;
     }
+    this.add(start, end, state, reason, flags);
+  }
+
+  private add(start: number, end: number, state: number, reason: number, flags: number): void {
     if (this.length === this.start.length) this.grow();
     const at = this.length++;
     this.start[at] = start;

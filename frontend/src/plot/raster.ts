@@ -9,7 +9,17 @@ import { APPEARANCE, Look, lookOf, type Appearance } from "../model/looks";
 import type { Track } from "../model/segments";
 import { OPEN } from "../protocol/messages";
 
-const LOOKS = 15;
+/** Looks, and after them the shares: a look that has only a share of its pixel, in eight steps. */
+const SHARES = 8;
+const RUNNING_SHARE = 16;
+const HUB_SHARE = RUNNING_SHARE + SHARES;
+const LOOKS = HUB_SHARE + SHARES;
+/** The height of the least share; all of a pixel has the look's own. */
+const LEAST_HEIGHT = 0.55;
+/** A span narrower than this, in pixels, counts by its share. */
+const NARROW = 2;
+/** Being ready is seen over running from this share on, where it is the greater. */
+const READY_SEEN = 0.3;
 const LIT = (look: Look, x: number, period: number, lit: number): Look => (x % period < lit ? look : Look.NOTHING);
 
 /** Look by state * 16 + reason, for a greenlet and for the hub. */
@@ -30,34 +40,75 @@ export interface Scale {
   now: number;
 }
 
-/** One look for each pixel column of a lane. Returns whether any is a stall. */
+let ran = new Float32Array(0);
+let ready = new Float32Array(0);
+
+/**
+ * One look for each pixel column of a lane. Returns whether any is a stall.
+ *
+ * Spans narrower than a pixel add up to the share of it that the greenlet ran: a lane that runs a thousandth
+ * of the time is not to look like one that never stops.
+ */
 export function laneColumns(track: Track | undefined, scale: Scale, hub: boolean, columns: Uint8Array): boolean {
   columns.fill(Look.NOTHING);
   if (track === undefined) return false;
   const { from, width, least, now } = scale;
+  if (ran.length !== width) {
+    ran = new Float32Array(width);
+    ready = new Float32Array(width);
+  }
+  ran.fill(0);
+  ready.fill(0);
   const perNs = 1 / scale.pixel;
   const table = TABLE[hub ? 1 : 0];
   const { start, end, state, reason, flags, length } = track;
   const to = from + width * scale.pixel;
   let stalled = false;
+  let shares = false;
   for (let i = Math.max(0, track.firstEndingAfter(from) - 1); i < length; i++) {
     const begins = start[i]!;
     if (begins >= to) break;
     const ends = (flags[i]! & OPEN) !== 0 && now > end[i]! ? now : end[i]!;
-    let x0 = ((begins - from) * perNs) | 0;
-    if (begins < from) x0 = Math.floor((begins - from) * perNs);
-    let x1 = Math.max(Math.floor((ends - from) * perNs), x0 + least);
-    if (x1 <= 0) continue;
-    if (x0 < 0) x0 = 0;
-    if (x1 > width) x1 = width;
+    const left = (begins - from) * perNs;
+    const right = (ends - from) * perNs;
+    if (right <= 0) continue;
     const look = table[((state[i]! & 3) << 4) | (reason[i]! & 15)]!;
+    let x0 = left < 0 ? 0 : left | 0;
+    if (right - left < NARROW && (look === Look.RUNNING || look === Look.HUB || look === Look.READY)) {
+      shares = true;
+      const share = look === Look.READY ? ready : ran;
+      const last = Math.min(width - 1, right | 0);
+      for (let x = x0; x <= last; x++) share[x]! += Math.min(right, x + 1) - Math.max(left, x) + 1e-6;
+      continue;
+    }
     if (look === Look.STALLED) stalled = true;
-    // Only the first pixels can be shared, with thin spans before this one: the greater look is seen.
+    const x1 = Math.min(width, Math.max(right | 0, x0 + least));
+    // Only the first pixels can be shared, with spans before this one: the greater look is seen.
     const shared = Math.min(x0 + least, x1);
     for (; x0 < shared; x0++) if (columns[x0]! < look) columns[x0] = look;
     if (x0 < x1) columns.fill(look, x0, x1);
   }
+  if (shares) mixShares(columns, hub ? HUB_SHARE : RUNNING_SHARE, least);
   return stalled;
+}
+
+/** Lays what has a share of a pixel over what has all of it. */
+function mixShares(columns: Uint8Array, base: number, least: number): void {
+  const width = columns.length;
+  for (let x = width - 1; x >= 0; x--) {
+    const here = ran[x]!;
+    const waits = ready[x]!;
+    if ((here === 0 && waits === 0) || (columns[x]! >= Look.HUB && columns[x]! <= Look.STALLED)) continue;
+    if (here === 0 && columns[x] === Look.READY) continue;
+    const seen = here === 0 || (waits >= READY_SEEN && waits > here);
+    const step = Math.min(SHARES - 1, Math.floor(Math.sqrt(here) * SHARES));
+    const look = seen ? Look.READY : base + step;
+    columns[x] = look;
+    for (let k = 1; k < least && x + k < width; k++) {
+      const beside = columns[x + k]!;
+      if (beside < Look.READY || (beside >= base && beside < look)) columns[x + k] = look;
+    }
+  }
 }
 
 /** "#rrggbb" or "rgba(r,g,b,a)" as a little-endian RGBA pixel. */
@@ -83,6 +134,14 @@ export class Palette {
     this.half = Math.ceil(rowPixels / 2);
     this.pixels = new Uint32Array((this.half + 1) * LOOKS);
     const dashes = [];
+    for (const [look, base] of [[Look.RUNNING, RUNNING_SHARE], [Look.HUB, HUB_SHARE]] as const) {
+      const { color, height } = APPEARANCE[look];
+      for (let step = 0; step < SHARES; step++) {
+        const share = LEAST_HEIGHT + ((height - LEAST_HEIGHT) * step) / (SHARES - 1);
+        const half = Math.round(share * rowPixels) / 2;
+        for (let d = 0; d < half; d++) this.pixels[d * LOOKS + base + step] = pixelOf(color);
+      }
+    }
     for (const [key, appearance] of Object.entries(APPEARANCE) as [string, Appearance][]) {
       const look = Number(key) as Look;
       const half = Math.max(ratio, Math.round(appearance.height * rowPixels)) / 2;

@@ -66,7 +66,7 @@ export class Cards {
     fill(this.greenlets, format.count(status.greenlets), "+ hub", `${format.count(status.waiting_long)} waiting > 5 s, no deadline`);
 
     const rate = format.rateParts(status.switches_per_second);
-    fill(this.switches, rate.value, rate.unit, `mean slice ${format.duration(status.mean_slice)}`);
+    fill(this.switches, rate.value, rate.unit, status.mean_slice > 0 ? `mean slice ${format.duration(status.mean_slice)}` : "none of late");
 
     const share = status.ring_capacity > 0 ? status.ring_used / status.ring_capacity : 0;
     this.ring.root.style.setProperty("--share", share.toFixed(3));

@@ -72,7 +72,7 @@ export class Side {
     const { before, after } = stall;
     const sameLine = before !== null && after !== null && format.siteText(before) === format.siteText(after);
     const lines: Fact[] = [];
-    if (sameLine) lines.push(["went on after, and parked at", siteNode(before)]);
+    if (sameLine) lines.push(["left and parked at", siteNode(before)]);
     else {
       if (before !== null) lines.push(["went on after", siteNode(before)]);
       if (after !== null) lines.push(["parked next at", siteNode(after)]);

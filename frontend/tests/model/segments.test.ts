@@ -83,6 +83,14 @@ describe("the segment store", () => {
     expect(held.segments(1)[0]!.flags).toBe(SEVERAL);
   });
 
+  it("divides a summary by where it ran, and keeps the rest of it", () => {
+    const { snapshot, append, spans } = store();
+    snapshot(0, 100, segment(0, 50, WAITING, { flags: SEVERAL }), segment(0, 5, RUNNING, { flags: SEVERAL }), segment(50, 100, READY));
+    expect(spans()).toEqual([[0, 5, RUNNING], [5, 50, WAITING], [50, 100, READY]]);
+    append(100, 150, segment(100, 150, WAITING), segment(110, 120, RUNNING), segment(150, 160, RUNNING));
+    expect(spans().slice(3)).toEqual([[100, 110, WAITING], [110, 120, RUNNING], [120, 150, WAITING], [150, 160, RUNNING]]);
+  });
+
   it("knows the hub by its poll", () => {
     const { snapshot, store: held } = store();
     snapshot(0, 10, segment(0, 10, WAITING));

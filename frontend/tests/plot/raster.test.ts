@@ -19,13 +19,38 @@ describe("a lane's pixel columns", () => {
     expect(columns(track)).toEqual([READ, READ, READ, READ, READ, RUNNING, RUNNING, RUNNING, 0, 0]);
   });
 
-  it("show a span that runs for less than a pixel, over what surrounds it", () => {
+  it("show that it ran for less than a pixel, over what surrounds it", () => {
     const track = new Track();
     track.push(0, 32, 2, 1, 0);
     track.push(32, 33, 0, 0, 0);
     track.push(33, 100, 2, 1, 0);
-    expect(columns(track)[3]).toBe(Look.RUNNING);
+    expect(columns(track)[3]).toBeGreaterThan(Look.STALLED);
     expect(columns(track)[4]).toBe(Look.READ);
+  });
+
+  it("tell running a little from running a lot", () => {
+    const busy = new Track();
+    const idle = new Track();
+    for (let at = 0; at < 100; at += 5) {
+      idle.push(at, at + 0.1, 0, 0, 0);
+      idle.push(at + 0.1, at + 5, 2, 1, 0);
+      busy.push(at, at + 4.5, 0, 0, 0);
+      busy.push(at + 4.5, at + 5, 2, 1, 0);
+    }
+    expect(columns(busy)[5]! - columns(idle)[5]!).toBeGreaterThanOrEqual(5);
+  });
+
+  it("show being ready where that was most of a pixel, and not where it was a moment", () => {
+    const track = new Track();
+    track.push(0, 41, 2, 1, 0);
+    track.push(41, 48, 1, 0, 0);
+    track.push(48, 49, 0, 0, 0);
+    track.push(49, 61, 2, 1, 0);
+    track.push(61, 61.2, 1, 0, 0);
+    track.push(61.2, 62, 0, 0, 0);
+    track.push(62, 100, 2, 1, 0);
+    expect(columns(track)[4]).toBe(Look.READY);
+    expect(columns(track)[6]).toBeGreaterThan(Look.STALLED);
   });
 
   it("begin and end at the window", () => {
