@@ -44,6 +44,8 @@ export class App {
   readonly viewport = new Viewport();
   readonly meter = new Meter();
   private rings: Ring[] = [];
+  /** Whether the viewer answered when it was last asked for its rings. */
+  private listed = false;
   private connection: Connection | null = null;
   private reachable = true;
   private search = "";
@@ -130,8 +132,10 @@ export class App {
     if (document.hidden && this.recording !== null) return;
     try {
       this.rings = await fetchRings();
+      this.listed = true;
       if (this.recording === null) this.reachable = true;
     } catch {
+      this.listed = false;
       if (this.recording === null) this.reachable = false;
       this.showEmpty();
       return;
@@ -142,6 +146,7 @@ export class App {
       this.open(chosen ?? this.rings.find((ring) => ring.state === "live") ?? this.rings[0]);
     }
     this.showEmpty();
+    this.showHeader();
     this.header.showRings(this.rings, this.recording?.ring ?? null);
   }
 
@@ -388,6 +393,7 @@ export class App {
       paused: this.viewport.paused,
       following: this.viewport.window.follow,
       ring: this.recording?.ring ?? null,
+      gone: this.listed && !this.rings.some((ring) => ring.id === this.recording?.ring.id),
     });
   }
 

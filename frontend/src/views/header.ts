@@ -10,8 +10,11 @@ export interface Liveness {
   paused: boolean;
   following: boolean;
   ring: Ring | null;
+  /** The viewer answers, but no longer lists this recording. */
+  gone: boolean;
 }
 
+const GONE = "The viewer no longer has this recording. What is on screen is the last that came.";
 const DIED = "The process ended (killed or crashed). Everything up to its last event is kept.";
 const UNREACHABLE = "Viewer not reachable – retrying. What is on screen is the last that came.";
 
@@ -28,7 +31,7 @@ export class Header {
     this.chooser.addEventListener("change", () => this.choose(this.chooser.value));
   }
 
-  show({ status, reachable, paused, following, ring }: Liveness): void {
+  show({ status, reachable, paused, following, ring, gone }: Liveness): void {
     const state = ring === null ? "waiting" : !reachable ? "unreachable" : (status?.state ?? "waiting");
     const shown = state === "live" && paused ? "paused" : state;
     this.pill.dataset["state"] = shown;
@@ -39,7 +42,7 @@ export class Header {
       lost > 0
         ? `${format.count(lost)} events were overwritten in the ring before they could be read: the timeline has gaps.`
         : "";
-    this.showBanner(state);
+    this.showBanner(state, gone);
     this.pauseButton.setAttribute("aria-pressed", String(paused));
     setText(byId("pause-text"), paused ? "Resume" : "Pause");
     this.pauseButton.disabled = state !== "live" && !paused;
@@ -76,8 +79,8 @@ export class Header {
     if (current !== null) this.chooser.value = current.id;
   }
 
-  private showBanner(state: string): void {
-    const text = state === "died" ? DIED : state === "unreachable" ? UNREACHABLE : "";
+  private showBanner(state: string, gone: boolean): void {
+    const text = state === "died" ? DIED : state !== "unreachable" ? "" : gone ? GONE : UNREACHABLE;
     this.banner.dataset["state"] = state;
     this.banner.hidden = text === "";
     setText(this.banner, text);

@@ -135,6 +135,8 @@ export class LanesView {
   }
 
   measure(): void {
+    // Behind another tab it has no size; it keeps the one it had.
+    if (this.frame.clientWidth === 0) return;
     const fits = this.scroller.clientHeight;
     const narrow = this.frame.clientWidth < 560;
     // A few more lanes than fit are drawn closer; beyond that they scroll.
