@@ -104,7 +104,7 @@ function pillText(state: string, status: Status | null): string {
     case "ended":
       return `Ended · ${format.count(status?.events ?? 0)} events${lost}`;
     case "died":
-      return `Process died · ${format.count(status?.events ?? 0)} events${lost}`;
+      return `Process died${lost}`;
     case "unreachable":
       return "Viewer not reachable";
     default:

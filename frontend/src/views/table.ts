@@ -101,7 +101,7 @@ export class GreenletTable {
     const look = row.alive ? lookOf(row.state, row.reason, hub) : 0;
     if (look !== line.look) {
       line.look = look;
-      line.swatch.replaceChildren(swatch(look));
+      line.swatch.replaceChildren(...(look === 0 ? [] : [swatch(look)]));
     }
     setText(line.label, row.alive ? row.label : (row.exit ?? "exited"));
     const [, , on, site, since, deadline, switches, run] = line.cells as [
