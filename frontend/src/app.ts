@@ -207,7 +207,6 @@ export class App {
     }
     this.selection.stallsCame(status.stalls);
     if (!viewport.paused) this.cards.show(status);
-    this.legend.show(status.states);
     this.showStalls();
     this.showSide();
     this.showHeader();
@@ -228,6 +227,7 @@ export class App {
     if (recording === null) return;
     if (viewport.window.follow) recording.store.trim(viewport.window.from - viewport.width);
     if (this.locator.expire(performance.now())) this.touch();
+    this.legend.show(recording.store.waits);
     if (recording.live && !viewport.paused) this.selection.refresh();
     this.meter.show(recording.lanes.total, viewport.width, recording.store.count);
   }

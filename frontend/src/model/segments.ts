@@ -121,6 +121,8 @@ export class SegmentStore {
   private tracks = new Map<number, Track>();
   /** The newest time a frame has told of: the end of what still goes on. */
   newest = 0;
+  /** What any greenlet has waited for, of all that came: reasons. */
+  readonly waits = new Set<number>();
   /** The hub's number: only the hub polls. */
   hub: number | null = null;
 
@@ -136,6 +138,7 @@ export class SegmentStore {
       const flags = frame.flags[i]!;
       track.push(frame.start[i]!, end, frame.state[i]!, reason, flags);
       if ((flags & OPEN) !== 0 && end > this.newest) this.newest = end;
+      if (reason !== 0) this.waits.add(reason);
       if (reason === REASON_POLL) this.hub = greenlet;
     }
   }

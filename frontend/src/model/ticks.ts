@@ -26,7 +26,8 @@ export function niceStep(least: number): number {
 
 export function timeTicks(from: number, to: number, least: number): Ticks {
   const step = niceStep(Math.max(1, least));
-  const base = step < 1e6 ? Math.floor((from + to) / 2 / 1e6 / 10) * 10 * 1e6 : null;
+  const unit = step < 1e5 ? 1e6 : 1e7;
+  const base = step < 1e6 ? Math.floor((from + to) / 2 / unit) * unit : null;
   const decimals = Math.max(0, Math.ceil(-Math.log10(step / SECOND) - 1e-9));
   const values: number[] = [];
   const labels: string[] = [];

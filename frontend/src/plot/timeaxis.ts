@@ -78,6 +78,6 @@ export class TimeAxis {
     };
     void this.plotly.react(this.host, [], layout, CONFIG);
     this.drawn = { from: left, to: right, pixel, width, height, paint };
-    this.base.textContent = ticks.base === null ? "" : time(ticks.base, 2);
+    this.base.textContent = ticks.base === null ? "" : time(ticks.base, 3);
   }
 }

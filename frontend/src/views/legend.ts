@@ -1,6 +1,7 @@
 /** What the colours and heights mean; of the rarer waits, those that this recording has had. */
 
-import { Look } from "../model/looks";
+import { Look, lookOf } from "../model/looks";
+import { State } from "../protocol/messages";
 import { byId, el } from "./dom";
 import { swatch } from "./swatch";
 
@@ -19,6 +20,7 @@ const WAITS: readonly [string, Look][] = [
   ["queue", Look.QUEUE],
   ["event", Look.EVENT],
   ["join", Look.JOIN],
+  ["turn", Look.YIELD],
   ["other", Look.OTHER],
 ];
 
@@ -30,9 +32,13 @@ export class Legend {
   }
 
   /** A wait that was seen once stays in the legend: nothing jumps about. */
-  show(states: Record<string, number>): void {
+  show(waits: ReadonlySet<number>): void {
     const before = this.seen.size;
-    for (const [name] of WAITS) if ((states[name] ?? 0) > 0) this.seen.add(name);
+    for (const reason of waits) {
+      const look = lookOf(State.WAITING, reason);
+      const found = WAITS.find(([, each]) => each === look);
+      if (found) this.seen.add(found[0]);
+    }
     if (this.seen.size !== before) this.render();
   }
 
