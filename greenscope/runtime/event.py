@@ -24,6 +24,10 @@ class _Waitable:
         self._waiters: list[Waiter] = []
         self._resource = 0
 
+    def ready(self) -> bool:
+        """Whether it has happened."""
+        raise NotImplementedError
+
     def _park(self, what: str, timeout: float | None) -> bool:
         hub = get_hub()
         if not self._resource:
@@ -31,7 +35,8 @@ class _Waitable:
         waiter = Waiter(Wait.EVENT, self._resource, what)
         self._waiters.append(waiter)
         try:
-            return park_for(hub, waiter, timeout)
+            # Once more: a signal's handler may have set it since the caller looked.
+            return self.ready() or park_for(hub, waiter, timeout)
         finally:
             if waiter in self._waiters:
                 self._waiters.remove(waiter)
@@ -54,7 +59,9 @@ class Event(_Waitable):
         """Whether the flag is set."""
         return self._set
 
-    ready = is_set
+    def ready(self) -> bool:
+        """Whether the flag is set."""
+        return self._set
 
     def set(self) -> None:
         """Set the flag and wake everybody who waits for it."""

@@ -130,6 +130,9 @@ class Hub(_greenlet.greenlet):
             state = self.state_of(me)
         waiter.greenlet = me
         waiter.state = state
+        if waiter.early:
+            waiter.greenlet = None
+            return
         state.waiting_on = waiter
         self.record_park(waiter.reason, waiter.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
         try:
@@ -242,8 +245,8 @@ class Hub(_greenlet.greenlet):
 
     # The hub's own side.
 
-    def run(self) -> None:
-        """What the hub's greenlet does."""
+    def run(self, _result: object = None) -> None:
+        """What the hub's greenlet does; after a fork, begun by the end of the greenlet that forked."""
         while True:
             try:
                 self._rounds()

@@ -45,7 +45,7 @@ from greenlet import greenlet
 from greenscope.errors import MissingDependencyError
 from greenscope.runtime.waiter import State, Wakeable
 from greenscope.trace.events import Ready, Wait, Watch
-from greenscope.trace.recorder import NullRecorder, Recorder
+from greenscope.trace.recorder import Recorder
 
 try:
     import pyuv
@@ -114,7 +114,7 @@ class Loop:
     NOWAIT: int = pyuv.UV_RUN_NOWAIT
     ONCE: int = pyuv.UV_RUN_ONCE
 
-    def __init__(self, recorder: Recorder | NullRecorder, on_error: ErrorHook) -> None:
+    def __init__(self, recorder: Recorder, on_error: ErrorHook) -> None:
         self.recorder = recorder
         self.record_fire = recorder.watcher_fire
         self.record_ready = recorder.ready
@@ -198,6 +198,9 @@ class Loop:
         self._uv.run(pyuv.UV_RUN_NOWAIT)  # libuv's own half of closing
         if self._epoll is not None:
             self._epoll.close()
+        # Freeing libuv's loop is what closes its descriptors, and must not wait for the garbage collector.
+        self._uv.excepthook = _ignore
+        del self._uv, self.run, self._update_time
 
     def leave_to_parent(self) -> None:
         """Touch it no more: after a fork the epoll set in the kernel is the parent's, and this a copy."""
@@ -523,6 +526,10 @@ class _SignalWakeup:
             self._mine.recv(4096)
         except BlockingIOError:
             pass
+
+
+def _ignore(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
+    """What the callbacks of a closed loop raise."""
 
 
 def _identity(fd: int) -> tuple[int, int]:

@@ -41,7 +41,7 @@ SocketType = socket
 for _name in vars(_stdlib):
     if _name not in globals() and (_name in _stdlib.__all__ or _name in {"AddressFamily", "SocketKind", "SocketIO"}):
         globals()[_name] = getattr(_stdlib, _name)
-        __all__ += [_name]
+        __all__.append(_name)  # noqa: PYI056  (for the run time; a checker has __getattr__ below)
 
 if TYPE_CHECKING:
 

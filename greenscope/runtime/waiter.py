@@ -97,15 +97,22 @@ class Wakeable:
 class Waiter(Wakeable):
     """A place to park that is neither a descriptor nor a timer: a lock, a queue, an event, a join."""
 
-    __slots__ = ("reason", "resource", "what")
+    __slots__ = ("early", "reason", "resource", "what")
 
     def __init__(self, reason: Wait, resource: int = 0, what: str = "") -> None:
         self.greenlet = None
         self.exception = None
         self.queued = False
+        self.early = False
         self.reason = reason
         self.resource = resource
         self.what = what
+
+    def wake(self, reason: Ready, by: int) -> bool:
+        """As every wakeable's; and one that comes before the greenlet has parked (a signal's) is not lost."""
+        if self.greenlet is None:
+            self.early = True
+        return super().wake(reason, by)
 
     def describe(self) -> str:
         return self.what or self.reason.name.lower()

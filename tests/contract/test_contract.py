@@ -1,0 +1,300 @@
+"""The same cases over the standard library with threads, and over greenscope with greenlets.
+
+What a program can tell apart is a difference that its author has to know of. There is one here: the
+standard library's ``close`` does not wake a thread that waits, so that case is not in this file.
+"""
+
+from __future__ import annotations
+
+import queue as stdlib_queue
+import socket as stdlib_socket
+import struct
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+
+import greenscope.runtime as runtime
+from greenscope.runtime import queue as green_queue
+from greenscope.runtime import socket as green_socket
+
+
+_METHODS = [
+    "accept",
+    "bind",
+    "close",
+    "connect",
+    "connect_ex",
+    "detach",
+    "dup",
+    "fileno",
+    "getpeername",
+    "getsockname",
+    "getsockopt",
+    "gettimeout",
+    "listen",
+    "makefile",
+    "recv",
+    "recv_into",
+    "recvfrom",
+    "recvfrom_into",
+    "recvmsg",
+    "send",
+    "sendall",
+    "sendfile",
+    "sendmsg",
+    "sendto",
+    "setblocking",
+    "setsockopt",
+    "settimeout",
+    "shutdown",
+    "family",
+    "type",
+    "proto",
+    "get_inheritable",
+    "set_inheritable",
+    "timeout",
+]
+
+
+class _Thread:
+    def __init__(self, function, *arguments):
+        self._result = None
+        self._thread = threading.Thread(target=self._run, args=(function, *arguments), daemon=True)
+        self._thread.start()
+
+    def _run(self, function, *arguments):
+        try:
+            self._result = function(*arguments), None
+        except Exception as error:
+            self._result = None, error
+
+    def get(self):
+        self._thread.join(10)
+        value, error = self._result
+        if error is not None:
+            raise error
+        return value
+
+
+STDLIB = SimpleNamespace(
+    socket=stdlib_socket,
+    spawn=_Thread,
+    sleep=time.sleep,
+    Event=threading.Event,
+    Lock=threading.Lock,
+    Semaphore=threading.Semaphore,
+    BoundedSemaphore=threading.BoundedSemaphore,
+    Queue=stdlib_queue.Queue,
+)
+GREEN = SimpleNamespace(
+    socket=green_socket,
+    spawn=runtime.spawn,
+    sleep=runtime.sleep,
+    Event=runtime.Event,
+    Lock=runtime.Lock,
+    Semaphore=runtime.Semaphore,
+    BoundedSemaphore=runtime.BoundedSemaphore,
+    Queue=green_queue.Queue,
+)
+
+
+@pytest.fixture(params=["stdlib", "green"])
+def kit(request, capsys):
+    if request.param == "stdlib":
+        yield STDLIB
+    else:
+        yield GREEN
+        runtime.get_hub().destroy()
+
+
+@pytest.fixture
+def tcp(kit):
+    with kit.socket.create_server(("127.0.0.1", 0)) as listener:
+        client = kit.socket.create_connection(listener.getsockname())
+        server, address = listener.accept()
+        assert address == client.getsockname()
+    with client, server:
+        yield client, server
+
+
+def test_bytes_arrive_in_order_and_then_the_end(kit, tcp):
+    client, server = tcp
+    data = bytes(range(256)) * 4096
+
+    def receive():
+        blocks = []
+        while block := server.recv(5000):
+            blocks.append(block)
+        return b"".join(blocks)
+
+    receiver = kit.spawn(receive)
+    client.sendall(data)
+    client.shutdown(kit.socket.SHUT_WR)
+    assert receiver.get() == data
+
+
+def test_recv_of_nothing_within_the_timeout(kit, tcp):
+    client, _ = tcp
+    client.settimeout(0.02)
+    assert client.gettimeout() == 0.02
+    with pytest.raises(TimeoutError, match=r"^timed out$"):
+        client.recv(1)
+
+
+def test_recv_without_waiting(kit, tcp):
+    client, server = tcp
+    client.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        client.recv(1)
+    server.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        while True:
+            server.send(b"x" * 65536)
+
+
+def test_sendall_of_too_much_within_the_timeout(kit, tcp):
+    client, _ = tcp
+    client.settimeout(0.02)
+    with pytest.raises(TimeoutError):
+        client.sendall(b"x" * (1 << 25))
+
+
+def test_accept_within_the_timeout(kit):
+    with kit.socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.02)
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+def test_a_peer_that_resets(kit, tcp):
+    client, server = tcp
+    reader = kit.spawn(client.recv, 1)
+    kit.sleep(0.001)
+    server.setsockopt(kit.socket.SOL_SOCKET, kit.socket.SO_LINGER, struct.pack("ii", 1, 0))
+    server.close()
+    with pytest.raises(ConnectionResetError):
+        reader.get()
+
+
+def test_sending_to_a_peer_that_has_gone(kit, tcp):
+    client, server = tcp
+    server.close()
+    with pytest.raises((BrokenPipeError, ConnectionResetError)):
+        while True:
+            client.send(b"x" * 1024)
+            kit.sleep(0.001)
+
+
+def test_a_connection_that_is_refused(kit):
+    with kit.socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+    with pytest.raises(ConnectionRefusedError):
+        kit.socket.create_connection(address)
+    with kit.socket.socket() as one:
+        assert one.connect_ex(address) != 0
+
+
+def test_names_of_the_module_and_of_the_class(kit):
+    for name in stdlib_socket.__all__:
+        assert hasattr(kit.socket, name), name
+    for name in _METHODS:
+        assert hasattr(kit.socket.socket, name), name
+
+
+def test_family_type_and_proto_are_enumerations(kit):
+    with kit.socket.socket(kit.socket.AF_INET, kit.socket.SOCK_DGRAM) as one:
+        assert one.family is kit.socket.AF_INET
+        assert one.type is kit.socket.SOCK_DGRAM
+        assert one.proto == 0
+    assert one.fileno() == -1
+
+
+def test_files_of_a_socket(kit, tcp):
+    client, server = tcp
+    with client.makefile("rwb") as file, server.makefile("r", encoding="utf-8", newline="\n") as lines:
+        file.write("zeile\nünd\n".encode())
+        file.flush()
+        assert lines.readline() == "zeile\n"
+        assert lines.readline() == "ünd\n"
+        server.sendall(b"abc")
+        assert file.read(3) == b"abc"
+
+
+def test_a_file_after_a_timeout_is_not_to_be_trusted(kit, tcp):
+    client, _ = tcp
+    client.settimeout(0.01)
+    with client.makefile("rb") as file:
+        with pytest.raises(TimeoutError):
+            file.read(1)
+        with pytest.raises(OSError, match="timed out"):
+            file.read(1)
+
+
+def test_detach_leaves_the_descriptor_open(kit, tcp):
+    client, server = tcp
+    again = kit.socket.socket(client.family, client.type, client.proto, client.detach())
+    with again:
+        again.sendall(b"x")
+        assert server.recv(1) == b"x"
+    assert client.fileno() == -1
+
+
+def test_a_pair_talks_both_ways(kit):
+    one, other = kit.socket.socketpair()
+    with one, other:
+        reader = kit.spawn(other.recv, 5)
+        one.sendall(b"there")
+        assert reader.get() == b"there"
+        other.sendall(b"back")
+        assert one.recv(4) == b"back"
+
+
+def test_datagrams_keep_their_bounds(kit):
+    with kit.socket.socket(type=kit.socket.SOCK_DGRAM) as one, kit.socket.socket(type=kit.socket.SOCK_DGRAM) as other:
+        one.bind(("127.0.0.1", 0))
+        other.sendto(b"a", one.getsockname())
+        other.sendto(b"bc", one.getsockname())
+        assert [one.recvfrom(10)[0], one.recv(10)] == [b"a", b"bc"]
+
+
+def test_an_event_is_waited_for(kit):
+    event = kit.Event()
+    waiter = kit.spawn(event.wait)
+    assert event.wait(0.001) is False
+    event.set()
+    assert waiter.get() is True and event.is_set()
+
+
+@pytest.mark.parametrize("name", ["Lock", "Semaphore", "BoundedSemaphore"])
+def test_locks_exclude(kit, name):
+    lock = getattr(kit, name)()
+    assert lock.acquire() is True
+    assert lock.acquire(False) is False
+    assert lock.acquire(timeout=0.001) is False
+    waiter = kit.spawn(lock.acquire)
+    kit.sleep(0.001)
+    lock.release()
+    assert waiter.get() is True
+    lock.release()
+    with lock:
+        pass
+    if name != "Semaphore":
+        with pytest.raises((RuntimeError, ValueError)):
+            lock.release()
+
+
+def test_queues_hold_so_many(kit):
+    queue = kit.Queue(1)
+    queue.put(1)
+    assert queue.full() and queue.qsize() == 1
+    with pytest.raises(stdlib_queue.Full):
+        queue.put(2, timeout=0.001)
+    producer = kit.spawn(queue.put, 2)
+    assert [queue.get(), queue.get()] == [1, 2]
+    producer.get()
+    with pytest.raises(stdlib_queue.Empty):
+        queue.get(block=False)
+    with pytest.raises(stdlib_queue.Empty):
+        queue.get(timeout=0.001)

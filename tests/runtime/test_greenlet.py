@@ -1,0 +1,407 @@
+"""Greenlets: starting, ending, waiting for the end, and being told of it."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import pytest
+
+import greenscope.runtime as runtime
+from greenscope.runtime import Event, Greenlet, GreenletExit, Lock, LoopExit, Queue, Timeout, socket
+
+
+def settle() -> None:
+    for _ in range(3):
+        runtime.sleep(0)
+
+
+def test_a_greenlet_gives_what_its_function_returns():
+    worker = runtime.spawn(lambda a, b: a + b, 1, b=2)
+    assert not worker.ready()
+    assert worker.get() == 3
+    assert worker.ready() and worker.successful() and worker.value == 3 and worker.exception is None
+
+
+def test_an_exception_is_printed_and_kept_and_does_not_end_the_hub(capsys):
+    def fail():
+        raise ValueError("no")
+
+    worker = runtime.spawn(fail)
+    worker.join()
+    assert isinstance(worker.exception, ValueError)
+    assert worker.exc_info[0] is ValueError
+    assert not worker.successful()
+    printed = capsys.readouterr().err
+    assert "ValueError: no" in printed
+    assert "fail" in printed and worker.name in printed
+    with pytest.raises(ValueError, match="no"):
+        worker.get()
+    assert runtime.spawn(lambda: 1).get() == 1
+
+
+def test_greenlets_start_in_the_order_they_were_spawned():
+    order = []
+    runtime.joinall([runtime.spawn(order.append, number) for number in range(5)])
+    assert order == [0, 1, 2, 3, 4]
+
+
+def test_a_subclass_may_override_run():
+    class Adder(Greenlet):
+        def __init__(self, a, b):
+            super().__init__()
+            self.numbers = a, b
+
+        def _run(self):
+            return sum(self.numbers)
+
+    assert Adder.spawn(1, 2).get() == 3
+
+
+def test_what_cannot_be_called_is_refused_at_once():
+    with pytest.raises(TypeError, match="5"):
+        Greenlet(5)
+
+
+def test_a_second_start_does_nothing():
+    calls = []
+    worker = Greenlet(calls.append, 1)
+    assert not worker.started and not worker.dead
+    worker.start()
+    worker.start()
+    assert worker.started
+    worker.join()
+    assert calls == [1]
+    worker.start()
+    settle()
+    assert calls == [1] and not worker.started
+
+
+def test_spawn_later_starts_after_its_time_and_keeps_the_loop_alive():
+    worker = runtime.spawn_later(0.01, lambda: "late")
+    runtime.sleep(0)
+    assert not worker.ready()
+    assert worker.get() == "late"
+
+
+def test_a_greenlet_that_was_to_start_later_can_be_killed():
+    calls = []
+    worker = runtime.spawn_later(60, calls.append, 1)
+    worker.kill()
+    assert worker.dead and not calls
+    assert isinstance(worker.value, GreenletExit)
+
+
+def test_kill_before_the_first_switch_ends_it_without_running_it():
+    calls = []
+    worker = runtime.spawn(calls.append, 1)
+    worker.kill()
+    settle()
+    assert worker.dead and not calls and worker.successful()
+
+
+def test_kill_of_a_greenlet_that_never_was_started():
+    worker = Greenlet(print)
+    worker.kill(ValueError("never"))
+    assert worker.dead
+    with pytest.raises(ValueError, match="never"):
+        worker.get()
+
+
+def _recv(ready, one):
+    ready.set()
+    one.recv(1)
+
+
+def _sleep(ready, _one):
+    ready.set()
+    runtime.sleep(60)
+
+
+def _yield(ready, _one):
+    ready.set()
+    while True:
+        runtime.sleep(0)
+
+
+def _lock(ready, _one):
+    lock = Lock()
+    lock.acquire()
+    ready.set()
+    lock.acquire()
+
+
+def _queue(ready, _one):
+    ready.set()
+    Queue().get()
+
+
+def _put(ready, _one):
+    queue = Queue(1)
+    queue.put(1)
+    ready.set()
+    queue.put(2)
+
+
+def _event(ready, _one):
+    ready.set()
+    Event().wait()
+
+
+def _join(ready, _one):
+    ready.set()
+    other = runtime.spawn(runtime.sleep, 60)
+    try:
+        other.join()
+    finally:
+        other.kill()
+
+
+def _get(ready, _one):
+    ready.set()
+    other = runtime.spawn(runtime.sleep, 60)
+    try:
+        other.get(timeout=60)
+    finally:
+        other.kill()
+
+
+@pytest.mark.parametrize("wait", [_recv, _sleep, _yield, _lock, _queue, _put, _event, _join, _get])
+def test_kill_ends_a_greenlet_whatever_it_waits_for(wait, hub):
+    one, other = socket.socketpair()
+    ready = Event()
+    worker = runtime.spawn(wait, ready, one)
+    ready.wait()
+    settle()
+    worker.kill()
+    assert worker.dead and isinstance(worker.value, GreenletExit)
+    one.close()
+    other.close()
+    assert hub.loop.active == 0
+
+
+def test_kill_raises_what_it_is_told_to():
+    worker = runtime.spawn(runtime.sleep, 60)
+    settle()
+    worker.kill(Timeout(7))
+    assert isinstance(worker.exception, Timeout)
+
+
+def test_a_greenlet_may_kill_itself():
+    def suicide():
+        runtime.getcurrent().kill()
+        raise AssertionError
+
+    worker = runtime.spawn(suicide)
+    worker.join()
+    assert isinstance(worker.value, GreenletExit)
+
+
+def test_a_kill_without_waiting_comes_with_the_next_round():
+    worker = runtime.spawn(runtime.sleep, 60)
+    settle()
+    worker.kill(block=False)
+    assert not worker.dead
+    worker.join()
+    assert worker.dead
+
+
+def test_a_kill_of_a_greenlet_that_ended_does_nothing():
+    worker = runtime.spawn(lambda: 1)
+    worker.join()
+    worker.kill()
+    assert worker.value == 1
+
+
+def test_a_second_kill_is_delivered_when_the_first_was_caught():
+    seen = []
+
+    def stubborn():
+        for _ in range(2):
+            try:
+                runtime.sleep(60)
+            except GreenletExit:
+                seen.append("caught")
+
+    worker = runtime.spawn(stubborn)
+    settle()
+    worker.kill(block=False)
+    worker.kill(block=False)
+    worker.join()
+    assert seen == ["caught", "caught"]
+
+
+def test_join_gives_up_after_its_timeout_and_raises_nothing():
+    worker = runtime.spawn(runtime.sleep, 60)
+    worker.join(timeout=0.01)
+    assert not worker.ready()
+    worker.kill()
+
+
+def test_get_raises_timeout_when_the_time_is_over():
+    worker = runtime.spawn(runtime.sleep, 60)
+    with pytest.raises(Timeout):
+        worker.get(timeout=0.01)
+    with pytest.raises(Timeout):
+        worker.get(block=False)
+    worker.kill()
+
+
+def test_a_greenlet_cannot_wait_for_itself():
+    worker = runtime.spawn(lambda: runtime.getcurrent().join())
+    worker.join()
+    assert isinstance(worker.exception, RuntimeError)
+
+
+def test_links_are_called_with_the_greenlet_and_by_how_it_ended():
+    seen = []
+
+    def fail():
+        raise ValueError
+
+    good, bad = Greenlet(lambda: 1), Greenlet(fail)
+    for worker in (good, bad):
+        worker.link(lambda source: seen.append(("link", source)))
+        worker.link_value(lambda source: seen.append(("value", source)))
+        worker.link_exception(lambda source: seen.append(("exception", source)))
+        worker.start()
+    runtime.joinall([good, bad])
+    settle()
+    assert sorted(kind for kind, source in seen if source is good) == ["link", "value"]
+    assert sorted(kind for kind, source in seen if source is bad) == ["exception", "link"]
+
+
+def test_a_link_made_after_the_end_is_called_too():
+    worker = runtime.spawn(lambda: 1)
+    worker.join()
+    seen = []
+    worker.rawlink(seen.append)
+    settle()
+    assert seen == [worker]
+
+
+def test_unlink_undoes_link():
+    seen = []
+    worker = Greenlet(lambda: 1)
+    worker.link(seen.append)
+    worker.rawlink(seen.append)
+    worker.unlink(seen.append)
+    worker.start()
+    worker.join()
+    settle()
+    assert seen == []
+
+
+def test_an_exception_in_a_link_is_printed_and_the_next_link_is_called(capsys):
+    seen = []
+
+    def bad(source):
+        raise ValueError("bad link")
+
+    worker = runtime.spawn(lambda: 1)
+    worker.rawlink(bad)
+    worker.rawlink(seen.append)
+    worker.join()
+    settle()
+    assert seen == [worker]
+    assert "bad link" in capsys.readouterr().err
+
+
+def test_a_raw_link_that_waits_is_refused(capsys):
+    worker = runtime.spawn(lambda: 1)
+    worker.rawlink(lambda source: runtime.sleep(1))
+    worker.join()
+    settle()
+    assert "must not wait" in capsys.readouterr().err
+
+
+def test_joinall_gives_the_ones_that_ended_within_its_time():
+    quick, slow = runtime.spawn(lambda: 1), runtime.spawn(runtime.sleep, 60)
+    assert runtime.joinall([quick, slow], timeout=0.02) == [quick]
+    runtime.killall([slow])
+    assert slow.dead
+
+
+def test_joinall_raises_the_first_error_if_asked_to():
+    def fail():
+        raise KeyError("first")
+
+    with pytest.raises(KeyError):
+        runtime.joinall([runtime.spawn(fail)], raise_error=True)
+
+
+def test_joinall_of_a_count_waits_for_so_many():
+    quick, slow = runtime.spawn(lambda: 1), runtime.spawn(runtime.sleep, 60)
+    assert runtime.joinall([slow, quick], count=1) == [quick]
+    slow.kill()
+
+
+def test_killall_says_when_some_refuse_to_end():
+    release = Event()
+
+    def stubborn():
+        try:
+            runtime.sleep(60)
+        except GreenletExit:
+            release.wait()
+
+    worker = runtime.spawn(stubborn)
+    settle()
+    with pytest.raises(Timeout):
+        runtime.killall([worker], timeout=0.01)
+    release.set()
+    worker.join()
+
+
+def test_a_name_of_its_own_replaces_the_functions():
+    worker = Greenlet(settle)
+    worker.start()
+    assert worker.name.startswith("settle #")
+    worker.name = "walker"
+    assert worker.name == "walker" and "walker" in repr(worker)
+    worker.join()
+
+
+def test_a_greenlet_that_ended_is_freed_without_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        worker = runtime.spawn(lambda: 1)
+        worker.join()
+        reference = weakref.ref(worker)
+        del worker
+        settle()
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+def test_nobody_left_to_wake_anybody_raises_loop_exit_in_main_and_says_who_waits(capsys):
+    event = Event()
+    queue = Queue()
+    lost = Greenlet(queue.get)
+    lost.name = "the lost one"
+    lost.start()
+    settle()
+    with pytest.raises(LoopExit) as caught:
+        event.wait()
+    message = str(caught.value)
+    assert "main: an event" in message and f"{__file__}:" in message
+    assert "the lost one: an item of a queue" in message
+    queue.put(1)
+    assert lost.get() == 1
+
+
+def test_system_exit_and_ctrl_c_in_a_greenlet_reach_main():
+    def leave():
+        raise SystemExit(3)
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    runtime.spawn(leave)
+    with pytest.raises(SystemExit):
+        runtime.sleep(60)
+    runtime.spawn(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        runtime.sleep(60)
