@@ -9,6 +9,7 @@ never answers, and the database is sometimes slower than the timeout that is set
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -37,7 +38,6 @@ class Shop:
         self.stock = Lock()
         self.journal: Queue[str] = Queue()
         self.prices_changed = Event()
-        self.served = 0
 
     def connect(self, peer: str) -> socket.socket:
         """A connection to one of the backend's ports."""
@@ -50,27 +50,28 @@ class Shop:
             Timeout: it took too long; the connection is replaced.
         """
         connection = self.pool.get()
+        answer = b""
         try:
             with Timeout(DATABASE_TIMEOUT):
                 connection.sendall(question.encode() + b"\n")
-                answer = b""
                 while not answer.endswith(b"\n"):
                     answer += connection.recv(4096)
-                return answer
         except Timeout:
             connection.close()
             connection = self.connect("database")
             raise
         finally:
             self.pool.put(connection)
+        return answer
 
     def handle(self, connection: socket.socket, address: tuple[str, int]) -> None:
         """Serve one customer's connection."""
-        getcurrent().name = f"customer :{address[1]}"
-        with connection, connection.makefile("rb") as lines:
+        current = getcurrent()
+        assert isinstance(current, Greenlet)
+        current.name = f"customer :{address[1]}"
+        with connection, connection.makefile("rb") as lines, contextlib.suppress(ConnectionError):
             for line in lines:
                 connection.sendall(self.answer(line.decode().strip()))
-                self.served += 1
 
     def answer(self, request: str) -> bytes:
         """One request's answer."""

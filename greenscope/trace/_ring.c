@@ -153,8 +153,6 @@ static inline void
 record(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reason, uint16_t aux, uint32_t site,
        uint64_t arg)
 {
-    if (ring->base == NULL)
-        return;
     put(ring, time_ns, handle, kind, reason, aux, site, arg);
     publish(ring);
 }
@@ -347,8 +345,17 @@ numbers(PyObject *const *args, Py_ssize_t got, Py_ssize_t wanted, uint64_t *valu
     return 0;
 }
 
-#define NUMBERS(count) \
+#define NONE Py_NewRef(Py_None)
+#define ZERO PyLong_FromLong(0)
+
+/* A detached ring does nothing, at once: with tracing off there is one on the hot path all the same. */
+#define UNLESS_DETACHED(otherwise) \
+    if (ring->base == NULL) \
+    return otherwise
+
+#define NUMBERS(count, otherwise) \
     uint64_t v[count]; \
+    UNLESS_DETACHED(otherwise); \
     if (numbers(args, nargs, count, v) < 0) \
     return NULL
 
@@ -385,12 +392,10 @@ ring_resource(Ring *ring, PyObject *Py_UNUSED(unused))
 
 METHOD(spawn)
 {
-    NUMBERS(4); /* reason, name, numbered, parent */
+    NUMBERS(4, ZERO); /* reason, name, numbered, parent */
     uint64_t greenlet, handle, now, parent = v[3] & ID_MASK;
     uint32_t site, index = 0;
     Slot *slot;
-    if (ring->base == NULL)
-        return PyLong_FromLong(0);
     handle = greenlet = ring->next_greenlet++;
     now = now_ns(ring);
     site = site_here(ring);
@@ -419,7 +424,7 @@ METHOD(spawn)
 
 METHOD(rename)
 {
-    NUMBERS(3); /* handle, name, numbered */
+    NUMBERS(3, NONE); /* handle, name, numbered */
     Slot *slot = slot_of(ring, v[0]);
     if (slot != NULL) {
         slot_begin(slot);
@@ -433,7 +438,7 @@ METHOD(rename)
 
 METHOD(ready)
 {
-    NUMBERS(3); /* handle, reason, by */
+    NUMBERS(3, NONE); /* handle, reason, by */
     uint64_t now = now_ns(ring), by = v[2];
     Slot *slot = slot_of(ring, v[0]);
     if (slot != NULL) {
@@ -458,6 +463,7 @@ METHOD(ready)
 static inline PyObject *
 run(Ring *ring, PyObject *handle_object, uint8_t kind)
 {
+    UNLESS_DETACHED(NONE);
     uint64_t now, handle = PyLong_AsUnsignedLongLongMask(handle_object);
     if (handle == UINT64_MAX && PyErr_Occurred())
         return NULL;
@@ -499,6 +505,7 @@ set_peer(Slot *slot, const char *peer, Py_ssize_t length)
 METHOD(park)
 {
     uint64_t v[4]; /* reason, resource, fd, deadline_ms; then peer */
+    UNLESS_DETACHED(NONE);
     if (nargs != 5 || !PyBytes_Check(args[4])) {
         PyErr_SetString(PyExc_TypeError, "expected four numbers and bytes");
         return NULL;
@@ -530,7 +537,7 @@ METHOD(park)
 
 METHOD(exit)
 {
-    NUMBERS(2); /* handle, how */
+    NUMBERS(2, NONE); /* handle, how */
     Slot *slot = slot_of(ring, v[0]);
     if (slot != NULL) {
         slot_begin(slot);
@@ -549,14 +556,13 @@ METHOD(exit)
 METHOD(watcher_open)
 {
     uint64_t v[2]; /* watch, fd; then peer */
+    UNLESS_DETACHED(ZERO);
     if (nargs != 3 || !PyBytes_Check(args[2])) {
         PyErr_SetString(PyExc_TypeError, "expected two numbers and bytes");
         return NULL;
     }
     if (numbers(args, 2, 2, v) < 0)
         return NULL;
-    if (ring->base == NULL)
-        return PyLong_FromLong(0);
     uint32_t resource = take_resource(ring);
     const char *peer = PyBytes_AS_STRING(args[2]);
     size_t length = (size_t) PyBytes_GET_SIZE(args[2]), room = (GS_RING_MAX_BURST - 1) * GS_RING_TEXT_BYTES;
@@ -585,7 +591,7 @@ METHOD(watcher_open)
 #define WATCHER(name, kind) \
     METHOD(name) \
     { \
-        NUMBERS(3); /* watch, resource, high */ \
+        NUMBERS(3, NONE); /* watch, resource, high */ \
         record(ring, now_ns(ring), ring->current, kind, (uint8_t) v[0], 0, 0, pack(v[1], v[2])); \
         Py_RETURN_NONE; \
     }
@@ -596,14 +602,14 @@ WATCHER(watcher_close, GS_KIND_WATCHER_CLOSE)
 
 METHOD(watcher_fire)
 {
-    NUMBERS(4); /* handle, watch, resource, high */
+    NUMBERS(4, NONE); /* handle, watch, resource, high */
     record(ring, now_ns(ring), v[0], GS_KIND_WATCHER_FIRE, (uint8_t) v[1], 0, 0, pack(v[2], v[3]));
     Py_RETURN_NONE;
 }
 
 METHOD(timeout_start)
 {
-    NUMBERS(2); /* reason, milliseconds */
+    NUMBERS(2, ZERO); /* reason, milliseconds */
     uint32_t number = take_resource(ring);
     uint64_t milliseconds = v[1] > UINT32_MAX ? UINT32_MAX : v[1];
     record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_START, (uint8_t) v[0], 0, site_here(ring),
@@ -613,28 +619,28 @@ METHOD(timeout_start)
 
 METHOD(timeout_fire)
 {
-    NUMBERS(3); /* handle, reason, timeout */
+    NUMBERS(3, NONE); /* handle, reason, timeout */
     record(ring, now_ns(ring), v[0], GS_KIND_TIMEOUT_FIRE, (uint8_t) v[1], 0, 0, v[2]);
     Py_RETURN_NONE;
 }
 
 METHOD(timeout_cancel)
 {
-    NUMBERS(2); /* reason, timeout */
+    NUMBERS(2, NONE); /* reason, timeout */
     record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_CANCEL, (uint8_t) v[0], 0, 0, v[1]);
     Py_RETURN_NONE;
 }
 
 METHOD(poll_begin)
 {
-    NUMBERS(1); /* blocks */
+    NUMBERS(1, NONE); /* blocks */
     record(ring, now_ns(ring), ring->hub, GS_KIND_POLL_BEGIN, 0, (uint16_t) v[0], 0, 0);
     Py_RETURN_NONE;
 }
 
 METHOD(poll_end)
 {
-    NUMBERS(1); /* fired */
+    NUMBERS(1, NONE); /* fired */
     record(ring, now_ns(ring), ring->hub, GS_KIND_POLL_END, 0, (uint16_t) (v[0] > UINT16_MAX ? UINT16_MAX : v[0]), 0,
            0);
     Py_RETURN_NONE;
@@ -644,6 +650,7 @@ static PyObject *
 ring_detach(Ring *ring, PyObject *Py_UNUSED(unused))
 {
     ring->base = NULL;
+    ring->current = ring->hub = 0;
     if (ring->view.obj != NULL)
         PyBuffer_Release(&ring->view);
     Py_RETURN_NONE;

@@ -2,7 +2,7 @@
 
 ``open_recorder`` gives a ring in the trace directory; a ring in memory where the directory cannot
 be used, because a program must not fail for want of its trace; and with ``GREENSCOPE=0`` in the
-environment a recorder that does nothing. All three have the methods of ``ring_python.Ring``.
+environment one that is closed from the beginning, whose every call returns at once.
 
 The trace directory is ``$GREENSCOPE_DIR``, or else ``greenscope`` in ``$XDG_RUNTIME_DIR``, or else
 ``greenscope-UID`` in the directory for temporary files; it and the files in it are their owner's alone.
@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,10 +32,13 @@ else:
     except ImportError:
         from greenscope.trace.ring_python import Ring
 
-__all__ = ["NullRecorder", "Recorder", "open_recorder", "trace_directory"]
+__all__ = ["Recorder", "open_recorder", "trace_directory"]
 
 KEEP_DEAD_SECONDS = 24 * 3600
 KEEP_DEAD_RINGS = 32
+
+# For a ring that is closed before anything is written.
+_NOTHING = ring_file.RingSizes(events=16, slots=1, sites=1, string_bytes=64)
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 # The standard library's socket module is the inside of a green socket's makefile().
@@ -74,37 +76,23 @@ class Recorder(Ring):
         self._file.release()
 
 
-class NullRecorder:
-    """Records nothing: what the hub talks to when tracing is off."""
-
-    path: Path | None = None
-    current = 0
-
-    def __getattr__(self, name: str) -> Callable[..., int]:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return _nothing
-
-
-def _nothing(*_: object) -> int:
-    return 0
-
-
 _open: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
 
-def open_recorder(hub: int, thread_name: str) -> Recorder | NullRecorder:
-    """The recorder of a new hub.
+def open_recorder(hub: int, thread_name: str) -> Recorder:
+    """The recorder of a new hub; one that is closed already, and writes nothing, if ``GREENSCOPE=0`` is set.
 
     Args:
         hub: number of the hub within the process, from 1.
         thread_name: name of the thread it runs in.
 
     Returns:
-        A recorder; one that does nothing if ``GREENSCOPE=0`` is in the environment.
+        A recorder; its ``path`` is None if no other process can read it.
     """
     if os.environ.get("GREENSCOPE") == "0":
-        return NullRecorder()
+        recorder = Recorder(ring_file.create(None, hub, thread_name, _NOTHING))
+        recorder.close()
+        return recorder
     try:
         sizes = _sizes()
         directory = trace_directory()

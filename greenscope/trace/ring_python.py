@@ -173,6 +173,8 @@ class Ring:
 
     def ready(self, handle: int, reason: int, by: int) -> None:
         """It can run: why, and by which watcher, greenlet or timeout."""
+        if self._detached:
+            return
         now = self._now()
         slot = self._slot(handle)
         if slot is not None:
@@ -190,6 +192,8 @@ class Ring:
 
     def park(self, reason: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
         """The running greenlet is about to switch to the hub."""
+        if self._detached:
+            return
         now, site = self._now(), self._site()
         handle = self.current
         slot = self._slot(handle)
@@ -253,6 +257,8 @@ class Ring:
 
     def timeout_start(self, reason: int, milliseconds: int) -> int:
         """A timeout begins for the running greenlet: its number."""
+        if self._detached:
+            return 0
         number = self.resource()
         arg = number | min(milliseconds, _U32) << 32
         self._event(self.current, Kind.TIMEOUT_START, reason, 0, self._site(), arg)
@@ -278,6 +284,7 @@ class Ring:
         """Write nothing more: the file is another process's (after a fork) or closed."""
         self._detached = True
         self._buffer = memoryview(b"")
+        self.current = self._hub = 0
 
     # -- inside ---------------------------------------------------------------------------------
 
@@ -306,6 +313,8 @@ class Ring:
         write_field(self._buffer, "head", self._head)
 
     def _run(self, handle: int, kind: int) -> None:
+        if self._detached:
+            return
         now = self._now()
         slot = self._slot(handle)
         if slot is not None:

@@ -18,7 +18,7 @@ import pytest
 
 from greenscope.trace.events import Kind, Spawn
 from greenscope.trace.reader import RingReader
-from greenscope.trace.recorder import Recorder, open_recorder
+from greenscope.trace.recorder import open_recorder
 from greenscope.trace.records import Event
 
 COMMAND = (sys.executable, "-m", "greenscope")
@@ -251,7 +251,6 @@ def test_serve_shows_a_recording(tmp_path: Path) -> None:
 
 def test_serve_without_arguments_shows_what_runs_now_and_killing_it_disturbs_nobody() -> None:
     recorder = open_recorder(1, "MainThread")
-    assert isinstance(recorder, Recorder)
     recorder.spawn(Spawn.HUB, recorder.string("hub"), 0, 0)
     with running("serve", "--port", "0") as child:
         assert child.stderr is not None

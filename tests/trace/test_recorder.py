@@ -14,14 +14,12 @@ import pytest
 from greenscope.errors import GreenscopeError
 from greenscope.trace import recorder as recorder_module
 from greenscope.trace.reader import RingReader
-from greenscope.trace.recorder import NullRecorder, Recorder, open_recorder, trace_directory
+from greenscope.trace.recorder import Recorder, open_recorder, trace_directory
 from tests.trace.rings import new_ring
 
 
 def opened() -> Recorder:
-    recorder = open_recorder(1, "MainThread")
-    assert isinstance(recorder, Recorder)
-    return recorder
+    return open_recorder(1, "MainThread")
 
 
 def test_a_ring_is_its_owners_alone(trace_directory: Path) -> None:
@@ -33,9 +31,11 @@ def test_a_ring_is_its_owners_alone(trace_directory: Path) -> None:
 
 def test_greenscope_0_records_nothing_and_makes_nothing(trace_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GREENSCOPE", "0")
-    recorder = open_recorder(1, "MainThread")
-    assert isinstance(recorder, NullRecorder)
+    recorder = opened()
     assert recorder.spawn(1, 2, 3, 4) == 0
+    recorder.park(1, 2, 3, 4, b"")
+    assert recorder.path is None
+    assert recorder.current == 0
     assert not trace_directory.exists()
 
 

@@ -1,0 +1,214 @@
+"""The whole path, as a user takes it: the demo in its own processes, the dashboard in a real browser."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SERVICE = ROOT / "greenscope" / "demo" / "service.py"
+SECONDS = 1000
+
+
+@dataclass
+class Demo:
+    """A running ``greenscope demo``."""
+
+    process: subprocess.Popen[str]
+    url: str
+    service: int
+
+    def processes(self) -> set[int]:
+        """It and all it started."""
+        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return {self.process.pid, *(int(pid) for path in children for pid in path.read_text().split())}
+
+
+@dataclass
+class Complaints:
+    """What a page that is well never does."""
+
+    console: list[str] = field(default_factory=list)
+    foreign: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def demo() -> Iterator[Demo]:
+    command = (sys.executable, "-m", "greenscope", "demo", "--port", "0")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.search(r"(http://127\.0\.0\.1:\d+) .*process (\d+)", line)
+        assert found, line
+        yield Demo(process, found[1], int(found[2]))
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+
+
+@pytest.fixture
+def complaints(page: Page, demo: Demo) -> Complaints:
+    found = Complaints()
+
+    def look_at(request: Request) -> None:
+        if not request.url.startswith((demo.url, demo.url.replace("http", "ws"), "data:", "blob:")):
+            found.foreign.append(request.url)
+
+    page.on("console", lambda message: found.console.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: found.console.append(str(error)))
+    page.on("request", look_at)
+    page.on("websocket", lambda socket: None if "127.0.0.1" in socket.url else found.foreign.append(socket.url))
+    return found
+
+
+def row(page: Page, name: str) -> list[str]:
+    """The cells of a greenlet's row in the table."""
+    line = page.locator("#greenlets-table tbody tr").filter(has_text=re.compile(rf"^{re.escape(name)}"))
+    expect(line).to_have_count(1)
+    return line.locator("td").all_inner_texts()
+
+
+def line_of(source: str) -> int:
+    """Where a line of the demo service is."""
+    lines = SERVICE.read_text().splitlines()
+    return next(number for number, line in enumerate(lines, start=1) if line.strip() == source)
+
+
+def test_a_service_is_watched_live_and_its_death_is_seen(page: Page, demo: Demo, complaints: Complaints) -> None:
+    page.goto(demo.url)
+
+    # Live: events come, lanes are there and grow.
+    expect(page.locator("#live-pill")).to_contain_text(re.compile(r"Live · [\d\s]+ev/s · 0 lost"), timeout=20 * SECONDS)
+    page.wait_for_function("() => greenscope.laneCount() >= 18", timeout=20 * SECONDS)
+    seen = page.evaluate("() => greenscope.segmentCount()")
+    page.wait_for_function(f"() => greenscope.segmentCount() > {seen} + 200", timeout=20 * SECONDS)
+    expect(page).to_have_title(re.compile("greenscope"))
+
+    # A stall appears, with who it was.
+    page.get_by_role("tab", name="Stalls").click()
+    stall = page.locator("#stalls li").first
+    expect(stall).to_contain_text("report", timeout=20 * SECONDS)
+    expect(stall).to_contain_text(f"service.py:{line_of('sleep(random.uniform(2.5, 4.5))')}")
+    assert int(re.findall(r"(\d+) ms", stall.inner_text())[0]) >= 100
+
+    # The table says what the service does: the kernel and its source are asked what that is.
+    page.get_by_role("tab", name="Greenlets").click()
+    customers = page.locator("#greenlets-table tbody tr").filter(has_text=re.compile(r"^customer :\d+"))
+    expect(customers).to_have_count(10)
+    licence = row(page, "licence-check")
+    assert licence[1].strip() == "waiting: read"
+    assert f"service.py:{line_of('connection.recv(1024)')} Shop.licence_check" in licence[3]
+    on = re.search(r"fd (\d+)\D+127\.0\.0\.1:(\d+)", licence[2])
+    assert on, licence[2]
+    assert os.readlink(f"/proc/{demo.service}/fd/{on[1]}").startswith("socket:")
+    assert f'"licences": {on[2]}' in Path(f"/proc/{demo.service}/cmdline").read_text()
+    assert licence[5] == ""  # no deadline
+    metrics = row(page, "metrics")
+    page.wait_for_timeout(2 * SECONDS)
+    ticks = int(row(page, "metrics")[6]) - int(metrics[6])
+    assert 4 <= ticks <= 12  # four a second, less what stalls take
+
+    # What a lane says when asked.
+    page.get_by_role("tab", name="Timeline").click()
+    page.locator("#search").fill("licence")
+    page.wait_for_function("() => greenscope.laneCount() === 1")
+    canvas = page.locator("#lanes-canvas")
+    box = canvas.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] * 0.7, box["y"] + 12)
+    tooltip = page.locator("#tooltip")
+    expect(tooltip).to_contain_text("licence-check")
+    expect(tooltip).to_contain_text(f"127.0.0.1:{on[2]}")
+    expect(tooltip).to_contain_text("service.py")
+    page.locator("#search").fill("")
+    page.wait_for_function("() => greenscope.laneCount() >= 18")
+
+    # Killed: the page says so, and keeps what there was.
+    os.kill(demo.service, signal.SIGKILL)
+    expect(page.locator("#banner")).to_contain_text("The process ended", timeout=20 * SECONDS)
+    expect(page.locator("#live-pill")).to_contain_text("died")
+    assert page.evaluate("() => greenscope.segmentCount()") > seen
+    page.locator("#lanes-canvas").focus()
+    page.keyboard.press("0")
+    page.wait_for_function("() => greenscope.view().from <= 0")
+    page.wait_for_function("() => greenscope.segments(2).length > 0")
+
+    assert complaints == Complaints([], [])
+    processes = demo.processes()
+    demo.process.send_signal(signal.SIGINT)
+    assert demo.process.wait(20) == 0
+    assert [pid for pid in processes if Path(f"/proc/{pid}").exists()] == []
+
+
+def test_pausing_zooming_and_panning(page: Page, demo: Demo, complaints: Complaints) -> None:
+    page.goto(demo.url)
+    page.wait_for_function("() => window.greenscope?.segmentCount() > 100", timeout=20 * SECONDS)
+    page.locator("#lanes-canvas").focus()
+
+    def view() -> tuple[float, float]:
+        window = page.evaluate("() => greenscope.view()")
+        return window["from"], window["to"]
+
+    page.keyboard.press("Space")
+    expect(page.locator("#pause")).to_have_attribute("aria-pressed", "true")
+    stood = view()
+    segments = page.evaluate("() => greenscope.segmentCount()")
+    page.wait_for_timeout(300)
+    assert view() == stood
+    page.keyboard.press("0")
+    page.wait_for_function("() => Math.abs(greenscope.view().from) < 1e9")
+    whole = view()
+    for _ in range(6):  # near enough that there is something to pan to on either side
+        page.keyboard.press("w")
+    page.wait_for_function(f"() => greenscope.view().to - greenscope.view().from < {whole[1] - whole[0]} * 0.5")
+    nearer = view()
+    page.keyboard.press("a")
+    page.wait_for_function(f"() => greenscope.view().from < {nearer[0]}")
+    box = page.locator("#lanes-canvas").bounding_box()
+    assert box
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+    before = view()
+    page.mouse.wheel(0, -300)
+    page.wait_for_function(f"() => greenscope.view().to - greenscope.view().from < {before[1] - before[0]} * 0.95")
+    before = view()
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2 + 100, box["y"] + 60)
+    page.mouse.up()
+    page.wait_for_function(f"() => greenscope.view().from < {before[0]}")
+    assert segments > 0
+    page.keyboard.press("l")
+    expect(page.locator("#pause")).to_have_attribute("aria-pressed", "false")
+    page.wait_for_function(f"() => greenscope.view().to > {stood[1]}")
+    assert complaints == Complaints([], [])
+
+
+def test_the_viewer_dies_and_the_service_does_not_notice(page: Page, demo: Demo) -> None:
+    """The viewer alone: another one, over the same rings."""
+    page.goto(demo.url)
+    page.wait_for_function("() => window.greenscope?.segmentCount() > 100", timeout=20 * SECONDS)
+    directory = next(
+        entry.removeprefix("GREENSCOPE_DIR=")
+        for entry in Path(f"/proc/{demo.service}/environ").read_text().split("\0")
+        if entry.startswith("GREENSCOPE_DIR=")
+    )
+    command = (sys.executable, "-m", "greenscope", "serve", "--port", "0", directory)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as viewer:
+        assert viewer.stderr is not None
+        other = next(word for word in viewer.stderr.readline().split() if word.startswith("http"))
+        page.goto(other)
+        expect(page.locator("#live-pill")).to_contain_text("Live", timeout=20 * SECONDS)
+        viewer.kill()
+        viewer.wait()
+    expect(page.locator("#live-pill")).to_contain_text(re.compile("not reachable", re.IGNORECASE))
+    page.goto(demo.url)
+    expect(page.locator("#live-pill")).to_contain_text(re.compile(r"Live · [1-9]"), timeout=20 * SECONDS)
+    assert Path(f"/proc/{demo.service}").exists()
