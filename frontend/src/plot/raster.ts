@@ -78,7 +78,8 @@ export function laneColumns(track: Track | undefined, scale: Scale, hub: boolean
       shares = true;
       const share = look === Look.READY ? ready : ran;
       const last = Math.min(width - 1, right | 0);
-      for (let x = x0; x <= last; x++) share[x]! += Math.min(right, x + 1) - Math.max(left, x) + 1e-6;
+      if (last === x0) share[x0]! += right - (left < 0 ? 0 : left) + 1e-6;
+      else for (let x = x0; x <= last; x++) share[x]! += Math.min(right, x + 1) - Math.max(left, x) + 1e-6;
       continue;
     }
     if (look === Look.STALLED) stalled = true;
@@ -188,7 +189,10 @@ export class Palette {
       const at = d * LOOKS;
       if (last < 0 || !this.same(last, at)) {
         const { pixels } = this;
-        for (let x = 0; x < width; x++) row[x] = pixels[at + columns[x]!]! || base[x]!;
+        for (let x = 0; x < width; x++) {
+          const pixel = pixels[at + columns[x]!]!;
+          row[x] = pixel === 0 ? base[x]! : pixel;
+        }
         last = at;
       }
       if (inAbove) into.set(row, above * width);
