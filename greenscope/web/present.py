@@ -10,19 +10,20 @@ from bisect import bisect_left
 from collections import Counter
 from typing import Any
 
-from greenscope.trace.analysis import POLL, Lane, Span, Stall, State, label
+from greenscope.trace.analysis import Lane, Span, Stall, State, label
 from greenscope.trace.analysis.describe import woken_by
 from greenscope.trace.analysis.states import LABELS
 from greenscope.trace.events import Exit, Wait
 from greenscope.web.session import Session
 
-__all__ = ["at", "greenlets", "lanes_in", "latency", "matches", "ring", "segments", "status"]
+__all__ = ["SEGMENT_BYTES", "at", "greenlets", "lanes_in", "latency", "matches", "ring", "segments", "status"]
 
 _LONG_WAIT_NS = 5_000_000_000
 _MAX_ROWS = 500
 _MAX_STALLS = 50
 _MAX_LATENCIES = 1000
-_WAITS_BY_NATURE = frozenset({Wait.TIMER, Wait.YIELD, POLL})
+_ON_A_PEER = frozenset({Wait.READ, Wait.WRITE})
+SEGMENT_BYTES = 8 + 8 + 4 + 1 + 1 + 1
 _EXITS: dict[int, str] = {Exit.RETURNED: "returned", Exit.RAISED: "raised", Exit.KILLED: "killed"}
 
 
@@ -55,7 +56,7 @@ def status(session: Session) -> dict[str, Any]:
             continue
         waiting = span.state is State.WAITING
         states[LABELS.get(span.reason, "other") if waiting else label(span.state, 0)] += 1
-        if waiting and not span.deadline and span.reason not in _WAITS_BY_NATURE:
+        if waiting and not span.deadline and span.reason in _ON_A_PEER and not span.peer.startswith("listening"):
             long_waits += now - span.start > _LONG_WAIT_NS
     stalls = list(timeline.stalls)[::-1]
     live_stall = timeline.stall_now(now) if session.state == "live" else None
@@ -134,9 +135,8 @@ def latency(session: Session) -> dict[str, Any]:
     return {"type": "latency", "bucket": bucket, "from": session.relative(first), "values": values}
 
 
-def segments(session: Session, lanes: list[Lane], start: int, end: int, bucket: int) -> bytes:
-    """The columns of a segments frame, without its header; ``count`` is their length."""
-    now = session.now()
+def segments(session: Session, lanes: list[Lane], start: int, end: int, bucket: int, now: int) -> bytes:
+    """The columns of a segments frame, without its header; ``SEGMENT_BYTES`` a segment."""
     starts, ends, greenlet = array("d"), array("d"), array("I")
     state, reason, flag = array("B"), array("B"), array("B")
     hub = session.timeline.hub

@@ -60,7 +60,7 @@ class Stream:
         self._answered = -1  # serial of the view that has its snapshot
         self._sent_until = 0
         self._lanes_shown: list[int] | None = None
-        self._lane_facts: list[dict[str, Any]] = []
+        self._lanes_told: tuple[int, list[dict[str, Any]]] = (0, [])
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -116,16 +116,17 @@ class Stream:
         if view is not None:
             await self._segments(view, tick % _STATUS_TICKS == 0)
 
-    def _window(self, view: View) -> tuple[int, int]:
+    def _window(self, view: View, now: int) -> tuple[int, int]:
         """The view's window in the ring's own time."""
-        start, now = self._session.info.start_monotonic_ns, self._session.now()
+        start = self._session.info.start_monotonic_ns
         if view.follow:
             return now - max(int(view.end - view.begin), 1), now + 1
         return start + int(view.begin), start + max(int(view.end), int(view.begin) + 1)
 
     async def _segments(self, view: View, lanes_due: bool) -> None:
         session = self._session
-        begin, end = self._window(view)
+        now = session.now()
+        begin, end = self._window(view, now)
         bucket = max(int(view.end - view.begin) // view.pixels, 1)
         fresh = view.serial != self._answered
         lanes_changed = False
@@ -135,18 +136,18 @@ class Stream:
         begin, end = begin - (end - begin) // 2, end + (end - begin) // 2
         if fresh or lanes_changed:
             since, flags = begin, _SNAPSHOT
-        elif self._sent_until < end and session.now() > self._sent_until:
+        elif self._sent_until < end and now > self._sent_until:
             since, flags = max(self._sent_until - _MARGIN * bucket, begin), 0
         else:
             return
         since -= since % bucket
         lanes = [lane for lane in map(session.timeline.lanes.get, self._lanes_shown or ()) if lane is not None]
-        columns = present.segments(session, lanes, since, end, bucket)
-        count = len(columns) // 23
+        columns = present.segments(session, lanes, since, end, bucket, now)
+        count = len(columns) // present.SEGMENT_BYTES
         header = _SEGMENTS_HEADER.pack(
             _SEGMENTS, view.serial, count, flags, session.relative(since), session.relative(end)
         )
-        self._answered, self._sent_until = view.serial, session.now()
+        self._answered, self._sent_until = view.serial, now
         await self._socket.send_bytes(header + columns)
 
     async def _list_lanes(self, view: View, begin: int, end: int) -> bool:
@@ -156,8 +157,8 @@ class Stream:
         facts = [{"id": lane.greenlet, "name": lane.label, "alive": lane.alive} for lane in shown]
         numbers = [lane.greenlet for lane in shown]
         changed = numbers != self._lanes_shown
-        if changed or facts != self._lane_facts:
-            self._lanes_shown, self._lane_facts = numbers, facts
+        if changed or (len(found), facts) != self._lanes_told:
+            self._lanes_shown, self._lanes_told = numbers, (len(found), facts)
             await self._json({"type": "lanes", "total": len(found), "first": view.first, "lanes": facts})
         return changed
 
