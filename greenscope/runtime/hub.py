@@ -41,6 +41,7 @@ __all__ = ["ConcurrentWaitError", "Hub", "LoopExit", "SwitchError", "get_hub", "
 _FOR_MAIN = (KeyboardInterrupt, SystemExit)
 _LISTED = 50
 _YIELD = int(Wait.YIELD)
+_TIMER = int(Wait.TIMER)
 _BY_ITSELF = int(Ready.YIELD)
 
 
@@ -63,8 +64,10 @@ class Hub(_greenlet.greenlet):
         "loop",
         "number",
         "ready",
+        "record_cancel",
         "record_park",
         "record_ready",
+        "record_timeout",
         "recorder",
         "thread",
     )
@@ -82,6 +85,8 @@ class Hub(_greenlet.greenlet):
         self.ready = self.loop.ready
         self.record_park = recorder.park
         self.record_ready = recorder.ready
+        self.record_timeout = recorder.timeout_start
+        self.record_cancel = recorder.timeout_cancel
         recorder.spawn(Spawn.HUB, recorder.string("hub"), 0, 0)
         first = recorder.spawn(Spawn.MAIN, recorder.string("main"), 0, 0)
         main._state = State(self, first)
@@ -91,30 +96,55 @@ class Hub(_greenlet.greenlet):
 
     # What a greenlet calls in order to wait.
 
-    def wait(self, watcher: IoWatcher | TimerWatcher) -> None:
+    def wait(self, watcher: IoWatcher) -> None:
         """Park the current greenlet until ``watcher`` fires.
 
         Raises:
             ConcurrentWaitError: another greenlet waits on it.
             SwitchError: something that is not the hub switched to the greenlet.
+            OSError: EBADF, the watcher or its descriptor is closed.
             BaseException: what a timeout, ``kill`` or ``close`` had raised here.
         """
+        # Starting and stopping are written out, not called: this is half of what a request costs.
         me = running()
         try:
             state: State = me._state
         except AttributeError:
             state = self.state_of(me)
         if watcher.greenlet is not None:
-            raise _taken(watcher)
-        watcher.start(me, state)
+            raise ConcurrentWaitError(
+                f"cannot wait for {watcher.describe()}: greenlet {_name(watcher.greenlet)} waits for it already"
+            )
+        watch = watcher.watch
+        resource = watcher.resource
+        fd = watcher.fd
+        if not watcher.descriptor.armed & watcher.mask:
+            watcher.descriptor.arm(watcher.mask)
+        watcher.greenlet = me
+        watcher.state = state
         state.waiting_on = watcher
-        self.record_park(
-            watcher.reason,
-            watcher.resource,
-            watcher.fd,
-            state.deadline_ms() if state.timeouts else 0,
-            watcher.peer,
-        )
+        loop = self.loop
+        loop.active += 1
+        loop.record_start(watch, resource, fd)
+        self.record_park(watcher.reason, resource, fd, state.deadline_ms() if state.timeouts else 0, watcher.peer)
+        try:
+            if self.switch() is not watcher:
+                raise SwitchError(f"{_name(me)} was switched to while it waited for {watcher.describe()}")
+        finally:
+            watcher.greenlet = None
+            loop.active -= 1
+            loop.record_stop(watch, resource, fd)
+
+    def wait_timer(self, watcher: TimerWatcher) -> None:
+        """Park the current greenlet until ``watcher``'s time is over; raises as ``wait`` does."""
+        me = running()
+        try:
+            state: State = me._state
+        except AttributeError:
+            state = self.state_of(me)
+        state.waiting_on = watcher
+        watcher.start(me, state)
+        self.record_park(_TIMER, watcher.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
         try:
             if self.switch() is not watcher:
                 raise SwitchError(f"{_name(me)} was switched to while it waited for {watcher.describe()}")
@@ -370,7 +400,7 @@ def sleep(seconds: float = 0) -> None:
         return
     watcher = hub.loop.sleeper(seconds)
     try:
-        hub.wait(watcher)
+        hub.wait_timer(watcher)
     finally:
         watcher.release()
 
@@ -405,12 +435,6 @@ def _name(thing: object) -> str:
     if isinstance(thing, _greenlet.greenlet):
         return "main" if thing.parent is None else "raw greenlet"
     return getattr(thing, "__qualname__", None) or repr(thing)
-
-
-def _taken(watcher: IoWatcher | TimerWatcher) -> ConcurrentWaitError:
-    return ConcurrentWaitError(
-        f"cannot wait for {watcher.describe()}: greenlet {_name(watcher.greenlet)} waits for it already"
-    )
 
 
 def _line(target: _greenlet.greenlet) -> str:

@@ -40,11 +40,9 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from greenlet import greenlet
-
 from greenscope.errors import MissingDependencyError
-from greenscope.runtime.waiter import State, Wakeable
-from greenscope.trace.events import Ready, Wait, Watch
+from greenscope.runtime.waiter import Wakeable
+from greenscope.runtime.watcher import BY_WATCHER, READ, WATCH_READ, WRITE, IoWatcher, TimerWatcher
 from greenscope.trace.recorder import Recorder
 
 try:
@@ -58,17 +56,9 @@ except ImportError as error:
 
 __all__ = ["READ", "WRITE", "Descriptor", "IoWatcher", "Loop", "Timer", "TimerWatcher", "milliseconds"]
 
-READ: int = pyuv.UV_READABLE
-WRITE: int = pyuv.UV_WRITABLE
-
 ErrorHook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
 
 _MAX_MS = 0xFFFFFFFF
-
-# Looking a member of an enumeration up costs as much as recording the event.
-_READ = int(Watch.READ)
-_TIMER = int(Watch.TIMER)
-_BY_WATCHER = int(Ready.WATCHER)
 
 
 def milliseconds(seconds: float) -> int:
@@ -302,8 +292,8 @@ class Descriptor:
                     watcher.queued = True
                     handle = watcher.state.handle
                     loop = self._loop
-                    loop.record_fire(handle, _READ, watcher.resource, watcher.fd)
-                    loop.record_ready(handle, _BY_WATCHER, watcher.resource)
+                    loop.record_fire(handle, WATCH_READ, watcher.resource, watcher.fd)
+                    loop.record_ready(handle, BY_WATCHER, watcher.resource)
                     loop.ready.append(watcher)
                 return
         elif events is None:
@@ -326,83 +316,6 @@ class Descriptor:
             poll.start(self.armed, self._on_events)
         else:
             poll.stop()
-
-
-class IoWatcher(Wakeable):
-    """Waits for one direction of a descriptor; the ready queue's entry for the greenlet that waits."""
-
-    __slots__ = ("_descriptor", "fd", "loop", "mask", "peer", "reason", "resource", "watch")
-
-    def __init__(self, loop: Loop, descriptor: Descriptor, events: int, peer: bytes) -> None:
-        self.greenlet = None
-        self.exception = None
-        self.queued = False
-        self.loop = loop
-        self.fd = descriptor.fd
-        self.mask = events
-        self.peer = peer
-        self._descriptor: Descriptor | None = descriptor
-        if events == READ:
-            self.watch, self.reason = _READ, int(Wait.READ)
-            descriptor.reader = self
-        else:
-            self.watch, self.reason = int(Watch.WRITE), int(Wait.WRITE)
-            descriptor.writer = self
-        self.resource = loop.recorder.watcher_open(self.watch, self.fd, peer)
-
-    def start(self, greenlet: greenlet, state: State) -> None:
-        """Begin to wait: from here on an event makes ``greenlet`` ready.
-
-        Raises:
-            OSError: EBADF, the watcher or the descriptor is closed.
-        """
-        descriptor = self._descriptor
-        if descriptor is None:
-            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        if not descriptor.armed & self.mask:
-            descriptor.arm(self.mask)
-        self.greenlet = greenlet
-        self.state = state
-        loop = self.loop
-        loop.active += 1
-        loop.record_start(self.watch, self.resource, self.fd)
-
-    def stop(self) -> None:
-        """Nobody waits any more; the kernel is not told before it fires for nothing."""
-        self.greenlet = None
-        loop = self.loop
-        loop.active -= 1
-        loop.record_stop(self.watch, self.resource, self.fd)
-
-    def fire(self) -> bool:
-        """The loop's news; False if nobody waits for it."""
-        if self.greenlet is None:
-            return False
-        if not self.queued:
-            self.queued = True
-            loop = self.loop
-            handle = self.state.handle
-            loop.record_fire(handle, self.watch, self.resource, self.fd)
-            loop.record_ready(handle, _BY_WATCHER, self.resource)
-            loop.ready.append(self)
-        return True
-
-    def cancel(self, error: BaseException) -> None:
-        """Raise ``error`` in the greenlet that waits, if one does."""
-        if self.greenlet is not None and self.exception is None:
-            self.exception = error
-            self.wake(Ready.CLOSE, self.loop.recorder.current)
-
-    def close(self) -> None:
-        """Let go of the descriptor; comes before the descriptor is closed. Twice does no harm."""
-        descriptor, self._descriptor = self._descriptor, None
-        if descriptor is not None:
-            self.loop.recorder.watcher_close(self.watch, self.resource, self.fd)
-            descriptor.remove(self)
-
-    def describe(self) -> str:
-        peer = f" ({self.peer.decode(errors='replace')})" if self.peer else ""
-        return f"{'read' if self.mask == READ else 'write'} on fd {self.fd}{peer}"
 
 
 class Timer:
@@ -438,60 +351,6 @@ class Timer:
         loop._timers.append(self)
         if target is not None:
             target()
-
-
-class TimerWatcher(Wakeable):
-    """Waits for time to pass: what ``sleep`` parks on."""
-
-    __slots__ = ("_loop", "_timer", "ms", "resource")
-
-    fd = -1
-    peer = b""
-    reason = int(Wait.TIMER)
-
-    def __init__(self, loop: Loop) -> None:
-        super().__init__()
-        self._loop = loop
-        self._timer: Timer | None = None
-        self.ms = 0
-        self.resource = loop.recorder.watcher_open(Watch.TIMER, -1, b"")
-
-    def start(self, greenlet: greenlet, state: State) -> None:
-        """Begin to count."""
-        self.greenlet = greenlet
-        self.state = state
-        loop = self._loop
-        loop.active += 1
-        loop.record_start(_TIMER, self.resource, self.ms)
-        self._timer = loop.call_later(self.ms, self._fire)
-
-    def stop(self) -> None:
-        """Count no more."""
-        self.greenlet = None
-        loop = self._loop
-        loop.active -= 1
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer = None
-        loop.record_stop(_TIMER, self.resource, self.ms)
-
-    def release(self) -> None:
-        """Put it with the idle ones, for the next sleep."""
-        if not self.queued:
-            self._loop._sleepers.append(self)
-
-    def describe(self) -> str:
-        return f"sleep of {self.ms} ms"
-
-    def _fire(self) -> None:
-        self._timer = None
-        if self.greenlet is not None and not self.queued:
-            self.queued = True
-            loop = self._loop
-            handle = self.state.handle
-            loop.record_fire(handle, _TIMER, self.resource, self.ms)
-            loop.record_ready(handle, _BY_WATCHER, self.resource)
-            loop.ready.append(self)
 
 
 class _SignalWakeup:

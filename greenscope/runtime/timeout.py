@@ -104,7 +104,7 @@ class Timeout(BaseException):
         self._state = state
         self.due = monotonic() + seconds
         state.timeouts.append(self)
-        self._number = hub.recorder.timeout_start(self._reason, ms)
+        self._number = hub.record_timeout(self._reason, ms)
         loop = hub.loop
         if self._ref:
             loop.active += 1
@@ -118,7 +118,7 @@ class Timeout(BaseException):
         if timer is not None:
             self._timer = None
             timer.stop()
-            self._state.hub.recorder.timeout_cancel(self._reason, self._number)
+            self._state.hub.record_cancel(self._reason, self._number)
         self._forget()
 
     close = cancel

@@ -19,7 +19,6 @@ import greenscope.runtime as runtime
 from greenscope.runtime import queue as green_queue
 from greenscope.runtime import socket as green_socket
 
-
 _METHODS = [
     "accept",
     "bind",
