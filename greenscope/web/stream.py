@@ -147,7 +147,8 @@ class Stream:
         header = _SEGMENTS_HEADER.pack(
             _SEGMENTS, view.serial, count, flags, session.relative(since), session.relative(end)
         )
-        self._answered, self._sent_until = view.serial, now
+        # What came after the last event that was folded may turn out to have been something else.
+        self._answered, self._sent_until = view.serial, session.timeline.last
         await self._socket.send_bytes(header + columns)
 
     async def _list_lanes(self, view: View, begin: int, end: int) -> bool:
