@@ -68,6 +68,7 @@ class Hub(_greenlet.greenlet):
         "record_park",
         "record_ready",
         "record_timeout",
+        "record_wait",
         "recorder",
         "thread",
     )
@@ -84,6 +85,7 @@ class Hub(_greenlet.greenlet):
         self.loop = Loop(recorder, self._callback_failed)
         self.ready = self.loop.ready
         self.record_park = recorder.park
+        self.record_wait = recorder.wait
         self.record_ready = recorder.ready
         self.record_timeout = recorder.timeout_start
         self.record_cancel = recorder.timeout_cancel
@@ -125,8 +127,7 @@ class Hub(_greenlet.greenlet):
         state.waiting_on = watcher
         loop = self.loop
         loop.active += 1
-        loop.record_start(watch, resource, fd)
-        self.record_park(watcher.reason, resource, fd, state.deadline_ms() if state.timeouts else 0, watcher.peer)
+        self.record_wait(watch, resource, fd, state.deadline_ms() if state.timeouts else 0, watcher.peer)
         try:
             if self.switch() is not watcher:
                 raise SwitchError(f"{_name(me)} was switched to while it waited for {watcher.describe()}")

@@ -42,7 +42,7 @@ from typing import Any
 
 from greenscope.errors import MissingDependencyError
 from greenscope.runtime.waiter import Wakeable
-from greenscope.runtime.watcher import BY_WATCHER, READ, WATCH_READ, WRITE, IoWatcher, TimerWatcher
+from greenscope.runtime.watcher import READ, WATCH_READ, WRITE, IoWatcher, TimerWatcher
 from greenscope.trace.recorder import Recorder
 
 try:
@@ -93,7 +93,6 @@ class Loop:
         "closed",
         "ready",
         "record_fire",
-        "record_ready",
         "record_start",
         "record_stop",
         "recorder",
@@ -106,8 +105,7 @@ class Loop:
 
     def __init__(self, recorder: Recorder, on_error: ErrorHook) -> None:
         self.recorder = recorder
-        self.record_fire = recorder.watcher_fire
-        self.record_ready = recorder.ready
+        self.record_fire = recorder.fire
         self.record_start = recorder.watcher_start
         self.record_stop = recorder.watcher_stop
         self.ready: deque[Wakeable] = deque()
@@ -293,7 +291,6 @@ class Descriptor:
                     handle = watcher.state.handle
                     loop = self._loop
                     loop.record_fire(handle, WATCH_READ, watcher.resource, watcher.fd)
-                    loop.record_ready(handle, BY_WATCHER, watcher.resource)
                     loop.ready.append(watcher)
                 return
         elif events is None:

@@ -17,13 +17,12 @@ from greenscope.trace.events import Ready, Wait, Watch
 if TYPE_CHECKING:
     from greenscope.runtime.loop import Descriptor, Loop, Timer
 
-__all__ = ["BY_WATCHER", "READ", "WATCH_READ", "WRITE", "IoWatcher", "TimerWatcher"]
+__all__ = ["READ", "WATCH_READ", "WRITE", "IoWatcher", "TimerWatcher"]
 
 READ = 1  # libuv's numbers, which are also Watch's
 WRITE = 2
 
 # Looking a member of an enumeration up costs as much as recording the event.
-BY_WATCHER = int(Ready.WATCHER)
 WATCH_READ = int(Watch.READ)
 _TIMER = int(Watch.TIMER)
 
@@ -53,7 +52,7 @@ class IoWatcher(Wakeable):
     for nobody.
     """
 
-    __slots__ = ("descriptor", "fd", "loop", "mask", "peer", "reason", "resource", "watch")
+    __slots__ = ("descriptor", "fd", "loop", "mask", "peer", "resource", "watch")
 
     def __init__(self, loop: Loop, descriptor: Descriptor, events: int, peer: bytes) -> None:
         self.greenlet = None
@@ -65,10 +64,10 @@ class IoWatcher(Wakeable):
         self.peer = peer
         self.descriptor: Descriptor | _NoDescriptor = descriptor
         if events == READ:
-            self.watch, self.reason = WATCH_READ, int(Wait.READ)
+            self.watch = WATCH_READ
             descriptor.reader = self
         else:
-            self.watch, self.reason = int(Watch.WRITE), int(Wait.WRITE)
+            self.watch = int(Watch.WRITE)
             descriptor.writer = self
         self.resource = loop.recorder.watcher_open(self.watch, self.fd, peer)
 
@@ -81,7 +80,6 @@ class IoWatcher(Wakeable):
             loop = self.loop
             handle = self.state.handle
             loop.record_fire(handle, self.watch, self.resource, self.fd)
-            loop.record_ready(handle, BY_WATCHER, self.resource)
             loop.ready.append(self)
         return True
 
@@ -153,5 +151,4 @@ class TimerWatcher(Wakeable):
             loop = self._loop
             handle = self.state.handle
             loop.record_fire(handle, _TIMER, self.resource, self.ms)
-            loop.record_ready(handle, BY_WATCHER, self.resource)
             loop.ready.append(self)

@@ -436,18 +436,25 @@ METHOD(rename)
     Py_RETURN_NONE;
 }
 
-METHOD(ready)
+static inline void
+make_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason, uint64_t by)
 {
-    NUMBERS(3, NONE); /* handle, reason, by */
-    uint64_t now = now_ns(ring), by = v[2];
-    Slot *slot = slot_of(ring, v[0]);
+    Slot *slot = slot_of(ring, handle);
     if (slot != NULL) {
         slot_begin(slot);
         slot->state = GS_STATE_READY;
-        slot->reason = (uint8_t) v[1];
+        slot->reason = (uint8_t) reason;
         slot->since_ns = now;
         slot_end(slot);
     }
+    put(ring, now, handle, GS_KIND_GREENLET_READY, (uint8_t) reason, 0, 0, by);
+    publish(ring);
+}
+
+METHOD(ready)
+{
+    NUMBERS(3, NONE); /* handle, reason, by */
+    uint64_t by = v[2];
     switch (v[1]) {
     case GS_READY_GREENLET:
     case GS_READY_SPAWN:
@@ -456,7 +463,16 @@ METHOD(ready)
     case GS_READY_YIELD:
         by &= ID_MASK;
     }
-    record(ring, now, v[0], GS_KIND_GREENLET_READY, (uint8_t) v[1], 0, 0, by);
+    make_ready(ring, now_ns(ring), v[0], v[1], by);
+    Py_RETURN_NONE;
+}
+
+METHOD(fire)
+{
+    NUMBERS(4, NONE); /* handle, watch, resource, high */
+    uint64_t now = now_ns(ring);
+    put(ring, now, v[0], GS_KIND_WATCHER_FIRE, (uint8_t) v[1], 0, 0, pack(v[2], v[3]));
+    make_ready(ring, now, v[0], GS_READY_WATCHER, v[2]);
     Py_RETURN_NONE;
 }
 
@@ -502,7 +518,9 @@ set_peer(Slot *slot, const char *peer, Py_ssize_t length)
     slot->peer_length = (uint8_t) kept;
 }
 
-METHOD(park)
+/* park, and wait, which begins with the watcher's start: they differ in one record. */
+static inline PyObject *
+park(Ring *ring, PyObject *const *args, Py_ssize_t nargs, int starts)
 {
     uint64_t v[4]; /* reason, resource, fd, deadline_ms; then peer */
     UNLESS_DETACHED(NONE);
@@ -529,10 +547,23 @@ METHOD(park)
         set_peer(slot, PyBytes_AS_STRING(args[4]), PyBytes_GET_SIZE(args[4]));
         slot_end(slot);
     }
-    record(ring, now, ring->current, GS_KIND_GREENLET_PARK, (uint8_t) v[0],
-           (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(v[1], deadline_ms));
+    if (starts)
+        put(ring, now, ring->current, GS_KIND_WATCHER_START, (uint8_t) v[0], 0, 0, pack(v[1], v[2]));
+    put(ring, now, ring->current, GS_KIND_GREENLET_PARK, (uint8_t) v[0],
+        (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(v[1], deadline_ms));
+    publish(ring);
     ring->current = ring->hub;
     Py_RETURN_NONE;
+}
+
+METHOD(park)
+{
+    return park(ring, args, nargs, 0);
+}
+
+METHOD(wait)
+{
+    return park(ring, args, nargs, 1);
 }
 
 METHOD(exit)
@@ -599,13 +630,6 @@ METHOD(watcher_open)
 WATCHER(watcher_start, GS_KIND_WATCHER_START)
 WATCHER(watcher_stop, GS_KIND_WATCHER_STOP)
 WATCHER(watcher_close, GS_KIND_WATCHER_CLOSE)
-
-METHOD(watcher_fire)
-{
-    NUMBERS(4, NONE); /* handle, watch, resource, high */
-    record(ring, now_ns(ring), v[0], GS_KIND_WATCHER_FIRE, (uint8_t) v[1], 0, 0, pack(v[2], v[3]));
-    Py_RETURN_NONE;
-}
 
 METHOD(timeout_start)
 {
@@ -780,10 +804,11 @@ static PyMethodDef ring_methods[] = {
     {"switch", (PyCFunction) ring_switch, METH_O, PyDoc_STR("switch(handle): the hub is about to switch to it.")},
     {"throw", (PyCFunction) ring_throw, METH_O, PyDoc_STR("throw(handle): the hub is about to raise in it.")},
     FAST(park, "park(reason, resource, fd, deadline_ms, peer): the running greenlet is about to wait."),
+    FAST(wait, "wait(watch, resource, fd, deadline_ms, peer): watcher_start and park, in one."),
     FAST(exit, "exit(handle, how): it ended."),
     FAST(watcher_open, "watcher_open(watch, fd, peer): a watcher is made; its resource number."),
     FAST(watcher_start, "watcher_start(watch, resource, high): somebody begins to wait on it."),
-    FAST(watcher_fire, "watcher_fire(handle, watch, resource, high): the loop saw what it watches for."),
+    FAST(fire, "fire(handle, watch, resource, high): the loop saw what a watcher watches for; its greenlet is ready."),
     FAST(watcher_stop, "watcher_stop(watch, resource, high): nobody waits on it any more."),
     FAST(watcher_close, "watcher_close(watch, resource, high): the watcher is gone."),
     FAST(timeout_start, "timeout_start(reason, milliseconds): a timeout begins; its number."),

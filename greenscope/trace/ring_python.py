@@ -209,6 +209,11 @@ class Ring:
         self._event(handle, Kind.GREENLET_PARK, reason, min(fd + 1, 0xFFFF), site, arg, now)
         self.current = self._hub
 
+    def wait(self, watch: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
+        """``watcher_start`` and ``park`` in one: ``watch`` is READ or WRITE, which ``Wait`` numbers alike."""
+        self.watcher_start(watch, resource, fd)
+        self.park(watch, resource, fd, deadline_ms, peer)
+
     def exit(self, handle: int, how: int) -> None:
         """It ended."""
         slot = self._slot(handle)
@@ -243,9 +248,10 @@ class Ring:
         """The running greenlet begins to wait on it; ``high`` is a descriptor, or a timer's milliseconds."""
         self._event(self.current, Kind.WATCHER_START, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
 
-    def watcher_fire(self, handle: int, watch: int, resource: int, high: int) -> None:
-        """The loop saw what it watches for, on behalf of this greenlet."""
+    def fire(self, handle: int, watch: int, resource: int, high: int) -> None:
+        """The loop saw what it watches for, and so the greenlet that waits on it is ready."""
         self._event(handle, Kind.WATCHER_FIRE, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+        self.ready(handle, Ready.WATCHER, resource)
 
     def watcher_stop(self, watch: int, resource: int, high: int) -> None:
         """The running greenlet waits on it no more."""

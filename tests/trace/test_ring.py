@@ -33,11 +33,9 @@ def test_what_is_said_reads_back_in_order(writer: str, tmp_path: Path) -> None:
     ring, _ = new_ring(writer, tmp_path / "a.gsr")
     _, main = begin(ring)
     resource = ring.watcher_open(Watch.READ, 7, b"127.0.0.1:8000")
-    ring.watcher_start(Watch.READ, resource, 7)
     ring.clock_ns = 2000
-    ring.park(Wait.READ, resource, 7, 1500, b"127.0.0.1:8000")
-    ring.watcher_fire(main, Watch.READ, resource, 7)
-    ring.ready(main, Ready.WATCHER, resource)
+    ring.wait(Watch.READ, resource, 7, 1500, b"127.0.0.1:8000")
+    ring.fire(main, Watch.READ, resource, 7)
     ring.clock_ns = 3000
     ring.switch(main)
     ring.exit(main, Exit.RAISED)
@@ -48,7 +46,7 @@ def test_what_is_said_reads_back_in_order(writer: str, tmp_path: Path) -> None:
     ]  # fmt: skip
     opened, started, parked = events[5:8]
     assert opened.text == "127.0.0.1:8000"
-    assert started == Event(1000, 2, Kind.WATCHER_START, Watch.READ, 0, 0, resource | 7 << 32)
+    assert started == Event(2000, 2, Kind.WATCHER_START, Watch.READ, 0, 0, resource | 7 << 32)
     assert parked._replace(site=0) == Event(2000, 2, Kind.GREENLET_PARK, Wait.READ, 8, 0, resource | 1500 << 32)
     assert events[-1] == Event(3000, 2, Kind.GREENLET_EXIT, Exit.RAISED)
 
@@ -155,10 +153,11 @@ calls = st.one_of(
     st.tuples(st.just("throw"), small),
     st.tuples(st.just("rename"), small, small, st.integers(0, 1)),
     st.tuples(st.just("park"), small, numbers, st.integers(-1, 1 << 17), numbers, peers),
+    st.tuples(st.just("wait"), small, numbers, st.integers(-1, 1 << 17), numbers, peers),
     st.tuples(st.just("exit"), small, st.integers(0, 2)),
     st.tuples(st.just("watcher_open"), small, st.integers(-1, 1 << 17), peers),
     st.tuples(st.just("watcher_start"), small, numbers, st.integers(-1, 1 << 17)),
-    st.tuples(st.just("watcher_fire"), small, small, numbers, st.integers(-1, 1 << 17)),
+    st.tuples(st.just("fire"), small, small, numbers, st.integers(-1, 1 << 17)),
     st.tuples(st.just("watcher_stop"), small, numbers, numbers),
     st.tuples(st.just("watcher_close"), small, numbers, numbers),
     st.tuples(st.just("timeout_start"), small, numbers),
@@ -169,7 +168,7 @@ calls = st.one_of(
     st.tuples(st.just("string"), st.text(max_size=40)),
     st.tuples(st.just("resource")),
 )
-BY_HANDLE = {"ready": 0, "switch": 0, "throw": 0, "rename": 0, "exit": 0, "watcher_fire": 0,
+BY_HANDLE = {"ready": 0, "switch": 0, "throw": 0, "rename": 0, "exit": 0, "fire": 0,
              "timeout_fire": 0, "spawn": 3}  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from greenscope.trace.analysis.states import State
+from greenscope.trace.analysis.states import Life, State
 
 __all__ = ["Lane", "Segment", "Span"]
 
@@ -65,6 +65,7 @@ class Lane:
         self.spawn_reason = 0
         self.spawn_site = 0
         self.site = 0  # where it last parked
+        self.life = Life.UNKNOWN
         self.exit: int | None = None
         self.ended_at = 0
         self.switches = 0
@@ -75,7 +76,7 @@ class Lane:
         self._state = array("B")
         self._reason = array("B")
         self._resource = array("L")
-        self._fd = array("i")
+        self._fd = array("q")
         self._deadline = array("Q")
         self._site = array("L")
         self._by = array("Q")
@@ -101,6 +102,11 @@ class Lane:
     def begins(self) -> int:
         """When the oldest span kept began, 0 for none."""
         return self._start[0] if self._start else self.open.start if self.open else 0
+
+    @property
+    def ends(self) -> int:
+        """When the newest span that ended did so, 0 for none."""
+        return self._end[-1] if self._end else 0
 
     # -- growing --------------------------------------------------------------------------------
 
@@ -136,6 +142,8 @@ class Lane:
     def forget_before(self, time: int) -> int:
         """Drop the spans that ended before a time: how many. The sums keep their base; only differences are used."""
         count = bisect_right(self._end, time)
+        if not count:
+            return 0
         for column in (
             self._start,
             self._end,

@@ -7,6 +7,8 @@ changed since, and the events to come say it for the rest.
 
 from __future__ import annotations
 
+import contextlib
+from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +24,9 @@ __all__ = ["DEFAULT_STALL_NS", "Stall", "Timeline", "Watcher"]
 DEFAULT_STALL_NS = 100_000_000
 _TABLE_STATES = {"spawned": Life.SPAWNED, "ready": Life.READY, "running": Life.RUNNING, "waiting": Life.WAITING}
 _KEEP_STALLS = 1000
+_KEEP_WATCHERS = 1 << 17
+_LANE_IN_SPANS = 16  # a lane takes as much memory as so many spans
+_SWEEP_LANES = 4000  # so many are looked through at a time, in a few milliseconds
 _END_OF_TIME = 1 << 62
 
 
@@ -57,7 +62,7 @@ class Timeline:
         start: when the ring began (CLOCK_MONOTONIC ns).
         name: gives the text of a string's number.
         stall_ns: a run this long is a stall.
-        keep_spans: about how many spans are kept before the oldest are forgotten.
+        keep_spans: about how many spans are kept before the oldest are forgotten; a lane counts as 16.
     """
 
     def __init__(
@@ -71,7 +76,7 @@ class Timeline:
         self.stall_ns = stall_ns
         self.lanes: dict[int, Lane] = {}
         self.living: dict[int, Lane] = {}
-        self.exited: list[Lane] = []  # in the order of their ends
+        self.exited: list[Lane] = []  # in the order of their ends, which lanes_in() relies on
         self.hub = 0
         self.events = 0
         self.lost = 0
@@ -90,7 +95,7 @@ class Timeline:
         self._name = name
         self._keep = keep_spans
         self._spans = 0
-        self._life: dict[int, Life] = {}
+        self._sweep: list[Lane] = []  # still to be looked through for what is older than forgotten_until
         self._ready = 0
         self._running = 0
         self._poll_ended = 0
@@ -123,16 +128,19 @@ class Timeline:
                 self._gap(record, following, table)
                 continue
             self.events += 1
-            if record.time_ns > self.last:
-                if record.time_ns >= _END_OF_TIME:  # a damaged file
-                    self.illegal += 1
-                    continue
-                self.last = record.time_ns
-            handler = handlers.get(record.kind)
+            event = record
+            if event.time_ns < self.last:
+                # A finalizer that ran while the event was made has written one before it; or the file
+                # is damaged. Lanes are searched by time, so they never go back.
+                event = event._replace(time_ns=self.last)
+            elif event.time_ns >= _END_OF_TIME:  # a damaged file
+                self.illegal += 1
+                continue
+            self.last = event.time_ns
+            handler = handlers.get(event.kind)
             if handler is not None:
-                handler(record)
-        if self._spans > self._keep:
-            self._forget()
+                handler(event)
+        self._forget()
 
     @property
     def running(self) -> int:
@@ -158,22 +166,37 @@ class Timeline:
     # -- greenlets ------------------------------------------------------------------------------
 
     def _lane(self, greenlet: int) -> Lane:
+        """The lane of a greenlet that does something, and so lives."""
         lane = self.lanes.get(greenlet)
         if lane is None:
             lane = self.lanes[greenlet] = self.living[greenlet] = Lane(greenlet)
+            self._spans += _LANE_IN_SPANS
+        elif lane.exit is not None:
+            self._revive(lane)
         return lane
 
-    def _step(self, event: Event) -> Life:
+    def _revive(self, lane: Lane) -> None:
+        """A greenlet was taken for gone, because the table after a gap did not have it."""
+        first = bisect_left(self.exited, lane.ended_at, key=_ended_at)
+        with contextlib.suppress(ValueError):  # it is about to be forgotten
+            del self.exited[self.exited.index(lane, first)]
+        lane.exit = None
+        self.living[lane.greenlet] = lane
+
+    def _step(self, lane: Lane, event: Event) -> Life:
         """Where the greenlet was; it goes where the event says, and what is not legal is counted."""
-        before = self._life.get(event.greenlet, Life.UNKNOWN)
+        before = lane.life
         after = TRANSITIONS.get((before, Kind(event.kind)))
         if after is None:
             if before is not Life.UNKNOWN:
                 self.illegal += 1
             after = _AFTER[event.kind]
-        self._life[event.greenlet] = after
-        self._ready += (after is Life.READY) - (before is Life.READY)
+        self._become(lane, after)
         return before
+
+    def _become(self, lane: Lane, life: Life) -> None:
+        self._ready += (life is Life.READY) - (lane.life is Life.READY)
+        lane.life = life
 
     def _change(self, lane: Lane, span: Span) -> None:
         if lane.open is not None:
@@ -206,19 +229,18 @@ class Timeline:
         lane.parent, lane.spawn_reason, lane.spawn_site = event.arg, event.reason, event.site
         if event.reason == Spawn.HUB:
             self.hub = event.greenlet
-        self._life[event.greenlet] = Life.SPAWNED
+        self._become(lane, Life.SPAWNED)
 
     def _rename(self, event: Event) -> None:
-        lane = self._lane(event.greenlet)
+        lane = self.lanes.get(event.greenlet)
+        if lane is None:
+            lane = self._lane(event.greenlet)
         lane.name, lane.numbered = self._name(event.arg), bool(event.aux)
 
     def _make_ready(self, event: Event) -> None:
-        before = self._step(event)
-        if before is not Life.READY:  # made ready twice, it has been ready since the first time
-            self._change(
-                self._lane(event.greenlet),
-                Span(event.time_ns, State.READY, event.reason, by=event.arg, peer=self._who(event)),
-            )
+        lane = self._lane(event.greenlet)
+        if self._step(lane, event) is not Life.READY:  # made ready twice, it has been ready since the first time
+            self._change(lane, Span(event.time_ns, State.READY, event.reason, by=event.arg, peer=self._who(event)))
 
     def _who(self, event: Event) -> str:
         if event.reason == Ready.WATCHER:
@@ -232,10 +254,11 @@ class Timeline:
             return
         if self._running and self._running != event.greenlet:
             self.illegal += 1  # exactly one runs
-            self._finish(self._lane(self._running), event.time_ns)
-            self._life[self._running] = Life.UNKNOWN
-        before = self._step(event)
+            other = self._lane(self._running)
+            self._finish(other, event.time_ns)
+            self._become(other, Life.UNKNOWN)
         lane = self._lane(event.greenlet)
+        before = self._step(lane, event)
         if before is Life.READY and lane.open is not None:
             self.latency.add(event.time_ns, event.time_ns - lane.open.start)
         thrown = int(event.kind == Kind.GREENLET_THROW)
@@ -248,8 +271,8 @@ class Timeline:
             self._finish(hub, event.time_ns)
 
     def _park(self, event: Event) -> None:
-        self._step(event)
         lane = self._lane(event.greenlet)
+        self._step(lane, event)
         resource, milliseconds = unpack(event.arg)
         watcher = self.watchers.get(resource)
         fd = event.aux - 1
@@ -270,16 +293,16 @@ class Timeline:
         self._back_to_hub(event)
 
     def _exit(self, event: Event) -> None:
-        self._step(event)
         lane = self._lane(event.greenlet)
+        self._step(lane, event)
         self._finish(lane, event.time_ns)
         self._end(lane, event.reason, event.time_ns)
         if self._running == event.greenlet:
             self._back_to_hub(event)
 
     def _end(self, lane: Lane, how: int, at: int) -> None:
-        if self.living.pop(lane.greenlet, None) is not None:
-            self.exited.append(lane)
+        del self.living[lane.greenlet]
+        self.exited.append(lane)
         lane.exit, lane.ended_at = how, at
 
     # -- the hub --------------------------------------------------------------------------------
@@ -313,6 +336,8 @@ class Timeline:
     def _open_watcher(self, event: Event) -> None:
         resource, fd = unpack(event.arg)
         self.watchers[resource] = Watcher(event.reason, None if fd == NO_FD else fd, event.text)
+        if len(self.watchers) > _KEEP_WATCHERS:  # that many are not open: where they closed was lost
+            self.watchers = dict(list(self.watchers.items())[_KEEP_WATCHERS // 2 :])
 
     def _close_watcher(self, event: Event) -> None:
         self.watchers.pop(unpack(event.arg)[0], None)
@@ -322,20 +347,19 @@ class Timeline:
     def _gap(self, gap: Gap, following: int, table: Iterable[GreenletSlot]) -> None:
         self.gaps += 1
         self.lost += gap.lost
-        at = self.last
-        for lane in self.lanes.values():
-            if lane.open is not None:
-                self._finish(lane, at)
-        self._life = {greenlet: life if life is Life.EXITED else Life.UNKNOWN for greenlet, life in self._life.items()}
+        slots = {slot.greenlet: slot for slot in table}
         self._ready = self._running = self._poll_ended = 0
-        living = set()
-        for slot in table:
-            living.add(slot.greenlet)
-            self._seed(slot, following)
-        if living:
-            for lane in [lane for lane in self.living.values() if lane.greenlet not in living]:
+        for lane in list(self.living.values()):
+            slot = slots.get(lane.greenlet)
+            if slot is not None and _goes_on(lane, slot):
+                continue
+            self._finish(lane, self.last)
+            lane.life = Life.UNKNOWN
+            if slots and slot is None:
                 # It exited where nobody saw it, or will exit in events to come, which say how.
-                self._end(lane, Exit.RETURNED, at)
+                self._end(lane, Exit.RETURNED, self.last)
+        for slot in slots.values():
+            self._seed(slot, following)
 
     def _seed(self, slot: GreenletSlot, following: int) -> None:
         """Take up a greenlet from the table, as far as that says what was true at ``following``."""
@@ -347,45 +371,63 @@ class Timeline:
             return
         if slot.since_ns > following:
             return  # its events are still to come
-        life = _TABLE_STATES.get(slot.state, Life.UNKNOWN)
-        self._life[slot.greenlet] = life
+        lane.life = _TABLE_STATES.get(slot.state, Life.UNKNOWN)
         lane.site = slot.site
         lane.switches, lane.run_time = max(lane.switches, slot.switches), max(lane.run_time, slot.run_ns)
-        if life is Life.WAITING:
-            fd = -1 if slot.fd is None else slot.fd
-            lane.open = Span(
-                slot.since_ns,
+        self._ready += lane.life is Life.READY
+        if lane.life is Life.RUNNING:
+            self._running = slot.greenlet
+        if lane.open is None:
+            lane.open = _span_of(slot, max(slot.since_ns, lane.ends))
+
+    # -- forgetting -----------------------------------------------------------------------------
+
+    def _forget(self) -> None:
+        """Keep memory bounded: when there is too much, drop the older half of the time kept, some lanes at a time."""
+        if not self._sweep:
+            if self._spans <= self._keep:
+                return
+            self.forgotten_until = (max(self.forgotten_until, self.start) + self.last + 1) // 2
+            del self.exited[: bisect_left(self.exited, self.forgotten_until, key=_ended_at)]
+            self._sweep = list(self.lanes.values())
+        horizon = self.forgotten_until
+        for lane in self._sweep[-_SWEEP_LANES:]:
+            if lane.exit is not None and lane.ended_at < horizon:
+                self._spans -= len(lane) + _LANE_IN_SPANS
+                del self.lanes[lane.greenlet]
+            else:
+                self._spans -= lane.forget_before(horizon)
+        del self._sweep[-_SWEEP_LANES:]
+
+
+def _ended_at(lane: Lane) -> int:
+    return lane.ended_at
+
+
+def _goes_on(lane: Lane, slot: GreenletSlot) -> bool:
+    """Whether a greenlet is still in the state it was in before the gap."""
+    return lane.open is not None and lane.open.start == slot.since_ns and lane.life is _TABLE_STATES.get(slot.state)
+
+
+def _span_of(slot: GreenletSlot, start: int) -> Span | None:
+    """What the table says that a greenlet does."""
+    match slot.state:
+        case "waiting":
+            return Span(
+                start,
                 State.WAITING,
                 slot.reason,
                 resource=slot.resource,
-                fd=fd,
+                fd=-1 if slot.fd is None else slot.fd,
                 deadline=slot.deadline_ns,
                 site=slot.site,
                 peer=slot.peer,
             )
-        elif life is Life.READY:
-            self._ready += 1
-            lane.open = Span(slot.since_ns, State.READY, slot.reason)
-        elif life is Life.RUNNING:
-            self._running = slot.greenlet
-            lane.open = Span(slot.since_ns, State.RUNNING, site=slot.site)
-
-    def _forget(self) -> None:
-        """Drop the older half of the time kept, and the lanes that ended within it."""
-        oldest = min((lane.begins for lane in self.lanes.values() if len(lane)), default=self.start)
-        horizon = (oldest + self.last) // 2
-        kept = []
-        for lane in self.exited:
-            self._spans -= lane.forget_before(horizon)
-            if lane.ended_at >= horizon:
-                kept.append(lane)
-            else:
-                del self.lanes[lane.greenlet]
-                self._life.pop(lane.greenlet, None)
-        self.exited = kept
-        for lane in self.living.values():
-            self._spans -= lane.forget_before(horizon)
-        self.forgotten_until = horizon
+        case "ready":
+            return Span(start, State.READY, slot.reason)
+        case "running":
+            return Span(start, State.RUNNING, site=slot.site)
+    return None
 
 
 _AFTER: dict[int, Life] = {
