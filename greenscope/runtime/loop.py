@@ -16,7 +16,7 @@ Facts that shaped it, each measured on pyuv 1.4.0 with libuv 1.13:
   child) keeps the file open it goes on reporting, and libuv spins. So ``close`` removes it.
 - A poll error (a reset peer) stops the handle, and says EBADF: not a fact about the descriptor.
   The waiters are woken; their system call knows what it is.
-- Times are truncated to milliseconds, negative ones refused, and counted from when the loop last
+- Times are truncated to milliseconds, "now" too, negative ones refused, and counted from when it last
   looked at the clock. So: update, round up, clamp.
 - A timer that is due runs *before* the poll, which then blocks although somebody is ready. ``stop``
   in the callback makes that poll return at once.
@@ -148,7 +148,8 @@ class Loop:
         timer = idle.pop() if idle else Timer(self)
         timer.target = target
         self._update_time()
-        timer.start_handle(timer.on_time, (ms + 0.5) / 1000 if ms else 0.0, 0.0)
+        # One more, because "now" was truncated as well: never early. The half survives the float.
+        timer.start_handle(timer.on_time, (ms + 1.5) / 1000 if ms else 0.0, 0.0)
         return timer
 
     def sleeper(self, seconds: float) -> TimerWatcher:

@@ -174,3 +174,14 @@ def test_many_zero_sleeps_do_not_starve_the_loop():
     runtime.sleep(0.01)
     done.set()
     spinner.join()
+
+
+def test_nothing_is_early():
+    for ms in (1, 2, 3, 5):
+        began = time.monotonic()
+        runtime.sleep(ms / 1000)
+        assert time.monotonic() - began >= ms / 1000
+        began = time.monotonic()
+        with pytest.raises(Timeout), Timeout(ms / 1000):
+            runtime.sleep(60)
+        assert time.monotonic() - began >= ms / 1000
