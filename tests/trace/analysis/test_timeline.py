@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from greenscope.trace.analysis import POLL, Span, State, Timeline
+from greenscope.trace.analysis import timeline as timeline_module
 from greenscope.trace.analysis.describe import woken_by
+from greenscope.trace.analysis.states import Life
 from greenscope.trace.events import NO_FD, Exit, Kind, Ready, Spawn, Timeouts, Wait, Watch, pack
 from greenscope.trace.records import Event, Gap, GreenletSlot
 
@@ -179,6 +182,38 @@ def test_after_a_gap_the_table_says_who_waits_and_events_say_the_rest() -> None:
     assert not line.lanes[WORKER].alive  # it is not in the table
 
 
+def test_a_wait_that_outlasts_a_gap_is_one_wait() -> None:
+    line = timeline()
+    line.apply([*begin(), *spawn(5), Event(10, MAIN, Kind.GREENLET_PARK, Wait.READ), Event(50, HUB, Kind.POLL_END)])
+    table = [slot(HUB, "hub", "spawned", since=0, spawn_reason=Spawn.HUB),
+             slot(MAIN, "main", "waiting", since=10, reason=Wait.READ),
+             slot(WORKER, "work", "ready", since=5)]  # fmt: skip
+    line.apply([Gap(50), Event(100, HUB, Kind.POLL_BEGIN)], table)
+    assert line.ready_count == 1
+    line.apply([Event(200, MAIN, Kind.GREENLET_READY, Ready.WATCHER)])
+    assert spans(line, MAIN) == [(0, 10, State.RUNNING, 0), (10, 200, State.WAITING, Wait.READ)]
+    assert line.lanes[MAIN].shares(0, 200, 200) == (10, 0, 190)
+    assert line.ready_count == 2
+
+
+def test_a_greenlet_that_the_table_missed_lives_on_with_its_next_event() -> None:
+    line = timeline()
+    line.apply([*begin(), *spawn(5), *spawn(5, 4)])
+    line.apply([Gap(9), Event(100, HUB, Kind.POLL_BEGIN)], [slot(MAIN, "main", "running", since=0)])
+    assert [lane.greenlet for lane in line.exited] == [WORKER, 4]
+    line.apply(
+        [
+            Event(200, 4, Kind.GREENLET_SWITCH),
+            Event(300, 4, Kind.GREENLET_EXIT),
+            Event(400, WORKER, Kind.GREENLET_READY),
+        ]
+    )
+    assert (line.lanes[WORKER].alive, WORKER in line.living) == (True, True)
+    ended = [lane.ended_at for lane in line.exited]
+    assert ended == sorted(ended)
+    assert line.exited[-1].greenlet == 4
+
+
 def slot(greenlet: int, name: str, state: str, since: int, **facts: object) -> GreenletSlot:
     values: dict[str, object] = {
         "numbered": False, "parent": 0, "spawn_reason": Spawn.GREENLET, "reason": 0, "resource": 0, "fd": None,
@@ -196,6 +231,35 @@ def test_memory_is_bounded_and_what_is_forgotten_is_said() -> None:
     assert kept <= 1010
     assert line.forgotten_until > 0
     assert line.lanes[MAIN].begins >= line.forgotten_until - 1000
+
+
+def test_memory_is_bounded_though_a_greenlet_waits_since_the_beginning() -> None:
+    line = timeline(keep_spans=1000)
+    line.apply([*begin(), *spawn(5), Event(6, MAIN, Kind.GREENLET_PARK, Wait.JOIN),
+                Event(7, WORKER, Kind.GREENLET_SWITCH), Event(8, WORKER, Kind.GREENLET_PARK, Wait.READ),
+                Event(9, MAIN, Kind.GREENLET_READY), Event(10, MAIN, Kind.GREENLET_SWITCH)])  # fmt: skip
+    for number in range(2000):
+        line.apply(read_wait(1000 + number * 1000, 1500 + number * 1000))
+        assert sum(len(lane) for lane in line.lanes.values()) <= 1010
+    assert line.lanes[WORKER].open == Span(8, State.WAITING, Wait.READ)
+
+
+def test_greenlets_that_live_for_a_moment_do_not_fill_the_memory() -> None:
+    line = timeline(keep_spans=1000)
+    line.apply(begin())
+    for number in range(500):
+        at, greenlet = 1000 + number * 1000, 100 + number
+        line.apply([Event(at, greenlet, Kind.GREENLET_SPAWN), Event(at + 1, greenlet, Kind.GREENLET_EXIT)])
+        assert len(line.lanes) < 100
+    assert len(line.exited) < 100
+
+
+def test_watchers_whose_end_was_lost_are_forgotten_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timeline_module, "_KEEP_WATCHERS", 100)
+    line = timeline()
+    line.apply([Event(1, MAIN, Kind.WATCHER_OPEN, Watch.READ, arg=pack(number, 7)) for number in range(1, 1000)])
+    assert len(line.watchers) <= 100
+    assert 999 in line.watchers
 
 
 def test_exited_lanes_are_forgotten_whole() -> None:
@@ -218,17 +282,32 @@ some_events = st.lists(
     st.one_of(
         st.builds(
             Event,
-            time_ns=st.integers(0, 300 * MS),
+            time_ns=st.integers(0, 300 * MS) | st.integers(0, (1 << 64) - 1),
             greenlet=st.integers(1, 5),
             kind=kinds.map(int),
             reason=st.integers(0, 9),
             aux=st.integers(0, 20),
             site=st.integers(0, 3),
-            arg=st.integers(0, 40).flatmap(lambda low: st.sampled_from([low, pack(low, 9), pack(low, NO_FD)])),
+            arg=st.integers(0, 40).flatmap(
+                lambda low: st.sampled_from([low, pack(low, 9), pack(low, NO_FD), pack(low, NO_FD - 1)])
+            ),
         ),
         st.builds(Gap, lost=st.integers(1, 50)),
     ),
     max_size=120,
+)
+some_slots = st.lists(
+    st.builds(
+        lambda greenlet, state, since, fd, end: slot(
+            greenlet, "?", state, since, fd=fd, deadline_ns=end, run_ns=end, spawn_reason=greenlet & 1
+        ),
+        st.integers(1, 7),
+        st.sampled_from(["free", "spawned", "ready", "running", "waiting"]),
+        st.integers(0, 300 * MS) | st.integers(0, (1 << 64) - 1),
+        st.none() | st.integers(0, (1 << 32) - 2),
+        st.integers(0, (1 << 64) - 1),
+    ),
+    max_size=6,
 )
 
 
@@ -254,18 +333,21 @@ def test_folding_in_pieces_gives_what_folding_at_once_gives(records: list[Event 
     assert seen(at_once) == seen(in_pieces)
 
 
-@given(some_events)
-def test_no_sequence_of_events_breaks_the_fold_and_spans_never_overlap(records: list[Event | Gap]) -> None:
+@given(some_events, some_slots)
+def test_no_sequence_of_events_breaks_the_fold_and_spans_never_overlap(
+    records: list[Event | Gap], table: list[GreenletSlot]
+) -> None:
     line = timeline()
-    line.apply(records)
-    records.sort(key=lambda record: record.time_ns if isinstance(record, Event) else 0)
-    ordered = timeline()
-    ordered.apply(records)
-    for lane in ordered.lanes.values():
+    line.apply(records, table)
+    for lane in line.lanes.values():
         ends = 0
         for span in lane.spans():
             assert ends <= span.start <= span.end
             ends = span.end
+    assert set(line.living) == {lane.greenlet for lane in line.lanes.values() if lane.alive}
+    assert line.ready_count == sum(lane.life is Life.READY for lane in line.lanes.values())
+    ended = [lane.ended_at for lane in line.exited]
+    assert ended == sorted(ended)
 
 
 def test_timeouts_change_no_state() -> None:
