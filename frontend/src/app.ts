@@ -400,7 +400,7 @@ export class App {
   private showTable(): void {
     const { recording } = this;
     if (recording === null || this.tabs.current !== "greenlets") return;
-    this.table.show(recording.greenlets, recording.clock.latest, this.search, recording.hub);
+    this.table.show(recording.greenlets, this.search, recording.hub);
   }
 
   private showStalls(): void {

@@ -121,7 +121,7 @@ def greenlets(session: Session, search: str, exited: bool) -> dict[str, Any]:
         rows.extend(reversed(timeline.exited))
     if search:
         rows = [lane for lane in rows if matches(session, lane, search)]
-    return {"type": "greenlets", "total": len(rows), "rows": [_row(session, lane, now) for lane in rows[:_MAX_ROWS]]}
+    return {"type": "greenlets", "now": session.relative(now), "total": len(rows), "rows": [_row(session, lane, now) for lane in rows[:_MAX_ROWS]]}
 
 
 def latency(session: Session) -> dict[str, Any]:

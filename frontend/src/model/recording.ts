@@ -11,7 +11,7 @@ export class Recording {
   readonly clock = new RingClock();
   status: Status | null = null;
   lanes: Lanes = { type: "lanes", total: 0, first: 0, lanes: [] };
-  greenlets: Greenlets = { type: "greenlets", total: 0, rows: [] };
+  greenlets: Greenlets = { type: "greenlets", now: 0, total: 0, rows: [] };
   latency: Latency | null = null;
 
   constructor(public ring: Ring) {}

@@ -134,6 +134,7 @@ export interface Row {
 
 export interface Greenlets {
   type: "greenlets";
+  now: number;
   total: number;
   rows: Row[];
 }

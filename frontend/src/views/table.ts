@@ -35,7 +35,7 @@ export class GreenletTable {
   private readonly heads = new Map<Column, HTMLTableCellElement>();
   private readonly lines: Line[] = [];
   private readonly body: HTMLTableSectionElement;
-  private last: { greenlets: Greenlets; now: number; search: string; hub: number | null } | null = null;
+  private last: { greenlets: Greenlets; search: string; hub: number | null } | null = null;
 
   constructor(private readonly choose: (id: number, name: string) => void) {
     const table = byId<HTMLTableElement>("greenlets-table");
@@ -46,7 +46,7 @@ export class GreenletTable {
       button.addEventListener("click", () => {
         this.order = reordered(this.order, column);
         this.showOrder();
-        if (this.last) this.show(this.last.greenlets, this.last.now, this.last.search, this.last.hub);
+        if (this.last) this.show(this.last.greenlets, this.last.search, this.last.hub);
       });
       const head = el("th", { scope: "col", class: numeric ? "numeric" : undefined, "data-column": column }, button);
       this.heads.set(column, head);
@@ -56,15 +56,15 @@ export class GreenletTable {
     this.showOrder();
   }
 
-  show(greenlets: Greenlets, now: number, search: string, hub: number | null): void {
-    this.last = { greenlets, now, search, hub };
+  show(greenlets: Greenlets, search: string, hub: number | null): void {
+    this.last = { greenlets, search, hub };
     const rows = sorted(
       greenlets.rows.filter((row) => matches(row, search)),
       this.order,
     );
     while (this.lines.length < rows.length) this.lines.push(this.newLine());
     while (this.lines.length > rows.length) this.lines.pop()!.root.remove();
-    rows.forEach((row, i) => this.fill(this.lines[i]!, row, now, row.id === hub));
+    rows.forEach((row, i) => this.fill(this.lines[i]!, row, greenlets.now, row.id === hub));
     setText(
       byId("table-count"),
       greenlets.total > rows.length
