@@ -124,8 +124,8 @@ class Timeline:
         handlers = self._handlers
         for index, record in enumerate(records):
             if isinstance(record, Gap):
-                following = next((r.time_ns for r in records[index:] if isinstance(r, Event)), self.last)
-                self._gap(record, following, table)
+                times = (r.time_ns for r in records[index:] if isinstance(r, Event) and r.time_ns < _END_OF_TIME)
+                self._gap(record, max(next(times, 0), self.last), table)
                 continue
             self.events += 1
             event = record
