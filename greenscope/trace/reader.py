@@ -17,7 +17,7 @@ from pathlib import Path
 from greenscope.errors import RingFormatError
 from greenscope.trace import ring_file
 from greenscope.trace.events import Kind
-from greenscope.trace.records import Event, Gap, GreenletSlot, Site
+from greenscope.trace.records import END_OF_TIME, Event, Gap, GreenletSlot, Site
 from greenscope.trace.ring_layout import (
     EVENT,
     FLAG_NUMBERED,
@@ -39,6 +39,7 @@ __all__ = ["RingInfo", "RingReader"]
 
 _STATE_NAMES = {number: name for name, number in STATES.items()}
 _SLOT_TRIES = 16
+_LONGEST_STRING = 4096  # strings of a damaged file may overlap, and come to far more than the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class RingReader:
     # -- what the events' numbers mean ----------------------------------------------------------
 
     def string(self, number: int) -> str:
-        """An interned text; "" for 0, "?" for a number that leads nowhere."""
+        """An interned text, the first 4096 bytes of it; "" for 0, "?" for a number that leads nowhere."""
         if number == 0:
             return ""
         found = self._strings.get(number)
@@ -179,7 +180,8 @@ class RingReader:
             if number + 4 + length > used:
                 return "?"
             start = offset + number + 4
-            found = self._strings[number] = bytes(self._buffer[start : start + length]).decode("utf-8", "replace")
+            text = bytes(self._buffer[start : start + min(length, _LONGEST_STRING)])
+            found = self._strings[number] = text.decode("utf-8", "replace")
         return found
 
     def site(self, number: int) -> Site | None:
@@ -271,6 +273,9 @@ class RingReader:
         capacity = self._field("event_capacity")
         if capacity < 2 * MAX_BURST or capacity & (capacity - 1):
             raise RingFormatError(f"{self._path} is damaged: it says it holds {capacity} events, not a power of two")
+        start = self._field("start_monotonic_ns")
+        if start >= END_OF_TIME:
+            raise RingFormatError(f"{self._path} is damaged: it says it began {start} ns after its machine did")
         sections = {
             "strings": (self._field("string_offset"), self._field("string_size")),
             "sites": (self._field("site_offset"), self._field("site_capacity") * SITE.size),

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-__all__ = ["Event", "Gap", "GreenletSlot", "Site"]
+__all__ = ["END_OF_TIME", "Event", "Gap", "GreenletSlot", "Site"]
+
+END_OF_TIME = 1 << 62
+"""No clock has come so far (ns): a time from here on is damage. Sums of times before it fit into 63 bits."""
 
 
 class Event(NamedTuple):

@@ -116,6 +116,7 @@ def spoil(path: Path, field: str, value: int | bytes) -> None:
         (lambda path: spoil(path, "event_capacity", 100), "100 events, not a power of two"),
         (lambda path: spoil(path, "event_capacity", 1 << 40), "its events end at byte"),
         (lambda path: spoil(path, "string_offset", 1 << 62), "its strings end at byte"),
+        (lambda path: spoil(path, "start_monotonic_ns", 1 << 63), "it began 9223372036854775808 ns after"),
         (lambda path: os.truncate(path, 5000), "cut short"),
     ],
 )
@@ -139,6 +140,13 @@ def test_ids_that_lead_nowhere_read_as_unknown(tmp_path: Path) -> None:
         assert reader.site(7) is None
         file.memory[HEADER["string_used"][0]] = 255
         assert reader.string(8 + 4) in ("?", "")
+
+
+def test_a_string_is_never_longer_than_a_screen_can_take(tmp_path: Path) -> None:
+    ring, _ = new_ring("c", tmp_path / "a.gsr", RingSizes(events=64, slots=4, sites=8, string_bytes=1 << 16))
+    number = ring.string("x" * 50_000)
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        assert reader.string(number) == "x" * 4096
 
 
 def test_a_slot_that_is_being_written_for_ever_is_left_out(tmp_path: Path) -> None:

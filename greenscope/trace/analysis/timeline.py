@@ -17,7 +17,7 @@ from greenscope.trace.analysis.lane import Lane, Span
 from greenscope.trace.analysis.latency import AwaySeries, LatencyHistogram
 from greenscope.trace.analysis.states import POLL, TRANSITIONS, Life, State
 from greenscope.trace.events import NO_FD, Exit, Kind, Ready, Spawn, unpack
-from greenscope.trace.records import Event, Gap, GreenletSlot
+from greenscope.trace.records import END_OF_TIME, Event, Gap, GreenletSlot
 
 __all__ = ["DEFAULT_STALL_NS", "Stall", "Timeline", "Watcher"]
 
@@ -27,7 +27,6 @@ _KEEP_STALLS = 1000
 _KEEP_WATCHERS = 1 << 17
 _LANE_IN_SPANS = 16  # a lane takes as much memory as so many spans
 _SWEEP_LANES = 4000  # so many are looked through at a time, in a few milliseconds
-_END_OF_TIME = 1 << 62
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ class Timeline:
         handlers = self._handlers
         for index, record in enumerate(records):
             if isinstance(record, Gap):
-                times = (r.time_ns for r in records[index:] if isinstance(r, Event) and r.time_ns < _END_OF_TIME)
+                times = (r.time_ns for r in records[index:] if isinstance(r, Event) and r.time_ns < END_OF_TIME)
                 self._gap(record, max(next(times, 0), self.last), table)
                 continue
             self.events += 1
@@ -133,7 +132,7 @@ class Timeline:
                 # A finalizer that ran while the event was made has written one before it; or the file
                 # is damaged. Lanes are searched by time, so they never go back.
                 event = event._replace(time_ns=self.last)
-            elif event.time_ns >= _END_OF_TIME:  # a damaged file
+            elif event.time_ns >= END_OF_TIME:  # a damaged file
                 self.illegal += 1
                 continue
             self.last = event.time_ns
