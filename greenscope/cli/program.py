@@ -17,7 +17,7 @@ import click
 
 from greenscope.errors import GreenscopeError
 
-__all__ = ["ProgramCommand", "command_of", "exit_code", "run_to_end", "traced_environment"]
+__all__ = ["ProgramCommand", "command_of", "end_signals", "exit_code", "run_to_end", "traced_environment"]
 
 
 class ProgramCommand(click.Command):
@@ -72,10 +72,15 @@ def exit_code(returncode: int) -> int:
     return returncode if returncode >= 0 else 128 - returncode
 
 
+def end_signals() -> list[signal.Signals]:
+    """What asks for the end, beside Ctrl-C: SIGTERM, and the terminal's SIGHUP unless nohup has it ignored."""
+    return [n for n in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+
+
 def run_to_end(command: Sequence[str], environment: Mapping[str, str]) -> int:
     """Run a program in the foreground.
 
-    It gets the terminal's Ctrl-C itself; a SIGTERM is passed on to it.
+    It gets the terminal's Ctrl-C itself; what else asks for the end is passed on to it.
 
     Returns:
         Its exit code.
@@ -83,7 +88,7 @@ def run_to_end(command: Sequence[str], environment: Mapping[str, str]) -> int:
     with subprocess.Popen(command, env=environment) as child:
         previous = {
             signal.SIGINT: signal.signal(signal.SIGINT, lambda *_: None),
-            signal.SIGTERM: signal.signal(signal.SIGTERM, lambda *_: child.terminate()),
+            **{number: signal.signal(number, lambda number, _: child.send_signal(number)) for number in end_signals()},
         }
         try:
             return exit_code(child.wait())

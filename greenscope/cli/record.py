@@ -13,6 +13,7 @@ from greenscope.cli.program import ProgramCommand, command_of, run_to_end, trace
 from greenscope.errors import GreenscopeError
 from greenscope.trace.compact import compact
 from greenscope.trace.reader import RingReader
+from greenscope.trace.ring_file import is_locked
 
 __all__ = ["record"]
 
@@ -59,7 +60,8 @@ def _keep(directory: Path, output: Path) -> list[Path]:
     kept = []
     for number, ring in enumerate(sorted(directory.glob("*.gsr"), key=began), start=1):
         target = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
-        compact(ring)
+        if not is_locked(ring):  # a child that outlives the program still writes
+            compact(ring)
         shutil.move(ring, target)
         kept.append(target)
     return kept

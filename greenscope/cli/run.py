@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from greenscope.cli.program import ProgramCommand, command_of, exit_code, traced_environment
+from greenscope.cli.program import ProgramCommand, command_of, end_signals, exit_code, traced_environment
 from greenscope.cli.viewer import PORT_OPTION, STALL_OPTION, listen, serve_until, stop_signal, url_of
 from greenscope.web.source import Source
 
@@ -41,21 +41,24 @@ def run(program: tuple[str, ...], port: int, stall_ms: float, keep: bool) -> Non
 
 
 async def _run_to_end(command: list[str], environment: Mapping[str, str], keep: bool) -> int:
-    """Run the program; the terminal's Ctrl-C reaches it directly, a SIGTERM is passed on."""
+    """Run the program; the terminal's Ctrl-C reaches it directly, what else asks for the end is passed on."""
     child = await asyncio.create_subprocess_exec(*command, env=environment)
     loop = asyncio.get_running_loop()
 
-    def pass_on() -> None:
+    def pass_on(number: int) -> None:
         if child.returncode is None:
-            child.terminate()
+            child.send_signal(number)
 
     loop.add_signal_handler(signal.SIGINT, lambda: None)
-    loop.add_signal_handler(signal.SIGTERM, pass_on)
+    numbers = end_signals()
+    for number in numbers:
+        loop.add_signal_handler(number, pass_on, number)
     try:
         code = exit_code(await child.wait())
     finally:
-        loop.remove_signal_handler(signal.SIGINT)
-        loop.remove_signal_handler(signal.SIGTERM)
+        for number in (signal.SIGINT, *numbers):
+            loop.remove_signal_handler(number)
+        pass_on(signal.SIGTERM)  # it is still there only if the dashboard failed
     if keep:
         click.echo(f"greenscope: the program ended with {code}; Ctrl-C ends the dashboard", err=True)
         await stop_signal()

@@ -12,6 +12,7 @@ from typing import TypeVar
 import click
 import uvicorn
 
+from greenscope.cli.program import end_signals
 from greenscope.errors import GreenscopeError
 from greenscope.web.app import create_app
 from greenscope.web.source import Source
@@ -70,15 +71,16 @@ def url_of(listener: socket.socket) -> str:
 
 
 async def stop_signal() -> None:
-    """Return when the user asks to stop, by Ctrl-C or SIGTERM."""
+    """Return when the user asks to stop, by Ctrl-C, SIGTERM, or closing the terminal."""
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = (signal.SIGINT, *end_signals())
+    for number in numbers:
         loop.add_signal_handler(number, stopped.set)
     try:
         await stopped.wait()
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)
 
 

@@ -130,6 +130,55 @@ def test_record_gives_every_thread_a_file_of_its_own(tmp_path: Path) -> None:
         assert reader.info.thread_name == "second"
 
 
+def test_record_does_no_harm_to_a_child_that_outlives_the_program(tmp_path: Path) -> None:
+    program = """
+        import os, sys
+        from greenscope.runtime import sleep, spawn
+        reader, writer = os.pipe()
+        if os.fork():
+            os.read(reader, 1)  # until the child has its ring
+            os._exit(0)
+        spawn(sleep, 0).join()
+        os.write(writer, b"x")
+        sys.stdin.read()
+        for _ in range(300):
+            spawn(sleep, 0).join()
+        print("the child is well", flush=True)
+        """
+    with running("record", "-o", tmp_path / "a.gsr", script(tmp_path, program), stdin=-1) as command:
+        assert command.wait(20) == 0
+        assert command.stdin is not None
+        assert command.stdout is not None
+        command.stdin.close()
+        assert command.stdout.read() == "the child is well\n"
+
+
+SAYS_ITS_SIGNAL = """
+import signal, sys, threading
+from greenscope.runtime import sleep, spawn
+spawn(sleep, 0).join()
+def end(number, frame):
+    sys.exit(number)
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGHUP, end)
+print("ready", flush=True)
+while True:
+    sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("command", ["record", "run"])
+def test_what_asks_for_the_end_is_passed_on_to_the_program(tmp_path: Path, command: str, number: int) -> None:
+    options = ("-o", tmp_path / "a.gsr") if command == "record" else ("--port", "0")
+    with running(command, *options, script(tmp_path, SAYS_ITS_SIGNAL)) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "ready\n"
+        child.send_signal(number)
+        assert child.wait(20) == number
+    assert (tmp_path / "a.gsr").exists() == (command == "record")
+
+
 def test_a_program_that_makes_no_hub_leaves_no_recording_and_is_told_so(tmp_path: Path) -> None:
     done = greenscope("record", "-o", tmp_path / "a.gsr", script(tmp_path, "print('hello')"))
     assert (done.returncode, done.stdout) == (0, "hello\n")
@@ -238,14 +287,15 @@ def test_ctrl_c_ends_run_and_the_program(tmp_path: Path) -> None:
         os.kill(pid, 0)
 
 
-def test_serve_shows_a_recording(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ends_it", [signal.SIGTERM, signal.SIGHUP])
+def test_serve_shows_a_recording(tmp_path: Path, ends_it: int) -> None:
     greenscope("record", "-o", tmp_path / "a.gsr", script(tmp_path, SLEEPER))
     with running("serve", "--port", "0", tmp_path / "a.gsr") as child:
         assert child.stderr is not None
         url = url_in(child.stderr.readline())
         (ring,) = httpx.get(f"{url}/api/rings").json()["rings"]
         assert (ring["id"], ring["state"]) == ("a", "ended")
-        child.send_signal(signal.SIGTERM)
+        child.send_signal(ends_it)
         assert child.wait(20) == 0
 
 
