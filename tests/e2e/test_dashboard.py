@@ -130,17 +130,18 @@ def test_a_service_is_watched_live_and_its_death_is_seen(page: Page, demo: Demo,
     expect(tooltip).to_contain_text(f"127.0.0.1:{on[2]}")
     expect(tooltip).to_contain_text("service.py")
     page.locator("#search").fill("")
-    page.wait_for_function("() => greenscope.laneCount() >= 18")
+    page.wait_for_function(f"() => greenscope.laneCount() >= 18 && greenscope.segmentCount() > {seen}")
+    before_death = page.evaluate("() => greenscope.segments(2).length")
 
     # Killed: the page says so, and keeps what there was.
     os.kill(demo.service, signal.SIGKILL)
     expect(page.locator("#banner")).to_contain_text("The process ended", timeout=20 * SECONDS)
     expect(page.locator("#live-pill")).to_contain_text("died")
-    assert page.evaluate("() => greenscope.segmentCount()") > seen
     page.locator("#lanes-canvas").focus()
     page.keyboard.press("0")
     page.wait_for_function("() => greenscope.view().from <= 0")
-    page.wait_for_function("() => greenscope.segments(2).length > 0")
+    page.wait_for_function(f"() => greenscope.segmentCount() > {seen}")
+    page.wait_for_function(f"() => greenscope.segments(2).length >= {before_death}")
 
     assert complaints == Complaints([], [])
     processes = demo.processes()
