@@ -1,0 +1,82 @@
+"""The README's program, under the README's commands."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+
+from greenscope.trace.reader import RingReader
+
+README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def service(directory: Path) -> int:
+    """Write the README's service, on a free port instead of its own: the port."""
+    (program,) = re.findall(r"```python\n# (service\.py)\n(.*?)```", README, re.DOTALL)
+    port = free_port()
+    (directory / program[0]).write_text(program[1].replace("7000", str(port)))
+    return port
+
+
+def commands() -> list[list[str]]:
+    """The commands of the README's table, as words."""
+    return [line.split() for line in re.findall(r"^\| `(greenscope [^`]+)` \|", README, re.MULTILINE)]
+
+
+def words(command: list[str], *options: str) -> list[str]:
+    name, subcommand, *rest = command
+    assert name == "greenscope"
+    return [sys.executable, "-m", "greenscope", subcommand, *options, *rest]
+
+
+def echoed(port: int) -> bytes:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+                connection.sendall(b"hello")
+                return connection.recv(100)
+        except ConnectionRefusedError:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+def test_the_service_runs_under_run_and_record_and_its_recording_is_served(tmp_path: Path) -> None:
+    run, record, _, serve, _ = commands()
+    port = service(tmp_path)
+    for command in (words(run, "--port", "0"), words(record)):
+        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True) as child:
+            assert echoed(port) == b"hello"
+            child.send_signal(signal.SIGTERM)
+            assert child.wait(20) == 128 + signal.SIGTERM
+    with contextlib.closing(RingReader(tmp_path / "trace.gsr")) as reader:
+        assert {"hub", "main", "accept"} <= {row.name for row in reader.greenlets()}
+        assert {record.text for record in reader.read() if hasattr(record, "text")} >= {f"listening 127.0.0.1:{port}"}
+    with subprocess.Popen(words(serve, "--port", "0"), cwd=tmp_path, stderr=subprocess.PIPE, text=True) as viewer:
+        assert viewer.stderr is not None
+        url = re.findall(r"http://\S+", viewer.stderr.readline())[0]
+        assert [ring["state"] for ring in httpx.get(f"{url}/api/rings").json()["rings"]] == ["died"]
+        viewer.send_signal(signal.SIGINT)
+        assert viewer.wait(20) == 0
+
+
+def test_the_first_screen_is_two_commands() -> None:
+    shown = re.findall(r"^    (make \w+)", README.split("## ")[0], re.MULTILINE)
+    assert shown == ["make demo", "make test"]
+    makefile = (Path(__file__).resolve().parent.parent / "Makefile").read_text()
+    for target in ("demo", "test", "build", "wheels", "check", "help"):
+        assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE)
