@@ -188,8 +188,9 @@ class Greenlet(_greenlet.greenlet):
 
     def run(self, _entry: object = None) -> None:
         """What the greenlet's stack begins with; not for calling."""
-        self._forget_start()
+        how = Exit.RAISED
         try:
+            self._forget_start()
             self.value = self._run(*self.args, **self.kwargs)
             how = Exit.RETURNED
         except GreenletExit as error:
@@ -197,9 +198,9 @@ class Greenlet(_greenlet.greenlet):
             how = Exit.KILLED
         except BaseException as error:
             self._error = error
-            how = Exit.RAISED
             self._hub_now().handle_error(self, *sys.exc_info())
-        self._finish(how)
+        finally:  # whoever waits is told even if Ctrl-C strikes while the error is printed
+            self._finish(how)
 
     # Waiting for it.
 

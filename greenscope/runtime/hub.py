@@ -19,6 +19,7 @@ It refuses to wait itself: callbacks that run in the hub must not.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import itertools
 import os
@@ -94,7 +95,7 @@ class Hub(_greenlet.greenlet):
         main._state = State(self, first)
         recorder.switch(first)
         if thread is threading.main_thread():
-            self.loop.handle_signals()
+            self.loop.handle_signals(self._take_interrupt)
 
     # What a greenlet calls in order to wait.
 
@@ -127,8 +128,8 @@ class Hub(_greenlet.greenlet):
         state.waiting_on = watcher
         loop = self.loop
         loop.active += 1
-        self.record_wait(watch, resource, fd, state.deadline_ms() if state.timeouts else 0, watcher.peer)
-        try:
+        try:  # from here on, because Ctrl-C can strike in the next line
+            self.record_wait(watch, resource, fd, state.deadline_ms() if state.timeouts else 0, watcher.peer)
             if self.switch() is not watcher:
                 raise SwitchError(f"{_name(me)} was switched to while it waited for {watcher.describe()}")
         finally:
@@ -165,8 +166,8 @@ class Hub(_greenlet.greenlet):
             waiter.greenlet = None
             return
         state.waiting_on = waiter
-        self.record_park(waiter.reason, waiter.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
         try:
+            self.record_park(waiter.reason, waiter.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
             if self.switch() is not waiter:
                 raise SwitchError(f"{_name(me)} was switched to while it waited for {waiter.describe()}")
         finally:
@@ -255,9 +256,10 @@ class Hub(_greenlet.greenlet):
             assert main is not None
             self.raise_in(main, value, Ready.OTHER, 0)
         elif not issubclass(kind, GreenletExit) and sys.stderr is not None:
-            traceback.print_exception(kind, value, trace, file=sys.stderr)
-            where = "a callback of the loop" if context is None else _name(context)
-            print(f"{where} failed with {kind.__name__}", file=sys.stderr)
+            with contextlib.suppress(Exception):  # stderr is closed, or full: nobody can be told, and we go on
+                traceback.print_exception(kind, value, trace, file=sys.stderr)
+                where = "a callback of the loop" if context is None else _name(context)
+                print(f"{where} failed with {kind.__name__}", file=sys.stderr)
 
     def destroy(self) -> None:
         """End the hub in good order: its handles are closed, its recording says so. Main greenlet only."""
@@ -354,6 +356,8 @@ class Hub(_greenlet.greenlet):
     def _nothing_left(self) -> None:
         main = self.parent
         assert main is not None
+        if self.ready:  # a signal's handler had news since it was looked at
+            return
         parked = list(self._parked())
         lines = [f"  {_name(target)}: {what}" for target, what in parked[:_LISTED]]
         if len(parked) > _LISTED:
@@ -374,6 +378,15 @@ class Hub(_greenlet.greenlet):
                     found.append((target, f"{entry.describe()}{_line(target)}"))
         found.sort(key=lambda pair: (pair[0] is not self.parent, pair[0]._state.handle & 0xFFFFFFFFFF))
         return found
+
+    def _take_interrupt(self) -> bool:
+        """Ctrl-C while the hub runs is main's; while a greenlet runs, it strikes there, as it does in a thread."""
+        if getcurrent() is not self:
+            return False
+        main = self.parent
+        assert main is not None
+        self.raise_in(main, KeyboardInterrupt(), Ready.OTHER, 0)
+        return True
 
     def _callback_failed(self, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         self.handle_error(None, kind, value, trace)

@@ -37,7 +37,7 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any
 
 from greenscope.errors import MissingDependencyError
@@ -164,10 +164,14 @@ class Loop:
         if not self.closed:
             self._async.send()
 
-    def handle_signals(self) -> None:
-        """Let signals end a poll, so that Python's handlers run at once. For the main thread."""
+    def handle_signals(self, take_interrupt: Callable[[], bool]) -> None:
+        """Let signals end a poll, so that Python's handlers run at once. For the main thread.
+
+        Args:
+            take_interrupt: is asked first when Ctrl-C is pressed; False leaves it to Python.
+        """
         if self._signals is None:
-            self._signals = _SignalWakeup(self._uv)
+            self._signals = _SignalWakeup(self._uv, take_interrupt)
 
     def close(self) -> None:
         """Close every handle; nothing may wait any more."""
@@ -197,6 +201,7 @@ class Loop:
         self._epoll = None
         if self._signals is not None:
             signal.set_wakeup_fd(-1)
+            self._signals.give_interrupt_back()
 
     def _run_calls(self, _handle: pyuv.Async) -> None:
         calls = self._calls
@@ -288,10 +293,10 @@ class Descriptor:
             watcher = self.reader
             if watcher is not None and watcher.greenlet is not None:
                 if not watcher.queued:
-                    watcher.queued = True
                     handle = watcher.state.handle
                     loop = self._loop
                     loop.record_fire(handle, WATCH_READ, watcher.resource, watcher.fd)
+                    watcher.queued = True
                     loop.ready.append(watcher)
                 return
         elif events is None:
@@ -352,11 +357,16 @@ class Timer:
 
 
 class _SignalWakeup:
-    """Makes a signal end the poll: Python writes a byte, the loop sees it, and the handler runs then."""
+    """Makes a signal end the poll: Python writes a byte, the loop sees it, and the handler runs then.
 
-    __slots__ = ("_mine", "_poll", "_previous", "_theirs")
+    The handler runs between any two lines, so what Python's own raises for Ctrl-C would cut one of the
+    hub's in half: a timer has fired, say, and its greenlet is never told. ``take_interrupt`` is asked
+    before that. A handler that the program has set is left alone.
+    """
 
-    def __init__(self, uv: pyuv.Loop) -> None:
+    __slots__ = ("_mine", "_on_interrupt", "_poll", "_previous", "_theirs")
+
+    def __init__(self, uv: pyuv.Loop, take_interrupt: Callable[[], bool]) -> None:
         self._mine, self._theirs = socket.socketpair()
         self._mine.setblocking(False)
         self._theirs.setblocking(False)
@@ -365,6 +375,14 @@ class _SignalWakeup:
         self._poll.start(READ, self._on_signal)
         self._previous = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
 
+        def on_interrupt(number: int, frame: FrameType | None) -> None:
+            if not take_interrupt():
+                signal.default_int_handler(number, frame)
+
+        self._on_interrupt = on_interrupt
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, on_interrupt)
+
     def close(self) -> None:
         """Give the wake-up back to whoever had it."""
         if threading.current_thread() is threading.main_thread():
@@ -372,9 +390,15 @@ class _SignalWakeup:
             current = signal.set_wakeup_fd(self._previous)
             if current != mine:  # taken over since: leave it
                 signal.set_wakeup_fd(current)
+            self.give_interrupt_back()
         self._poll.close()
         self._mine.close()
         self._theirs.close()
+
+    def give_interrupt_back(self) -> None:
+        """Let Ctrl-C do what it does in Python, unless the program has set a handler since."""
+        if signal.getsignal(signal.SIGINT) is self._on_interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def _on_signal(self, _poll: pyuv.Poll, _events: int | None, _error: int | None) -> None:
         # The handlers run as soon as Python code does, which is here; and may raise, which is why

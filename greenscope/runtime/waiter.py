@@ -7,7 +7,8 @@ A greenlet that parks does so *on* a wakeable: it puts itself into ``greenlet`` 
 again when it goes on. Whoever has news for it, a watcher that fired, a timeout, ``kill``, puts the
 wakeable into the ready queue, with ``exception`` if the news is to be raised. So
 
-- a greenlet is in the ready queue at most once (``queued``), however many things happen to it;
+- a greenlet is in the ready queue at most once (``queued``), however many things happen to it; no call
+  comes between the mark and the queue, because a signal's handler that raises there would part them;
 - an entry whose ``greenlet`` is None was cancelled in the meantime, and the hub skips it;
 - for sockets the watcher itself is the entry: a wait allocates nothing.
 """
@@ -88,8 +89,8 @@ class Wakeable:
         if get_ident() != hub.thread:
             hub.loop.call_threadsafe(self.wake, Ready.OTHER, 0)
             return True
-        self.queued = True
         hub.record_ready(state.handle, reason, by)
+        self.queued = True
         hub.ready.append(self)
         return True
 

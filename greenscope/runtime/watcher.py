@@ -76,10 +76,10 @@ class IoWatcher(Wakeable):
         if self.greenlet is None:
             return False
         if not self.queued:
-            self.queued = True
             loop = self.loop
             handle = self.state.handle
             loop.record_fire(handle, self.watch, self.resource, self.fd)
+            self.queued = True
             loop.ready.append(self)
         return True
 
@@ -147,8 +147,8 @@ class TimerWatcher(Wakeable):
     def _fire(self) -> None:
         self._timer = None
         if self.greenlet is not None and not self.queued:
-            self.queued = True
             loop = self._loop
             handle = self.state.handle
             loop.record_fire(handle, _TIMER, self.resource, self.ms)
+            self.queued = True
             loop.ready.append(self)

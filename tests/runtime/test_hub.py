@@ -67,6 +67,26 @@ def test_what_a_callback_of_the_loop_raises_is_printed(hub, capsys):
     assert "in a callback" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("stderr", ["full", "closed"])
+def test_the_hub_outlives_a_stderr_that_cannot_be_written(run_script, stderr):
+    done = run_script(f"""
+import io, sys, greenscope.runtime as runtime
+class Full(io.StringIO):
+    def write(self, text):
+        raise OSError(28, "No space left on device")
+full, closed = Full(), io.StringIO()
+closed.close()
+sys.stderr = {stderr}
+def fail():
+    raise ValueError
+worker = runtime.spawn(fail)
+worker.join()
+print(type(worker.exception).__name__, runtime.spawn(lambda: 1).get())
+sys.stderr = None
+""")
+    assert done.stdout == "ValueError 1\n", done.stderr
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_what_a_callback_raises_for_the_program_reaches_main(hub, error):
     def fail():

@@ -74,6 +74,70 @@ print("woken", event.wait(60), flush=True)
     assert done.stdout == "woken True\n", done.stderr
 
 
+def test_ctrl_c_that_strikes_while_a_timer_fires_does_not_lose_its_greenlet(hub):
+    real = hub.loop.record_fire
+
+    def strike(*event):
+        hub.loop.record_fire = real
+        signal.raise_signal(signal.SIGINT)
+        real(*event)
+
+    hub.loop.record_fire = strike
+    sleeper = runtime.spawn(runtime.sleep, 0.001)
+    with pytest.raises(KeyboardInterrupt):
+        runtime.sleep(60)
+    assert sleeper.get(timeout=5) is None
+
+
+def test_ctrl_c_again_and_again_loses_no_greenlet(run_script):
+    done = run_script("""
+import os, signal, sys, threading, time, greenscope.runtime as runtime
+def shoot():
+    for _ in range(200):
+        time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+    over.append(True)
+def work(seconds):
+    while not over:
+        runtime.sleep(seconds)
+over, struck = [], 0
+workers = [runtime.spawn(work, seconds) for seconds in (0.001, 0.001, 0.002, 0)]
+runtime.sleep(0)
+thread = threading.Thread(target=shoot)
+stderr, sys.stderr = sys.stderr, None  # greenlets that it strikes say so
+thread.start()
+left = workers
+while left:
+    try:
+        with runtime.Timeout(10):
+            runtime.joinall(left)
+        left = []
+    except KeyboardInterrupt:
+        struck += 1
+sys.stderr = stderr
+print(struck > 0)
+""")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "True\n", "")
+
+
+def test_ctrl_c_is_pythons_again_when_the_hub_has_ended(hub):
+    assert signal.getsignal(signal.SIGINT) is not signal.default_int_handler
+    hub.destroy()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_a_programs_own_handler_of_ctrl_c_is_left_alone(hub):
+    hub.destroy()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        runtime.sleep(0)
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+        runtime.get_hub().destroy()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def test_the_wakeup_descriptor_is_given_back(hub):
     hub.destroy()
     before = signal.set_wakeup_fd(-1)
