@@ -70,11 +70,12 @@ export function laneColumns(track: Track | undefined, scale: Scale, hub: boolean
     if (begins >= to) break;
     const ends = (flags[i]! & OPEN) !== 0 && now > end[i]! ? now : end[i]!;
     const left = (begins - from) * perNs;
-    const right = (ends - from) * perNs;
+    // Zoomed in, a long wait ends more pixels away than `| 0` can count.
+    const right = Math.min((ends - from) * perNs, width + least);
     if (right <= 0) continue;
     const look = table[((state[i]! & 3) << 4) | (reason[i]! & 15)]!;
     let x0 = left < 0 ? 0 : left | 0;
-    if (right - left < NARROW && (look === Look.RUNNING || look === Look.HUB || look === Look.READY)) {
+    if ((ends - begins) * perNs < NARROW && (look === Look.RUNNING || look === Look.HUB || look === Look.READY)) {
       shares = true;
       const share = look === Look.READY ? ready : ran;
       const last = Math.min(width - 1, right | 0);

@@ -60,6 +60,15 @@ describe("a lane's pixel columns", () => {
     expect(columns(track, 5e12)).toEqual(new Array(10).fill(0));
   });
 
+  it("hold what ends further away than a 32-bit number of pixels", () => {
+    const track = new Track();
+    track.push(0, 600e9, 2, 1, 0);
+    track.push(600e9, 601e9, 0, 0, 0);
+    expect(columns(track, 10e9, 0.1)).toEqual(new Array(10).fill(Look.READ));
+    track.push(700e9, 1e15, 2, 1, OPEN);
+    expect(columns(track, 800e9, 0.1, 2e15)).toEqual(new Array(10).fill(Look.READ));
+  });
+
   it("carry on with what is still going on", () => {
     const track = new Track();
     track.push(0, 20, 2, 1, OPEN);
