@@ -30,7 +30,7 @@ _START_SECONDS = 20
 @click.command()
 @PORT_OPTION
 @STALL_OPTION
-def demo(port: int, stall_ms: float) -> None:
+def demo(port: int, stall_ms: int) -> None:
     """Show a small shop service under load: healthy greenlets, one that hogs the hub, one that waits in vain.
 
     The service, its backend and its customers are processes of their own, on loopback. Ctrl-C ends
@@ -39,7 +39,7 @@ def demo(port: int, stall_ms: float) -> None:
     listener = listen(port)
     with tempfile.TemporaryDirectory(prefix="greenscope-demo-") as name:
         directory = Path(name)
-        source = Source([directory], stall_ns=int(stall_ms * 1_000_000))
+        source = Source([directory], stall_ns=stall_ms * 1_000_000)
         asyncio.run(serve_until(source, listener, _shop(directory, url_of(listener))))
 
 

@@ -57,6 +57,8 @@ def command_of(program: Sequence[str]) -> list[str]:
             raise GreenscopeError("-m needs the name of a module")
     elif not Path(program[0]).exists():
         raise GreenscopeError(f"there is no script {program[0]!r}; a module is given with -m")
+    elif Path(program[0]).is_dir() and not Path(program[0], "__main__.py").exists():
+        raise GreenscopeError(f"{program[0]!r} is a directory without a __main__.py; give a script, or -m and a module")
     return [sys.executable, *program]
 
 

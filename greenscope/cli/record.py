@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import click
@@ -41,15 +42,18 @@ def record(program: tuple[str, ...], output: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=parent) as name:
         directory = Path(name)
         code = run_to_end(command, traced_environment(directory))
-        kept = _keep(directory, output)
+        kept = _keep(directory, output, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
     if not kept:
-        click.echo(f"greenscope: the program made no hub, so there is nothing to keep in {output}", err=True)
+        click.echo(
+            f"greenscope: nothing to keep in {output}: the program made no hub, or could not record (it said so above)",
+            err=True,
+        )
     for path in kept:
         click.echo(f"greenscope: recorded {path}; look at it with: greenscope serve {path}", err=True)
     sys.exit(code)
 
 
-def _keep(directory: Path, output: Path) -> list[Path]:
+def _keep(directory: Path, output: Path, ended_ns: int) -> list[Path]:
     def began(path: Path) -> int:
         reader = RingReader(path)
         try:
@@ -61,7 +65,7 @@ def _keep(directory: Path, output: Path) -> list[Path]:
     for number, ring in enumerate(sorted(directory.glob("*.gsr"), key=began), start=1):
         target = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
         if not is_locked(ring):  # a child that outlives the program still writes
-            compact(ring)
+            compact(ring, ended_ns)
         shutil.move(ring, target)
         kept.append(target)
     return kept

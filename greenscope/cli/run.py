@@ -23,7 +23,7 @@ __all__ = ["run"]
 @PORT_OPTION
 @STALL_OPTION
 @click.option("--keep", is_flag=True, help="Keep the dashboard when the program has ended, until Ctrl-C.")
-def run(program: tuple[str, ...], port: int, stall_ms: float, keep: bool) -> None:
+def run(program: tuple[str, ...], port: int, stall_ms: int, keep: bool) -> None:
     """Run a program that uses greenscope.runtime, and show its greenlets live in the browser.
 
     The exit code is the program's (128 and the signal's number if a signal killed it). Options of
@@ -33,7 +33,7 @@ def run(program: tuple[str, ...], port: int, stall_ms: float, keep: bool) -> Non
     listener = listen(port)
     with tempfile.TemporaryDirectory(prefix="greenscope-run-") as name:
         directory = Path(name)
-        source = Source([directory], stall_ns=int(stall_ms * 1_000_000))
+        source = Source([directory], stall_ns=stall_ms * 1_000_000)
         click.echo(f"greenscope: {url_of(listener)}", err=True)
         over = _run_to_end(command, traced_environment(directory), keep)
         code = asyncio.run(serve_until(source, listener, over))

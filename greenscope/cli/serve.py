@@ -20,7 +20,7 @@ __all__ = ["serve"]
 @click.argument("paths", nargs=-1, metavar="[DIR | FILE...]", type=click.Path(path_type=Path))
 @PORT_OPTION
 @STALL_OPTION
-def serve(paths: tuple[Path, ...], port: int, stall_ms: float) -> None:
+def serve(paths: tuple[Path, ...], port: int, stall_ms: int) -> None:
     """Show live rings, or recorded ones, in the browser.
 
     Without an argument: the rings in the trace directory, which every program that uses
@@ -35,5 +35,5 @@ def serve(paths: tuple[Path, ...], port: int, stall_ms: float) -> None:
             RingReader(path).close()  # says what is wrong with it before a page is opened in vain
     listener = listen(port)
     click.echo(f"greenscope: {url_of(listener)}  shows {', '.join(map(str, paths))}  (Ctrl-C ends it)", err=True)
-    source = Source(paths, stall_ns=int(stall_ms * 1_000_000))
+    source = Source(paths, stall_ns=stall_ms * 1_000_000)
     asyncio.run(serve_until(source, listener, stop_signal()))

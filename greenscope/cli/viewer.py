@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Iterator
 from typing import TypeVar
 
@@ -20,6 +22,7 @@ from greenscope.web.source import Source
 __all__ = ["HOST", "PORT_OPTION", "STALL_OPTION", "listen", "serve_until", "stop_signal", "url_of"]
 
 HOST = "127.0.0.1"
+_TERMINAL_SECONDS = 0.5
 _T = TypeVar("_T")
 
 PORT_OPTION = click.option(
@@ -31,8 +34,8 @@ PORT_OPTION = click.option(
 )
 STALL_OPTION = click.option(
     "--stall-ms",
-    type=click.FloatRange(1, 3_600_000),
-    default=100.0,
+    type=click.IntRange(1, 3_600_000),
+    default=100,
     show_default=True,
     help="A greenlet that runs this long without switching is shown as a stall.",
 )
@@ -75,13 +78,26 @@ async def stop_signal() -> None:
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
     numbers = (signal.SIGINT, *end_signals())
-    for number in numbers:
+    for number in numbers:  # and for good: a second Ctrl-C must not tear what the first one ends in order
         loop.add_signal_handler(number, stopped.set)
+    hang_up = asyncio.create_task(_terminal_closed())
+    hang_up.add_done_callback(lambda _: stopped.set())
     try:
         await stopped.wait()
     finally:
-        for number in numbers:
-            loop.remove_signal_handler(number)
+        hang_up.cancel()
+
+
+async def _terminal_closed() -> None:
+    """Return when the terminal is gone; never, where there is none.
+
+    SIGHUP does not tell: a `make` that leads the session gets it, and waits for its child.
+    """
+    poll = select.poll()
+    if sys.stdin is not None and sys.stdin.isatty():
+        poll.register(sys.stdin, 0)  # no input, which is somebody else's; POLLHUP comes unasked
+    while not poll.poll(0):  # noqa: ASYNC110 - no loop reports a hang-up without reading
+        await asyncio.sleep(_TERMINAL_SECONDS)
 
 
 async def serve_until(source: Source, listener: socket.socket, over: Awaitable[_T]) -> _T:

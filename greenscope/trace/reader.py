@@ -253,7 +253,7 @@ class RingReader:
             return "died"
 
     def end_ns(self) -> int | None:
-        """When the writer ended in good order (CLOCK_MONOTONIC), else None."""
+        """When the writer ended (CLOCK_MONOTONIC), if it said so or was seen to; else None."""
         return self._field("end_monotonic_ns") or None
 
     # -- the header -----------------------------------------------------------------------------

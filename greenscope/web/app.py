@@ -64,7 +64,7 @@ def create_app(source: Source) -> FastAPI:
 
     @app.get("/api/rings")
     async def rings() -> dict[str, Any]:
-        return {"rings": [present.ring(session) for session in source.sessions()]}
+        return {"rings": [present.ring(listed) for listed in source.rings()]}
 
     @app.get("/api/rings/{identity}/at")
     async def at(

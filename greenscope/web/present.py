@@ -8,36 +8,39 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from greenscope.trace.analysis import Lane, Span, Stall, State, label
 from greenscope.trace.analysis.describe import woken_by
 from greenscope.trace.analysis.states import LABELS
 from greenscope.trace.events import Exit, Wait
-from greenscope.web.session import Session
+from greenscope.web.session import Listing, Session
 
-__all__ = ["SEGMENT_BYTES", "at", "greenlets", "lanes_in", "latency", "matches", "ring", "segments", "status"]
+__all__ = ["SEGMENT_BYTES", "SORTS", "at", "greenlets", "lanes_in", "latency", "matches", "ring", "segments", "status"]
 
 _LONG_WAIT_NS = 5_000_000_000
 _MAX_ROWS = 500
+_NOTHING = Span(0, State.WAITING)
 _MAX_STALLS = 50
 _MAX_LATENCIES = 1000
-_ON_A_PEER = frozenset({Wait.READ, Wait.WRITE})
+# Waits that somebody owes an end. A queue or an event is what an idle worker waits for.
+_OWED = frozenset({Wait.READ, Wait.WRITE, Wait.LOCK})
 SEGMENT_BYTES = 8 + 8 + 4 + 1 + 1 + 1
 _EXITS: dict[int, str] = {Exit.RETURNED: "returned", Exit.RAISED: "raised", Exit.KILLED: "killed"}
 
 
-def ring(session: Session) -> dict[str, Any]:
+def ring(listed: Listing | Session) -> dict[str, Any]:
     """One line of the ring chooser."""
-    info = session.info
+    info = listed.info
     return {
-        "id": session.id,
+        "id": listed.id,
         "pid": info.pid,
         "hub": info.hub,
         "thread": info.thread_name,
         "argv": list(info.argv),
         "host": info.host,
-        "state": session.state,
+        "state": listed.state,
         "started": info.start_wall_ns / 1e9,
     }
 
@@ -56,13 +59,14 @@ def status(session: Session) -> dict[str, Any]:
             continue
         waiting = span.state is State.WAITING
         states[LABELS.get(span.reason, "other") if waiting else label(span.state, 0)] += 1
-        if waiting and not span.deadline and span.reason in _ON_A_PEER and not span.peer.startswith("listening"):
+        if waiting and not span.deadline and span.reason in _OWED and not span.peer.startswith("listening"):
             long_waits += now - span.start > _LONG_WAIT_NS
     stalls = list(timeline.stalls)[::-1]
-    live_stall = timeline.stall_now(now) if session.state == "live" else None
-    if live_stall is not None:
-        stalls.insert(0, live_stall)
-    candidates = [stall for stall in (timeline.longest_stall, live_stall) if stall is not None]
+    # One that goes on, or that the process died in.
+    open_stall = timeline.stall_now(now) if session.state != "ended" else None
+    if open_stall is not None:
+        stalls.insert(0, open_stall)
+    candidates = [stall for stall in (timeline.longest_stall, open_stall) if stall is not None]
     longest = max(candidates, key=lambda stall: (stall.end or now) - stall.start, default=None)
     return {
         "type": "status",
@@ -80,10 +84,11 @@ def status(session: Session) -> dict[str, Any]:
         "waiting_long": long_waits,
         "latency_p99": timeline.latency.quantile(0.99, now),
         "latency_now": _longest_ready(session, now),
+        "running": _running(session, now),
         "stall_threshold": timeline.stall_ns,
         "ring_used": min(session.reader.head, session.info.event_capacity),
         "ring_capacity": session.info.event_capacity,
-        "stalls_total": timeline.stall_count + (live_stall is not None),
+        "stalls_total": timeline.stall_count + (open_stall is not None),
         "longest_stall": None if longest is None else _stall(session, longest, now),
         "stalls": [_stall(session, stall, now) for stall in stalls[:_MAX_STALLS]],
     }
@@ -101,6 +106,28 @@ def lanes_in(session: Session, start: int, end: int, search: str) -> list[Lane]:
     return sorted(found, key=lambda lane: (lane.greenlet != timeline.hub, lane.greenlet))
 
 
+def _site_key(session: Session, lane: Lane, span: Span) -> tuple[str, int]:
+    site = session.reader.site(span.site or lane.spawn_site)
+    return ("", 0) if site is None else (site.file, site.line)
+
+
+SORTS: dict[str, Callable[[Session, Lane, Span], Any]] = {
+    "name": lambda _, lane, __: (lane.label.lower(), lane.greenlet),
+    "state": lambda _, __, span: (label(span.state, span.reason), span.start),
+    "on": lambda _, __, span: (span.fd < 0, span.fd, span.peer, span.resource),
+    "site": _site_key,
+    "since": lambda _, lane, span: (span.start or lane.ended_at, lane.greenlet),
+    "deadline": lambda _, __, span: (not span.deadline, span.deadline),
+    "switches": lambda _, lane, __: lane.switches,
+    "run_time": lambda session, lane, span: _run_time(lane, span, session.now()),
+}
+"""How the table can be sorted, by the column's name; ascending "since" is waiting longest first."""
+
+
+def _run_time(lane: Lane, span: Span, now: int) -> int:
+    return lane.run_time + (now - span.start if span.state is State.RUNNING else 0)
+
+
 def matches(session: Session, lane: Lane, search: str) -> bool:
     """Whether a lane's name, number, line, peer or descriptor is what is searched for."""
     span = lane.open
@@ -113,15 +140,29 @@ def matches(session: Session, lane: Lane, search: str) -> bool:
     return search.lower() in "\n".join(texts).lower()
 
 
-def greenlets(session: Session, search: str, exited: bool) -> dict[str, Any]:
-    """The table: the living first, then, if asked for, who ended last."""
+def greenlets(
+    session: Session, search: str = "", exited: bool = False, sort: str = "since", descending: bool = False
+) -> dict[str, Any]:
+    """The table, all of it sorted and the first rows sent: the living, then, if asked for, those who ended.
+
+    Args:
+        sort: a key of ``SORTS``.
+    """
     timeline, now = session.timeline, session.now()
     rows = [lane for lane in timeline.living.values() if lane.greenlet != timeline.hub]
     if exited:
-        rows.extend(reversed(timeline.exited))
+        rows.extend(timeline.exited)
     if search:
         rows = [lane for lane in rows if matches(session, lane, search)]
-    return {"type": "greenlets", "now": session.relative(now), "total": len(rows), "rows": [_row(session, lane, now) for lane in rows[:_MAX_ROWS]]}
+    key = SORTS[sort]
+    rows.sort(key=lambda lane: key(session, lane, lane.open or _NOTHING), reverse=descending)
+    rows.sort(key=lambda lane: not lane.alive)
+    return {
+        "type": "greenlets",
+        "now": session.relative(now),
+        "total": len(rows),
+        "rows": [_row(session, lane, now) for lane in rows[:_MAX_ROWS]],
+    }
 
 
 def latency(session: Session) -> dict[str, Any]:
@@ -129,7 +170,7 @@ def latency(session: Session) -> dict[str, Any]:
     timeline, now, begin = session.timeline, session.now(), session.begin()
     bucket, first, values = timeline.away.values(begin, now, _MAX_LATENCIES)
     away = timeline.away_since()
-    if away and session.state == "live":  # the absence that goes on shows as well
+    if away and session.state != "ended":  # the absence that goes on shows as well
         for index in range(max((away - first) // bucket, 0), len(values)):
             values[index] = max(values[index], now - away)
     return {"type": "latency", "bucket": bucket, "from": session.relative(first), "values": values}
@@ -213,10 +254,24 @@ def _row(session: Session, lane: Lane, now: int) -> dict[str, Any]:
         "label": label(span.state, span.reason) if lane.open else "exited" if not lane.alive else "not yet started",
         "since": session.relative(span.start),
         "switches": lane.switches,
-        "run_time": lane.run_time + (now - span.start if running else 0),
+        "run_time": _run_time(lane, span, now),
         "alive": lane.alive,
         "exit": None if lane.exit is None else _EXITS.get(lane.exit, "returned"),
         **_waiting_on(session, lane, span),
+    }
+
+
+def _running(session: Session, now: int) -> dict[str, Any] | None:
+    """Who has the hub, or had it when the process died; None when the hub has."""
+    lane = session.timeline.lanes.get(session.timeline.running)
+    if lane is None or lane.open is None or session.state == "ended":
+        return None
+    return {
+        "greenlet": lane.greenlet,
+        "name": lane.label,
+        "since": session.relative(lane.open.start),
+        "duration": now - lane.open.start,
+        "site": _site(session, lane.open.site or lane.spawn_site),
     }
 
 
@@ -239,7 +294,7 @@ def _site(session: Session, number: int) -> dict[str, Any] | None:
 
 
 def _longest_ready(session: Session, now: int) -> int:
-    if session.state != "live" or not session.timeline.ready_count:
+    if session.state == "ended" or not session.timeline.ready_count:
         return 0
     spans = (lane.open for lane in session.timeline.living.values())
     return max((now - span.start for span in spans if span is not None and span.state is State.READY), default=0)

@@ -1,24 +1,29 @@
 """Where rings come from: a directory that is watched, or files.
 
 Living rings are followed from the moment they appear, so that the viewer keeps more than the ring
-does; those of processes long gone are only listed until somebody looks at one.
+does; those of processes long gone are only listed until somebody looks at one. A viewer may be left
+on for weeks: a ring that ended is let go of when nobody looks at it and others ended since, or its
+file is gone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from greenscope.errors import GreenscopeError
 from greenscope.trace.analysis import DEFAULT_STALL_NS
-from greenscope.web.session import Session, monotonic_ns
+from greenscope.web.session import Listing, Session, monotonic_ns
 
 __all__ = ["Source"]
 
 _SCAN_SECONDS = 0.25
 _FOLLOW_SECONDS = 0.05
+_KEEP_OPEN = 8  # rings that ended, and that nobody looks at
 _log = logging.getLogger("greenscope")
 
 
@@ -40,75 +45,113 @@ class Source:
         self._paths = tuple(paths)
         self._stall_ns = stall_ns
         self._clock = clock
-        self._sessions: dict[str, Session] = {}
-        self._known: dict[Path, Session | None] = {}
-        self._active: set[str] = set()
+        # A path and its inode, since another file may take the path: the ring's id, None if it is no ring.
+        self._files: dict[tuple[Path, int], str | None] = {}
+        self._listed: dict[str, Listing] = {}
+        self._sessions: dict[str, Session] = {}  # what is open; the least recently wanted first
+        self._gone: set[str] = set()
 
-    def sessions(self) -> list[Session]:
+    def rings(self) -> list[Listing]:
         """All rings, the newest first."""
-        return sorted(self._sessions.values(), key=lambda s: s.info.start_wall_ns, reverse=True)
+        for identity, session in self._sessions.items():
+            self._listed[identity].state = session.state
+        return sorted(self._listed.values(), key=lambda listed: listed.info.start_wall_ns, reverse=True)
 
     def session(self, identity: str) -> Session | None:
-        """One ring, followed from now on; None if there is none of that name."""
-        session = self._sessions.get(identity)
+        """One ring, open from now on; None if there is none of that name, or not any more."""
+        listed = self._listed.get(identity)
+        if listed is None:
+            return None
+        session = self._sessions.pop(identity, None) or self._open(listed.info.path)
         if session is not None:
-            self._active.add(identity)
+            session.id = identity
+            self._sessions[identity] = session
         return session
 
     def scan(self) -> None:
-        """Find the rings that are new."""
-        for path in self._files():
-            if path not in self._known:
-                self._known[path] = self._open(path)
+        """Find the rings that are new, and let go of what nobody needs."""
+        found = self._find()
+        for path, inode in found - self._files.keys():
+            self._files[path, inode] = self._list(path)
+        for file in self._files.keys() - found:
+            identity = self._files.pop(file)
+            if identity is not None:
+                self._gone.add(identity)
+        self._let_go()
 
-    def follow(self) -> int:
-        """Read a piece of every ring that is followed.
+    def follow(self, session: Session) -> int:
+        """Read a piece of one ring.
 
         Returns:
-            The records that are still to be read, in all.
+            The records of it that are still to be read.
         """
-        behind = 0
-        for identity in list(self._active):
-            session = self._sessions[identity]
-            ended = session.state != "live"
-            behind += session.follow()
-            if ended and not session.behind:
-                self._active.discard(identity)
+        was = session.state
+        behind = session.follow()
+        if session.state != was and session.id in self._sessions:
+            self._sessions[session.id] = self._sessions.pop(session.id)  # it ended just now
         return behind
 
     async def run(self) -> None:
-        """Scan and follow until cancelled; long recordings are read in pieces between which others get their turn."""
+        """Scan and follow until cancelled; rings are read in pieces between which others get their turn."""
         loop = asyncio.get_running_loop()
         next_scan = loop.time()
         while True:
             if loop.time() >= next_scan:
                 self.scan()
                 next_scan = loop.time() + _SCAN_SECONDS
-            await asyncio.sleep(0 if self.follow() else _FOLLOW_SECONDS)
+            behind = 0
+            for session in [session for session in self._sessions.values() if session.unfinished]:
+                behind += self.follow(session)
+                await asyncio.sleep(0)
+            if not behind:
+                await asyncio.sleep(_FOLLOW_SECONDS)
 
     def close(self) -> None:
         """Let go of every ring."""
         for session in self._sessions.values():
             session.close()
         self._sessions.clear()
-        self._known.clear()
-        self._active.clear()
+        self._listed.clear()
+        self._files.clear()
 
-    def _files(self) -> list[Path]:
-        files: list[Path] = []
+    def _find(self) -> set[tuple[Path, int]]:
+        found: set[tuple[Path, int]] = set()
         for path in self._paths:
-            files.extend(sorted(path.glob("*.gsr")) if path.is_dir() else [path])
-        return files
+            with contextlib.suppress(OSError):  # it is gone, or not ours any more
+                if path.is_dir():
+                    with os.scandir(path) as entries:
+                        found.update((path / e.name, e.inode()) for e in entries if e.name.endswith(".gsr"))
+                else:
+                    found.add((path, path.stat().st_ino))
+        return found
+
+    def _list(self, path: Path) -> str | None:
+        session = self._open(path)
+        if session is None:
+            return None
+        while session.id in self._listed:
+            session.id += "+"
+        self._listed[session.id] = Listing(session.id, session.info, session.state)
+        if session.state == "live" or self._paths == (path,):
+            self._sessions[session.id] = session
+        else:
+            session.close()
+        return session.id
 
     def _open(self, path: Path) -> Session | None:
         try:
-            session = Session(path, self._stall_ns, self._clock)
+            return Session(path, self._stall_ns, self._clock)
         except (OSError, GreenscopeError) as error:
             _log.warning("%s", error)
             return None
-        while session.id in self._sessions:
-            session.id += "+"
-        self._sessions[session.id] = session
-        if session.state == "live" or (len(self._paths) == 1 and self._paths[0] == path):
-            self._active.add(session.id)
-        return session
+
+    def _let_go(self) -> None:
+        idle = [session for session in self._sessions.values() if session.state != "live" and not session.pages]
+        for number, session in enumerate(idle):
+            if session.id in self._gone or number < len(idle) - _KEEP_OPEN:
+                self._listed[session.id].state = session.state
+                del self._sessions[session.id]
+                session.close()
+        for identity in self._gone - self._sessions.keys():
+            del self._listed[identity]
+            self._gone.discard(identity)

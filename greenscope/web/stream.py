@@ -43,6 +43,8 @@ class View(BaseModel):
     count: int = Field(default=50, ge=1, le=200)
     search: str = Field(default="", max_length=200)
     exited: bool = False
+    sort: Literal["name", "state", "on", "site", "since", "deadline", "switches", "run_time"] = "since"
+    descending: bool = False
 
 
 class Stream:
@@ -65,6 +67,7 @@ class Stream:
 
     async def run(self) -> None:
         """Serve until the page goes away."""
+        self._session.pages += 1
         receiver = asyncio.create_task(self._receive())
         sender = asyncio.create_task(self._send())
         try:
@@ -74,6 +77,7 @@ class Stream:
         except WebSocketDisconnect:
             pass
         finally:
+            self._session.pages -= 1
             for task in (receiver, sender):
                 task.cancel()
             await asyncio.gather(receiver, sender, return_exceptions=True)
@@ -104,10 +108,9 @@ class Stream:
 
     async def _tick(self, tick: int) -> None:
         session, view = self._session, self._view
-        search = view.search if view else ""
         due: list[tuple[int, Callable[[], dict[str, Any]]]] = [
             (_STATUS_TICKS, lambda: present.status(session)),
-            (_TABLE_TICKS, lambda: present.greenlets(session, search, bool(view and view.exited))),
+            (_TABLE_TICKS, lambda: self._table(view)),
             (_LATENCY_TICKS, lambda: present.latency(session)),
         ]
         for ticks, make in due:
@@ -115,6 +118,11 @@ class Stream:
                 await self._json(make())
         if view is not None:
             await self._segments(view, tick % _STATUS_TICKS == 0)
+
+    def _table(self, view: View | None) -> dict[str, Any]:
+        if view is None:
+            return present.greenlets(self._session)
+        return present.greenlets(self._session, view.search, view.exited, view.sort, view.descending)
 
     def _window(self, view: View, now: int) -> tuple[int, int]:
         """The view's window in the ring's own time."""

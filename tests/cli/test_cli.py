@@ -200,6 +200,8 @@ def test_a_program_that_makes_no_hub_leaves_no_recording_and_is_told_so(tmp_path
         (("serve", "missing.gsr"), "'missing.gsr'"),
         (("serve", "--port", "99999"), "99999"),
         (("serve", "--stall-ms", "0", "."), "0"),
+        (("serve", "--stall-ms", "nan", "."), "nan"),
+        (("run", "."), "without a __main__.py"),
         (("nonsense",), "No such command 'nonsense'"),
     ],
 )

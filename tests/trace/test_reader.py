@@ -204,6 +204,8 @@ def test_compacting_keeps_every_event_and_cuts_what_was_never_reached(tmp_path: 
     ring.detach()
     file.release()
     before, size = counted(path), path.stat().st_size
-    compact(path)
+    compact(path, 12345)
     assert counted(path) == before == (0, list(range(100)))
     assert size - path.stat().st_size == (4096 - 128) * EVENT.size
+    with contextlib.closing(RingReader(path)) as reader:
+        assert (reader.state(), reader.end_ns()) == ("died", 12345)

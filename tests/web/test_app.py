@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import subprocess
+import sys
 import time
 from array import array
 from collections.abc import Callable, Iterator
@@ -273,6 +275,56 @@ def test_the_table_shows_who_exited_if_asked(viewer: Viewer, traced: Traced) -> 
         while not (gone := [row for row in opened.next("greenlets")["rows"] if not row["alive"]]):
             pass
         assert (gone[0]["id"], gone[0]["exit"], gone[0]["label"]) == (3, "killed", "exited")
+
+
+def test_the_table_is_sorted_by_the_viewer(viewer: Viewer, traced: Traced) -> None:
+    with page(viewer, traced.id) as opened:
+        for sort, descending, expected in [
+            ("since", False, [2, 3]),
+            ("since", True, [3, 2]),
+            ("name", False, [2, 3]),
+            ("on", False, [3, 2]),
+            ("deadline", False, [3, 2]),
+            ("switches", False, [2, 3]),
+            ("run_time", True, None),
+            ("state", False, [2, 3]),
+            ("site", True, [3, 2]),
+        ]:
+            opened.socket.send(view(sort=sort, descending=descending))
+            rows = opened.next("greenlets")["rows"]
+            while expected and [row["id"] for row in rows] != expected:
+                rows = opened.next("greenlets")["rows"]
+            assert len(rows) == 2
+
+
+DIES_RUNNING = """
+import os, sys
+from greenscope.runtime import spawn, sleep
+def hog():
+    sleep(0.001)
+    print("hogging", flush=True)
+    sys.stdin.read()
+spawn(hog).join()
+"""
+
+
+def test_who_ran_when_the_process_was_killed_is_told_and_for_how_long(viewer: Viewer) -> None:
+    with subprocess.Popen([sys.executable, "-c", DIES_RUNNING], stdin=-1, stdout=-1) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        ring = f"{child.pid}-1"
+        until(lambda: ring in {found["id"] for found in httpx.get(f"{viewer.url}/api/rings").json()["rings"]})
+        with page(viewer, ring) as opened:
+            while (running := opened.next("status")["running"]) is None or running["duration"] < 300_000_000:
+                pass
+            child.kill()
+            while (status := opened.next("status"))["state"] == "live":
+                pass
+    assert status["state"] == "died"
+    assert status["running"]["name"].startswith("hog")
+    assert status["running"]["duration"] >= 200_000_000
+    assert status["longest_stall"]["name"].startswith("hog")
+    assert status["stalls"][0]["end"] is None
 
 
 def test_a_stall_that_goes_on_is_told_while_it_goes_on(viewer: Viewer, traced: Traced) -> None:

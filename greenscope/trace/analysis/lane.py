@@ -38,8 +38,9 @@ class Span:
     """One state of one greenlet, from when to when (CLOCK_MONOTONIC ns), and what it was about.
 
     ``reason`` is a ``Wait`` of a waiting span, a ``Ready`` of a ready one, and 1 of a running one
-    that began with an exception. ``site`` is where it parked, or, of a running span, where it
-    went on. ``by`` is the watcher, greenlet or timeout that made it ready. ``end`` is 0 while it goes on.
+    that began with an exception. ``deadline`` is when its timeout is due, or the timer it waits for.
+    ``site`` is where it parked, or, of a running span, where it went on. ``by`` is the watcher,
+    greenlet or timeout that made it ready. ``end`` is 0 while it goes on.
     """
 
     start: int
@@ -65,6 +66,7 @@ class Lane:
         self.spawn_reason = 0
         self.spawn_site = 0
         self.site = 0  # where it last parked
+        self.timer_due = 0  # when the timer that it last started is due
         self.life = Life.UNKNOWN
         self.exit: int | None = None
         self.ended_at = 0

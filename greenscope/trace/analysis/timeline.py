@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from greenscope.trace.analysis.lane import Lane, Span
 from greenscope.trace.analysis.latency import AwaySeries, LatencyHistogram
 from greenscope.trace.analysis.states import POLL, TRANSITIONS, Life, State
-from greenscope.trace.events import NO_FD, Exit, Kind, Ready, Spawn, unpack
+from greenscope.trace.events import NO_FD, Exit, Kind, Ready, Spawn, Wait, Watch, unpack
 from greenscope.trace.records import END_OF_TIME, Event, Gap, GreenletSlot
 
 __all__ = ["DEFAULT_STALL_NS", "Stall", "Timeline", "Watcher"]
@@ -108,6 +108,7 @@ class Timeline:
             Kind.GREENLET_PARK: self._park,
             Kind.GREENLET_EXIT: self._exit,
             Kind.WATCHER_OPEN: self._open_watcher,
+            Kind.WATCHER_START: self._start_watcher,
             Kind.WATCHER_CLOSE: self._close_watcher,
             Kind.POLL_BEGIN: self._begin_poll,
             Kind.POLL_END: self._end_poll,
@@ -277,6 +278,9 @@ class Timeline:
         fd = event.aux - 1
         if watcher is not None and watcher.fd is not None:
             fd = watcher.fd
+        deadline = event.time_ns + milliseconds * 1_000_000 if milliseconds else 0
+        if event.reason == Wait.TIMER and not deadline:
+            deadline = lane.timer_due
         self._finish(lane, event.time_ns, after=event.site)
         lane.site = event.site
         lane.open = Span(
@@ -285,7 +289,7 @@ class Timeline:
             event.reason,
             resource=resource,
             fd=fd,
-            deadline=event.time_ns + milliseconds * 1_000_000 if milliseconds else 0,
+            deadline=deadline,
             site=event.site,
             peer=watcher.peer if watcher else "",
         )
@@ -338,6 +342,10 @@ class Timeline:
         if len(self.watchers) > _KEEP_WATCHERS:  # that many are not open: where they closed was lost
             self.watchers = dict(list(self.watchers.items())[_KEEP_WATCHERS // 2 :])
 
+    def _start_watcher(self, event: Event) -> None:
+        if event.reason == Watch.TIMER:
+            self._lane(event.greenlet).timer_due = event.time_ns + unpack(event.arg)[1] * 1_000_000
+
     def _close_watcher(self, event: Event) -> None:
         self.watchers.pop(unpack(event.arg)[0], None)
 
@@ -388,6 +396,9 @@ class Timeline:
                 return
             self.forgotten_until = (max(self.forgotten_until, self.start) + self.last + 1) // 2
             del self.exited[: bisect_left(self.exited, self.forgotten_until, key=_ended_at)]
+            while self.stalls and self.stalls[0].end < self.forgotten_until:
+                self.stalls.popleft()
+            self.longest_stall = max(self.stalls, key=_duration, default=None)
             self._sweep = list(self.lanes.values())
         horizon = self.forgotten_until
         for lane in self._sweep[-_SWEEP_LANES:]:
@@ -401,6 +412,10 @@ class Timeline:
 
 def _ended_at(lane: Lane) -> int:
     return lane.ended_at
+
+
+def _duration(stall: Stall) -> int:
+    return stall.end - stall.start
 
 
 def _goes_on(lane: Lane, slot: GreenletSlot) -> bool:

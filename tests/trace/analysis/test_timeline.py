@@ -350,6 +350,16 @@ def test_no_sequence_of_events_breaks_the_fold_and_spans_never_overlap(
     assert ended == sorted(ended)
 
 
+def test_a_timer_says_when_it_is_due() -> None:
+    line = timeline()
+    line.apply([
+        *begin(),
+        Event(100, MAIN, Kind.WATCHER_START, Watch.TIMER, arg=pack(9, 20)),
+        Event(110, MAIN, Kind.GREENLET_PARK, Wait.TIMER, arg=9),
+    ])  # fmt: skip
+    assert line.lanes[MAIN].open == Span(110, State.WAITING, Wait.TIMER, resource=9, deadline=100 + 20 * MS)
+
+
 def test_timeouts_change_no_state() -> None:
     line = timeline()
     line.apply([*begin(), Event(3, MAIN, Kind.TIMEOUT_START, Timeouts.SOCKET), Event(4, MAIN, Kind.TIMEOUT_CANCEL)])
