@@ -87,7 +87,7 @@ class Greenlet(_greenlet.greenlet):
         return new
 
     @classmethod
-    def spawn_later(cls, seconds: float, *arguments: Any, **keywords: Any) -> Greenlet:
+    def spawn_later(cls, seconds: float, /, *arguments: Any, **keywords: Any) -> Greenlet:
         """A new greenlet with these arguments, to be started in ``seconds``."""
         new = cls(*arguments, **keywords)
         new.start_later(seconds)
@@ -177,7 +177,7 @@ class Greenlet(_greenlet.greenlet):
         if self._done:
             return
         error = exception() if isinstance(exception, type) else exception
-        if getcurrent() is self:
+        if block and getcurrent() is self:
             raise error
         if not _greenlet.greenlet.__bool__(self):  # not switched to yet
             self._never_ran(error)
@@ -223,15 +223,21 @@ class Greenlet(_greenlet.greenlet):
         if not self._done:
             if not block:
                 raise Timeout
-            timer = Timeout(timeout)
-            with timer:
+            timer = Timeout.start_new(timeout)
+            try:
                 self._wait(None)
+            except Timeout as error:
+                if error is not timer or not self._done:
+                    raise
+            finally:
+                timer.cancel()
         if self._error is not None:
             raise self._error
         return self.value
 
     def rawlink(self, callback: Link) -> None:
         """Have the hub call ``callback`` with this greenlet when it has ended; it must not wait."""
+        _require_callable(callback)
         if self._done:
             self._hub_now().call(callback, self)
         else:
@@ -284,6 +290,7 @@ class Greenlet(_greenlet.greenlet):
             self.value = error
         else:
             self._error = error
+            self._hub_now().handle_error(self, type(error), error, error.__traceback__)
         self._finish(Exit.KILLED)
 
     def _finish(self, how: Exit) -> None:
@@ -291,15 +298,20 @@ class Greenlet(_greenlet.greenlet):
         self.args, self.kwargs = (), {}
         self.__dict__.pop("_run", None)
         handle = self._handle
+        links, self._links = self._links, []
+        hub = self._hub_now()
+        for link in links:  # before the joiners: who goes on after join() finds them called
+            if isinstance(link, _Link):
+                link(self)
+            else:
+                hub.call(link, self)
         joiners, self._joiners = self._joiners, []
         for waiter in joiners:
             waiter.wake(Ready.GREENLET, handle)
-        links, self._links = self._links, []
-        hub = self._hub_now()
-        for link in links:
-            hub.call(link, self)
         if handle:
-            hub.recorder.exit(hub.state_of(self).handle, how)
+            state = hub.state_of(self)
+            hub.recorder.exit(state.handle, how)
+            state.waiting_on = state.yielder = None  # they know the state: freed now, not by the collector
 
     def _wait(self, timeout: float | None) -> bool:
         if getcurrent() is self:
@@ -322,6 +334,7 @@ class _Link:
     __slots__ = ("_callback", "_successful")
 
     def __init__(self, callback: Link, successful: bool | None) -> None:
+        _require_callable(callback)
         self._callback = callback
         self._successful = successful
 
@@ -333,6 +346,11 @@ class _Link:
         return self is other or self._callback == other
 
     __hash__ = None  # type: ignore[assignment]
+
+
+def _require_callable(callback: object) -> None:
+    if not callable(callback):
+        raise TypeError(f"a greenlet's end can be linked to a function; {callback!r} cannot be called")
 
 
 def park_for(hub: Hub, waiter: Waiter, timeout: float | None) -> bool:
@@ -353,12 +371,12 @@ def park_for(hub: Hub, waiter: Waiter, timeout: float | None) -> bool:
     return True
 
 
-def spawn(function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Greenlet:
+def spawn(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Greenlet:
     """A started greenlet that runs ``function`` with these arguments."""
     return Greenlet.spawn(function, *arguments, **keywords)
 
 
-def spawn_later(seconds: float, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Greenlet:
+def spawn_later(seconds: float, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Greenlet:
     """A greenlet that runs ``function`` with these arguments in ``seconds``."""
     return Greenlet.spawn_later(seconds, function, *arguments, **keywords)
 
@@ -405,6 +423,10 @@ def joinall(
     except Timeout as error:
         if error is not timer:
             raise
+        told = set(done)  # some may have ended in the same round
+        done += [one for one in waiting if one.ready() and one not in told]
+        if raise_error:
+            _raise_first(done)
     finally:
         timer.cancel()
         for one in waiting:

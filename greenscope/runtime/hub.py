@@ -221,6 +221,17 @@ class Hub(_greenlet.greenlet):
         if not self.interrupt(target, error, reason, by):
             self.ready.append(Callback(self._raise_later, target, error, reason, by))
 
+    def is_parked(self, target: _greenlet.greenlet) -> bool:
+        """Whether a greenlet waits through the hub, and not for another one that it switched to."""
+        state: State | None = getattr(target, "_state", None)
+        entry = state.waiting_on if state is not None else None
+        return entry is not None and entry.greenlet is target
+
+    def throw_in(self, target: _greenlet.greenlet, error: BaseException) -> None:
+        """Raise ``error``, at once, in a greenlet that is not parked. For what the hub calls in its rounds."""
+        self.recorder.throw(self.state_of(target).handle)
+        target.throw(error)
+
     def call(self, function: Any, *arguments: Any) -> None:
         """Have the hub call ``function`` in its next round; it must not wait."""
         self.ready.append(Callback(function, *arguments))
@@ -345,13 +356,10 @@ class Hub(_greenlet.greenlet):
     def _raise_later(self, target: _greenlet.greenlet, error: BaseException, reason: Ready, by: int) -> None:
         if target.dead or self.interrupt(target, error, reason, by):
             return
-        state: State | None = getattr(target, "_state", None)
-        entry = state.waiting_on if state is not None else None
-        if entry is not None and entry.greenlet is target:  # the other error first
+        if self.is_parked(target):  # the other error first
             self.call(self._raise_later, target, error, reason, by)
-        else:  # it waits for another greenlet, by switching to it, and not through us
-            self.recorder.throw(self.state_of(target).handle)
-            target.throw(error)
+        else:
+            self.throw_in(target, error)
 
     def _nothing_left(self) -> None:
         main = self.parent
@@ -404,18 +412,28 @@ def get_hub() -> Hub:
     return hub
 
 
-def sleep(seconds: float = 0) -> None:
-    """Park the current greenlet for ``seconds``; with 0, only let the others run first."""
+def sleep(seconds: float = 0, ref: bool = True) -> None:
+    """Park the current greenlet for ``seconds``; with 0, only let the others run first.
+
+    Args:
+        seconds: how long.
+        ref: whether it keeps the loop alive.
+    """
     hub = current.hub
     if hub is None:
         hub = get_hub()
     if seconds <= 0:
         hub.give_way()
         return
-    watcher = hub.loop.sleeper(seconds)
+    loop = hub.loop
+    watcher = loop.sleeper(seconds)
+    if not ref:
+        loop.active -= 1
     try:
         hub.wait_timer(watcher)
     finally:
+        if not ref:
+            loop.active += 1
         watcher.release()
 
 

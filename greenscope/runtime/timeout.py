@@ -165,17 +165,30 @@ class Timeout(BaseException):
         # Runs in the loop. The timer is somebody else's from here on.
         self._timer = None
         state = self._state
-        state.hub.recorder.timeout_fire(state.handle, self._reason, self._number)
-        self._deliver(state.hub)
+        hub = state.hub
+        hub.recorder.timeout_fire(state.handle, self._reason, self._number)
+        if not self._delivered(hub):
+            hub.call(self._deliver, hub)
 
-    def _deliver(self, hub: Hub) -> None:
+    def _delivered(self, hub: Hub) -> bool:
         target = self._greenlet
         if target is None:  # cancelled
-            return
+            return True
         if target.dead or hub.interrupt(target, self._error(), Ready.TIMEOUT, self._number):
             self._forget()
-        else:  # another one is about to be raised in it; if that does not end this scope, it is our turn
+            return True
+        return False
+
+    def _deliver(self, hub: Hub) -> None:
+        if self._delivered(hub):
+            return
+        target = self._greenlet
+        assert target is not None
+        if hub.is_parked(target):  # another error comes first; if that does not end this scope, it is our turn
             hub.call(self._deliver, hub)
+        else:
+            self._forget()
+            hub.throw_in(target, self._error())
 
 
 class SocketTimeout(Timeout):
@@ -187,7 +200,7 @@ class SocketTimeout(Timeout):
         return TimeoutError("timed out") if self.exception is None else super()._error()
 
 
-def with_timeout(seconds: float | None, function: Callable[..., Any], *arguments: Any, **keywords: Any) -> Any:
+def with_timeout(seconds: float | None, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Any:
     """Call ``function``, for at most ``seconds``.
 
     Args:

@@ -405,3 +405,35 @@ def test_system_exit_and_ctrl_c_in_a_greenlet_reach_main():
     runtime.spawn(interrupt)
     with pytest.raises(KeyboardInterrupt):
         runtime.sleep(60)
+
+
+def test_a_function_may_have_parameters_named_as_spawns_own():
+    def work(function, seconds=0):
+        return function, seconds
+
+    assert runtime.spawn(work, function=1, seconds=2).get() == (1, 2)
+    assert runtime.spawn_later(0, work, function=1, seconds=2).get() == (1, 2)
+
+
+def test_what_cannot_be_called_is_refused_when_it_is_linked_and_not_when_the_greenlet_ends():
+    greenlet = runtime.spawn(runtime.sleep)
+    for link in (greenlet.link, greenlet.link_value, greenlet.link_exception, greenlet.rawlink):
+        with pytest.raises(TypeError, match="cannot be called"):
+            link(None)
+    greenlet.get()
+
+
+def test_killed_before_it_ran_with_an_error_of_ones_own_says_so(capsys):
+    greenlet = runtime.spawn(runtime.sleep)
+    greenlet.kill(ValueError("not today"))
+    assert isinstance(greenlet.exception, ValueError)
+    assert "not today" in capsys.readouterr().err
+
+
+def test_who_goes_on_after_join_finds_the_links_started():
+    order = []
+    greenlet = runtime.spawn(runtime.sleep)
+    greenlet.link(lambda _: order.append("link"))
+    waiter = runtime.spawn(lambda: (greenlet.join(), order.append("joined")))
+    waiter.join()
+    assert order == ["link", "joined"]
