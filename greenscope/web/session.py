@@ -68,6 +68,7 @@ class Session:
         self.timeline = Timeline(self.info.start_monotonic_ns, self.reader.string, stall_ns)
         self.state = self.reader.state()
         self.pages = 0  # how many look at it
+        self.failed = False
         self._clock = clock
         self._checked = clock()
         self._alive_at = self._checked if self.state == "live" else 0
@@ -81,7 +82,7 @@ class Session:
     @property
     def unfinished(self) -> bool:
         """Whether there is, or may be, more to read."""
-        return self.state == "live" or self.behind > 0
+        return not self.failed and (self.state == "live" or self.behind > 0)
 
     def follow(self) -> int:
         """Read and fold what is new, a bounded piece of it.

@@ -86,7 +86,11 @@ class Source:
             The records of it that are still to be read.
         """
         was = session.state
-        behind = session.follow()
+        try:
+            behind = session.follow()
+        except Exception:  # noqa: BLE001 - a file is untrusted, and the other rings must go on
+            _log.exception("%s cannot be read any further", session.info.path)
+            session.failed, behind = True, 0
         if session.state != was and session.id in self._sessions:
             self._sessions[session.id] = self._sessions.pop(session.id)  # it ended just now
         return behind
