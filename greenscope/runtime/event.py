@@ -122,8 +122,14 @@ class AsyncResult(_Waitable):
         if not self._ready:
             if not block:
                 raise Timeout
-            with Timeout(timeout):
+            timer = Timeout.start_new(timeout)
+            try:
                 self._park("a result", None)
+            except Timeout as error:
+                if error is not timer or not self._ready:
+                    raise
+            finally:
+                timer.cancel()
         if self.exception is not None:
             raise self.exception
         return self.value
@@ -131,3 +137,10 @@ class AsyncResult(_Waitable):
     def get_nowait(self) -> Any:
         """``get`` without waiting."""
         return self.get(block=False)
+
+    def __call__(self, source: Any) -> None:
+        """Take over how ``source`` ended, so that a greenlet can be linked to it."""
+        if source.successful():
+            self.set(source.value)
+        else:
+            self.set_exception(source.exception)

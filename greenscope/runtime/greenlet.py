@@ -196,11 +196,13 @@ class Greenlet(_greenlet.greenlet):
         except GreenletExit as error:
             self.value = error
             how = Exit.KILLED
+            error.__traceback__ = None  # it leads back to us, through a frame of the hub
         except BaseException as error:
             self._error = error
             self._hub_now().handle_error(self, *sys.exc_info())
         finally:  # whoever waits is told even if Ctrl-C strikes while the error is printed
             self._finish(how)
+            del self  # the error we keep knows this frame
 
     # Waiting for it.
 
@@ -365,6 +367,7 @@ def park_for(hub: Hub, waiter: Waiter, timeout: float | None) -> bool:
     except Timeout as error:
         if error is not timer:
             raise
+        error.__traceback__ = None  # whose frames know the timer: freed now, not by the collector
         return False
     finally:
         timer.cancel()

@@ -8,7 +8,7 @@ import weakref
 import pytest
 
 import greenscope.runtime as runtime
-from greenscope.runtime import Event, Greenlet, GreenletExit, Lock, LoopExit, Queue, Timeout, socket
+from greenscope.runtime import AsyncResult, Event, Greenlet, GreenletExit, Lock, LoopExit, Queue, Timeout, socket
 
 
 def settle() -> None:
@@ -197,6 +197,32 @@ def test_a_greenlet_may_kill_itself():
     assert isinstance(worker.value, GreenletExit)
 
 
+def test_a_greenlet_that_kills_itself_without_waiting_goes_on_until_it_waits():
+    seen = []
+
+    def work():
+        runtime.getcurrent().kill(block=False)
+        seen.append("still here")
+        runtime.sleep(60)
+
+    worker = runtime.spawn(work)
+    worker.join()
+    assert seen == ["still here"] and isinstance(worker.value, GreenletExit)
+
+
+def test_killall_of_a_list_with_the_killer_in_it_ends_the_others_too():
+    other = runtime.spawn(runtime.sleep, 60)
+    killer = runtime.spawn(lambda: runtime.killall([killer, other]))
+    killer.join()
+    other.join(timeout=5)
+    assert isinstance(killer.value, GreenletExit) and isinstance(other.value, GreenletExit)
+
+
+def test_what_a_greenlet_was_killed_with_before_it_ran_is_printed_too(capsys):
+    runtime.spawn(print).kill(ValueError("too early"))
+    assert "ValueError: too early" in capsys.readouterr().err
+
+
 def test_a_kill_without_waiting_comes_with_the_next_round():
     worker = runtime.spawn(runtime.sleep, 60)
     settle()
@@ -247,6 +273,25 @@ def test_get_raises_timeout_when_the_time_is_over():
     worker.kill()
 
 
+def test_get_takes_a_timeout_that_somebody_made():
+    worker = runtime.spawn(runtime.sleep, 60)
+    with pytest.raises(KeyError):
+        worker.get(timeout=Timeout(0.001, KeyError))
+    worker.kill()
+
+
+def test_a_result_of_the_round_in_which_the_time_is_over_counts():
+    assert runtime.spawn(lambda: 3).get(timeout=0) == 3
+    worker = runtime.spawn(lambda: 1)
+    assert runtime.joinall([worker], timeout=0) == [worker]
+
+
+def test_arguments_may_have_any_name():
+    assert runtime.spawn(dict, function=1).get() == {"function": 1}
+    assert runtime.spawn_later(0, dict, seconds=1, function=2).get() == {"seconds": 1, "function": 2}
+    assert runtime.with_timeout(1, dict, seconds=1, function=2) == {"seconds": 1, "function": 2}
+
+
 def test_a_greenlet_cannot_wait_for_itself():
     worker = runtime.spawn(lambda: runtime.getcurrent().join())
     worker.join()
@@ -269,6 +314,32 @@ def test_links_are_called_with_the_greenlet_and_by_how_it_ended():
     settle()
     assert sorted(kind for kind, source in seen if source is good) == ["link", "value"]
     assert sorted(kind for kind, source in seen if source is bad) == ["exception", "link"]
+
+
+def test_links_are_called_in_their_order_and_before_whoever_joined_goes_on():
+    seen = []
+    worker = runtime.spawn(lambda: 1)
+    worker.rawlink(lambda source: seen.append("first"))
+    worker.link(lambda source: seen.append("second"))
+    worker.rawlink(lambda source: seen.append("third"))
+    worker.join()
+    assert seen == ["first", "second", "third"]
+
+
+def test_a_link_to_what_cannot_be_called_is_refused_at_once():
+    worker = Greenlet(print)
+    for link in (worker.link, worker.rawlink, worker.link_value, worker.link_exception):
+        with pytest.raises(TypeError, match="5"):
+            link(5)
+
+
+def test_a_result_can_be_linked_to_a_greenlet(capsys):
+    good, bad = AsyncResult(), AsyncResult()
+    runtime.spawn(lambda: 7).link(good)
+    runtime.spawn(lambda: 1 / 0).link(bad)
+    assert good.get(timeout=5) == 7
+    with pytest.raises(ZeroDivisionError):
+        bad.get(timeout=5)
 
 
 def test_a_link_made_after_the_end_is_called_too():
@@ -360,6 +431,42 @@ def test_a_name_of_its_own_replaces_the_functions():
     worker.name = "walker"
     assert worker.name == "walker" and "walker" in repr(worker)
     worker.join()
+
+
+def _fail(_ready, _one):
+    runtime.sleep(0)
+    raise ValueError
+
+
+@pytest.mark.parametrize("work", [_sleep, _event, _recv, _yield, _fail])
+def test_a_greenlet_that_ended_leaves_nothing_for_the_garbage_collector(work, pair, capsys):
+    def once():
+        worker = runtime.spawn(work, Event(), pair[0])
+        settle()
+        worker.kill()
+
+    once()
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            once()
+        settle()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
+def test_a_wait_that_timed_out_leaves_nothing_for_the_garbage_collector():
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(10):
+            assert Event().wait(0) is False
+        runtime.sleep(0)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def test_a_greenlet_that_ended_is_freed_without_the_garbage_collector():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import time
 
+import greenlet
 import pytest
 
 import greenscope.runtime as runtime
-from greenscope.runtime import Event, Timeout
+from greenscope.runtime import Event, LoopExit, Timeout
 
 
 def _spin(seconds):
@@ -185,3 +187,25 @@ def test_nothing_is_early():
         with pytest.raises(Timeout), Timeout(ms / 1000):
             runtime.sleep(60)
         assert time.monotonic() - began >= ms / 1000
+
+
+def test_a_timeout_ends_a_greenlet_that_waits_for_another_by_switching_to_it(hub):
+    def inner():
+        runtime.sleep(60)
+
+    def outer():
+        with Timeout(0.001, False):
+            greenlet.greenlet(inner).switch()
+        return "over"
+
+    assert runtime.spawn(outer).get(timeout=5) == "over"
+    gc.collect()
+    hub.loop.active = 0  # nobody ends the inner one, whose sleep was to keep the loop alive
+
+
+def test_a_sleep_that_does_not_keep_the_loop_alive():
+    sleeper = runtime.spawn(runtime.sleep, 60, ref=False)
+    with pytest.raises(LoopExit):
+        sleeper.join()
+    sleeper.kill()
+    assert runtime.sleep(0.001, ref=True) is None
