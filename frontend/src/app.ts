@@ -7,7 +7,7 @@ import * as format from "./model/format";
 import { Locator } from "./model/locator";
 import { Recording } from "./model/recording";
 import { requestFor, requestKey } from "./model/request";
-import { nextStall } from "./model/stalls";
+import { isGone, nextStall } from "./model/stalls";
 import { Viewport } from "./model/viewport";
 import type { TimeWindow } from "./model/window";
 import { LanePainter } from "./plot/painter";
@@ -206,7 +206,7 @@ export class App {
       this.showTable();
     }
     this.selection.stallsCame(status.stalls);
-    if (!viewport.paused) this.cards.show(status);
+    if (!viewport.paused) this.cards.show(status, this.started);
     this.showStalls();
     this.showSide();
     this.showHeader();
@@ -227,6 +227,7 @@ export class App {
     if (recording === null) return;
     if (viewport.window.follow) recording.store.trim(viewport.window.from - viewport.width);
     if (this.locator.expire(performance.now())) this.touch();
+    if (this.tabs.current === "timeline") this.pointer.stirred(performance.now());
     this.legend.show(recording.store.waits);
     if (recording.live && !viewport.paused) this.selection.refresh();
     this.meter.show(recording.lanes.total, viewport.width, recording.store.count);
@@ -236,6 +237,11 @@ export class App {
 
   private extent(): { begin: number; now: number } {
     return this.recording?.extent(performance.now()) ?? { begin: 0, now: 0 };
+  }
+
+  /** Seconds since the epoch at time 0. */
+  private get started(): number {
+    return this.recording?.ring.started ?? 0;
   }
 
   private pixel(): number {
@@ -264,7 +270,7 @@ export class App {
   private backToLive(): void {
     if (this.recording?.live !== true) return;
     this.look((view, extent) => view.follow(extent));
-    this.cards.show(this.recording.status!);
+    this.cards.show(this.recording.status!, this.started);
     this.showTable();
     this.showMinimap();
   }
@@ -289,6 +295,10 @@ export class App {
   }
 
   private showStall(stall: Stall): void {
+    if (isGone(stall, this.recording?.status?.begin ?? 0)) {
+      announce(`The stall of ${stall.name} is no longer kept`);
+      return;
+    }
     const end = stall.start + stall.duration;
     this.tabs.choose("timeline");
     this.look((view, extent) => view.show(stall.start, end, extent));
@@ -303,7 +313,9 @@ export class App {
   private stepStall(direction: -1 | 1): void {
     const { from, to } = this.viewport.window;
     const start = this.selection.current?.stall?.start ?? (direction < 0 ? to : from);
-    const stall = nextStall(this.recording?.stalls ?? [], start, direction);
+    const begin = this.recording?.status?.begin ?? 0;
+    const kept = (this.recording?.stalls ?? []).filter((each) => !isGone(each, begin));
+    const stall = nextStall(kept, start, direction);
     if (stall === null) announce(direction < 0 ? "No earlier stall" : "No later stall");
     else this.showStall(stall);
   }
@@ -356,7 +368,7 @@ export class App {
       tab: (name) => this.tabs.choose(name),
       pause: () => this.togglePause(),
       live: () => this.backToLive(),
-      zoom: (factor) => this.look((view, extent) => view.zoom(factor, this.pointer.share, extent)),
+      zoom: (factor) => this.look((view, extent) => view.zoom(factor, view.anchor(this.pointer.share, extent), extent)),
       pan: (share) => this.pan(share),
       fit: () => this.fit(),
       whole: () => this.look((view, extent) => view.whole(extent)),
@@ -405,7 +417,7 @@ export class App {
 
   private showStalls(): void {
     const status = this.recording?.status;
-    if (status) this.stallList.show(status, this.selection.current?.stall ?? null, this.search);
+    if (status) this.stallList.show(status, this.selection.current?.stall ?? null, this.search, this.started);
   }
 
   private showMinimap(): void {
@@ -420,7 +432,7 @@ export class App {
       selected === null
         ? null
         : { ...selected, hub: selected.greenlet === recording?.hub, row: recording?.row(selected.greenlet) ?? null };
-    this.side.show(shown, recording?.status ?? null, this.extent().now);
+    this.side.show(shown, recording?.status ?? null, this.extent().now, this.started);
   }
 
   private showNoLanes(): void {
@@ -469,6 +481,7 @@ export class App {
     if (moves && due) viewport.advance(this.extent().now);
     this.dirty = false;
     this.drawnAt = at;
+    this.pointer.stirred(performance.now());
     this.draw(recording, viewport.window);
     this.sendView();
   }

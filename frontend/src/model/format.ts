@@ -53,6 +53,18 @@ export function time(ns: number, decimals: number): string {
   return `${sign}${Math.floor(minutes / 60)}:${two(minutes % 60)}:${padded}`;
 }
 
+/** The wall clock, here, at a time of a recording that began `started` seconds after the epoch: "01:43:38.120". */
+export function wallTime(ns: number, started: number): string {
+  const date = new Date(Math.round(started * 1e3 + ns / 1e6));
+  const millis = String(date.getMilliseconds()).padStart(3, "0");
+  return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${millis}`;
+}
+
+/** A time on both clocks: "10.540 s · 01:43:38.120". */
+export function moment(ns: number, decimals: number, started: number): string {
+  return `${time(ns, decimals)} · ${wallTime(ns, started)}`;
+}
+
 /** 12 431, as the digits are grouped in every language. */
 export function count(value: number): string {
   return Math.round(value)
@@ -83,6 +95,18 @@ export function shortFile(file: string): string {
 
 export function siteText(site: { file: string; line: number } | null): string {
   return site === null ? "" : `${shortFile(site.file)}:${site.line}`;
+}
+
+/** At most `most` characters, without those in the middle: names differ at their ends. */
+export function elided(name: string, most: number): string {
+  if (name.length <= most) return name;
+  const tail = Math.max(4, Math.floor(most / 3));
+  return `${name.slice(0, Math.max(1, most - 1 - tail))}…${name.slice(-tail)}`;
+}
+
+/** "1 lane", "12 lanes". */
+export function counted(value: number, one: string): string {
+  return `${count(value)} ${one}${value === 1 ? "" : "s"}`;
 }
 
 /** What a process is called: the script it runs, not the interpreter's path. */

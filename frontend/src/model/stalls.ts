@@ -1,9 +1,30 @@
 /** The stalls the viewer has told about: the one next to another, and the one a span belongs to. */
 
 import type { Stall } from "../protocol/messages";
+import { siteText } from "./format";
 
 export function sameStall(a: Stall | null, b: Stall | null): boolean {
   return a !== null && b !== null && a.greenlet === b.greenlet && a.start === b.start;
+}
+
+/** Whether what is kept begins after it: there is nothing left to look at. */
+export function isGone(stall: Stall, begin: number): boolean {
+  return stall.start + stall.duration <= begin;
+}
+
+/**
+ * Where a stall was: switches tell the line it went on from and the line it parked at, and no more. What took the
+ * time lies between them.
+ */
+export function stallPlace(stall: Stall): string {
+  const { before, after } = stall;
+  const name = (after ?? before)?.function;
+  const of = name ? ` · ${name}` : "";
+  if (after !== null) {
+    return before === null ? `before ${siteText(after)}${of}` : `between ${siteText(before)} and ${siteText(after)}${of}`;
+  }
+  if (before === null) return "";
+  return `after ${siteText(before)}, ${stall.end === null ? "still running" : "until its end"}${of}`;
 }
 
 /** The stall before (-1) or after (+1) `time` by its start; null when there is none that way. */

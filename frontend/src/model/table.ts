@@ -1,6 +1,7 @@
 /** The table of greenlets: what a column sorts by, and which rows match. */
 
-import type { Row } from "../protocol/messages";
+import { Wait } from "../protocol/events";
+import { State, type Row } from "../protocol/messages";
 import { siteText } from "./format";
 import { lookOf } from "./looks";
 
@@ -12,12 +13,31 @@ export interface Order {
 }
 
 /** What a row waits on, in words: "fd 7 · 127.0.0.1:5432". */
-export function waitingOn(row: Pick<Row, "fd" | "peer" | "resource" | "alive" | "exit">): string {
+export function waitingOn(row: Pick<Row, "reason" | "fd" | "peer" | "resource" | "alive" | "exit">): string {
   if (!row.alive) return row.exit ?? "";
   const fd = row.fd === null ? "" : `fd ${row.fd}`;
   if (row.peer) return fd === "" ? row.peer : `${fd} · ${row.peer}`;
   if (fd !== "") return fd;
-  return row.resource === null ? "" : `#${row.resource}`;
+  return resourceText(row.reason, row.resource);
+}
+
+const RESOURCES: Readonly<Record<number, string>> = {
+  [Wait.LOCK]: "lock",
+  [Wait.QUEUE]: "queue",
+  [Wait.EVENT]: "event",
+};
+
+/** "lock #5"; the number of anything else (a timer's, say) tells nobody anything. */
+export function resourceText(reason: number, resource: number | null): string {
+  const kind = RESOURCES[reason];
+  return resource === null || kind === undefined ? "" : `${kind} #${resource}`;
+}
+
+/** Where it is. Of one that runs, only the line it went on from is known. */
+export function lineText(row: Row): string {
+  if (row.site === null) return "";
+  const line = [siteText(row.site), row.site.function].join(" ").trim();
+  return row.alive && (row.state === State.RUNNING || row.state === State.STALLED) ? `since ${line}` : line;
 }
 
 function key(row: Row, column: Column): number | string {

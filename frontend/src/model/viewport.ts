@@ -29,6 +29,12 @@ export class Viewport {
     this.window = win.zoomed(window, factor, anchor, extent);
   }
 
+  /** The share where keys zoom: the wanted one, or the nearest at which there is something recorded. */
+  anchor(share: number, extent: win.Extent): number {
+    const time = Math.min(Math.max(this.timeAt(share), extent.begin), Math.max(extent.begin, extent.now));
+    return Math.min(1, Math.max(0, this.shareOf(time)));
+  }
+
   pan(share: number, extent: win.Extent, live: boolean): void {
     const mayFollow = live && !this.paused && this.width >= FOLLOW_NARROWEST_NS;
     this.window = win.panned(this.window, share * this.width, extent, mayFollow);

@@ -9,13 +9,19 @@ import { APPEARANCE, Look, lookOf, type Appearance } from "../model/looks";
 import type { Track } from "../model/segments";
 import { OPEN } from "../protocol/messages";
 
-/** Looks, and after them the shares: a look that has only a share of its pixel, in eight steps. */
+/** Looks, and after them the shares: a look that has a share of its pixel, in eight steps, over each look that may surround it. */
 const SHARES = 8;
 const RUNNING_SHARE = 16;
-const HUB_SHARE = RUNNING_SHARE + SHARES;
-const LOOKS = HUB_SHARE + SHARES;
-/** The height of the least share; all of a pixel has the look's own. */
-const LEAST_HEIGHT = 0.55;
+const HUB_SHARE = RUNNING_SHARE + SHARES * Look.HUB;
+const LOOKS = HUB_SHARE + SHARES * Look.HUB;
+/** The height of the least share, nearly nothing; all of a pixel has the look's own. */
+const LEAST_HEIGHT = 0.06;
+/**
+ * A lane that runs for a moment in each pixel is to look idle; one that runs for a moment now and then is to be
+ * seen to. So a share where few others are near is a tick, of this step at least; the more there are, the less.
+ */
+const TICK_STEP = 4;
+const TICK_NEAR = 16;
 /** A span narrower than this, in pixels, counts by its share. */
 const NARROW = 2;
 /** Being ready is seen over running from this share on, where it is the greater. */
@@ -97,20 +103,48 @@ export function laneColumns(track: Track | undefined, scale: Scale, hub: boolean
 /** Lays what has a share of a pixel over what has all of it. */
 function mixShares(columns: Uint8Array, base: number, least: number): void {
   const width = columns.length;
+  let near = 0;
+  for (let x = width - 1; x >= width - TICK_NEAR && x >= 0; x--) if (ran[x]! > 0) near++;
   for (let x = width - 1; x >= 0; x--) {
+    if (x >= TICK_NEAR && ran[x - TICK_NEAR]! > 0) near++;
+    if (x + TICK_NEAR + 1 < width && ran[x + TICK_NEAR + 1]! > 0) near--;
     const here = ran[x]!;
     const waits = ready[x]!;
-    if ((here === 0 && waits === 0) || (columns[x]! >= Look.HUB && columns[x]! <= Look.STALLED)) continue;
-    if (here === 0 && columns[x] === Look.READY) continue;
-    const seen = here === 0 || (waits >= READY_SEEN && waits > here);
-    const step = Math.min(SHARES - 1, Math.floor(Math.sqrt(here) * SHARES));
-    const look = seen ? Look.READY : base + step;
-    columns[x] = look;
-    for (let k = 1; k < least && x + k < width; k++) {
-      const beside = columns[x + k]!;
-      if (beside < Look.READY || (beside >= base && beside < look)) columns[x + k] = look;
+    const under = columns[x]!;
+    if ((here === 0 && waits === 0) || (under >= Look.HUB && under <= Look.STALLED)) continue;
+    if (here === 0 && under === Look.READY) continue;
+    if (here === 0 || (waits >= READY_SEEN && waits > here)) {
+      columns[x] = Look.READY;
+    } else {
+      const around = Math.min(width, x + TICK_NEAR + 1) - Math.max(0, x - TICK_NEAR);
+      const tick = tickStep(near / around);
+      const step = Math.max(tick, Math.min(SHARES - 1, Math.floor(here * SHARES)));
+      columns[x] = base + under * SHARES + step;
     }
+    for (let k = 1; k < least && x + k < width; k++) widen(columns, x + k, columns[x]!);
   }
+}
+
+/** From a tick's step where a quarter of the pixels around run, down to nothing where three quarters do. */
+function tickStep(density: number): number {
+  return Math.max(0, Math.min(TICK_STEP, Math.round((0.75 - density) * 2 * TICK_STEP)));
+}
+
+/** A share is as wide as the least width, over what is beside it, unless that is seen more. */
+function widen(columns: Uint8Array, x: number, look: number): void {
+  const beside = columns[x]!;
+  if (look < RUNNING_SHARE) {
+    if (beside < look) columns[x] = look;
+  } else if (beside < Look.READY) {
+    columns[x] = look - shareUnder(look) * SHARES + beside * SHARES;
+  } else if (beside >= RUNNING_SHARE && beside % SHARES < look % SHARES) {
+    columns[x] = beside - (beside % SHARES) + (look % SHARES);
+  }
+}
+
+/** The look that surrounds a share. */
+function shareUnder(look: number): number {
+  return ((look - (look < HUB_SHARE ? RUNNING_SHARE : HUB_SHARE)) / SHARES) | 0;
 }
 
 /** "#rrggbb" or "rgba(r,g,b,a)" as a little-endian RGBA pixel. */
@@ -136,14 +170,6 @@ export class Palette {
     this.half = Math.ceil(rowPixels / 2);
     this.pixels = new Uint32Array((this.half + 1) * LOOKS);
     const dashes = [];
-    for (const [look, base] of [[Look.RUNNING, RUNNING_SHARE], [Look.HUB, HUB_SHARE]] as const) {
-      const { color, height } = APPEARANCE[look];
-      for (let step = 0; step < SHARES; step++) {
-        const share = LEAST_HEIGHT + ((height - LEAST_HEIGHT) * step) / (SHARES - 1);
-        const half = Math.round(share * rowPixels) / 2;
-        for (let d = 0; d < half; d++) this.pixels[d * LOOKS + base + step] = pixelOf(color);
-      }
-    }
     for (const [key, appearance] of Object.entries(APPEARANCE) as [string, Appearance][]) {
       const look = Number(key) as Look;
       const half = Math.max(ratio, Math.round(appearance.height * rowPixels)) / 2;
@@ -155,15 +181,29 @@ export class Palette {
       }
     }
     this.dashes = dashes;
+    for (const [look, base] of [[Look.RUNNING, RUNNING_SHARE], [Look.HUB, HUB_SHARE]] as const) {
+      for (let at = 0; at < Look.HUB * SHARES; at++) this.makeShare(look, base + at, (at / SHARES) | 0, at % SHARES, rowPixels, ratio);
+    }
+  }
+
+  private makeShare(look: 12 | 13, code: number, under: number, step: number, rowPixels: number, ratio: number): void {
+    const { color, height } = APPEARANCE[look];
+    const share = LEAST_HEIGHT + ((height - LEAST_HEIGHT) * step) / (SHARES - 1);
+    const half = Math.max(ratio, Math.round(share * rowPixels)) / 2;
+    for (let d = 0; d <= this.half; d++) {
+      this.pixels[d * LOOKS + code] = d < half ? pixelOf(color) : this.pixels[d * LOOKS + under]!;
+    }
   }
 
   /** Cuts dashes into the columns; `phase` is the column's number since time 0, so that dashes move with time. */
   dash(columns: Uint8Array, phase: number): void {
     for (const { look, period, lit } of this.dashes) {
-      let at = columns.indexOf(look);
       const offset = ((phase % period) + period) % period;
-      for (; at >= 0 && at < columns.length; at++) {
-        if (columns[at] === look) columns[at] = LIT(look, at + offset, period, lit);
+      const shares = RUNNING_SHARE + look * SHARES;
+      for (let x = 0; x < columns.length; x++) {
+        const here = columns[x]!;
+        if (here === look) columns[x] = LIT(look, x + offset, period, lit);
+        else if (here >= shares && here < shares + SHARES && (x + offset) % period >= lit) columns[x] = here - look * SHARES;
       }
     }
   }

@@ -76,6 +76,15 @@ export interface Stall {
   after: Site | null;
 }
 
+/** Who has the hub at this moment, or had it when the process died. */
+export interface Running {
+  greenlet: number;
+  name: string;
+  since: number;
+  duration: number;
+  site: Site | null;
+}
+
 export interface Status {
   type: "status";
   state: RingState;
@@ -98,6 +107,7 @@ export interface Status {
   stalls_total: number;
   longest_stall: Stall | null;
   stalls: Stall[];
+  running: Running | null;
 }
 
 export interface Lane {

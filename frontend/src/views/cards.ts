@@ -1,11 +1,14 @@
 /** The five figures over the timeline. */
 
 import * as format from "../model/format";
+import { latency } from "../model/hub";
+import { isGone } from "../model/stalls";
 import type { Stall, Status } from "../protocol/messages";
 import { byId, el, setText } from "./dom";
 
 interface Card {
   root: HTMLElement;
+  title: HTMLElement;
   value: HTMLElement;
   unit: HTMLElement;
   note: HTMLElement;
@@ -22,18 +25,19 @@ export class Cards {
   constructor(showStall: (stall: Stall) => void) {
     const root = byId("cards");
     const make = (title: string, id: string, button = false): Card => {
+      const head = el("span", { class: "title" }, title);
       const value = el("span", { class: "figure" }, "–");
       const unit = el("span", { class: "unit" });
       const note = el("span", { class: "note" }, "\u00a0");
       const card = el(
         button ? "button" : "div",
         { class: "card figure-card", id: `card-${id}` },
-        el("span", { class: "title" }, title),
+        head,
         el("span", { class: "amount" }, value, unit),
         note,
       );
       root.append(card);
-      return { root: card, value, unit, note };
+      return { root: card, title: head, value, unit, note };
     };
     this.stall = make("Longest stall", "stall", true);
     this.latency = make("Hub latency p99", "latency");
@@ -45,22 +49,23 @@ export class Cards {
     });
   }
 
-  show(status: Status): void {
+  show(status: Status, started: number): void {
     this.longest = status.longest_stall;
     const { longest } = this;
     this.stall.root.classList.toggle("alarm", longest !== null);
-    (this.stall.root as HTMLButtonElement).disabled = longest === null;
+    (this.stall.root as HTMLButtonElement).disabled = longest === null || isGone(longest, status.begin);
     if (longest === null) fill(this.stall, "none", "", `over ${format.duration(status.stall_threshold)}`);
     else {
       const { value, unit } = format.durationParts(longest.duration);
-      fill(this.stall, value, unit, `${longest.name} · at ${format.time(longest.start, 2)}`);
+      const when = isGone(longest, status.begin) ? "no longer kept" : `at ${format.moment(longest.start, 2, started)}`;
+      fill(this.stall, value, unit, `${longest.name} · ${when}`);
     }
 
-    const p99 = format.durationParts(status.latency_p99);
-    const late = status.latency_p99 > status.stall_threshold && status.stall_threshold > 0;
-    this.latency.root.classList.toggle("warn", late);
-    const pending = status.latency_now > 1e6 ? `now ${format.duration(status.latency_now)} late` : "ready until it runs, 10 s";
-    fill(this.latency, p99.value, p99.unit, pending);
+    const late = latency(status);
+    const figure = format.durationParts(late.ns);
+    this.latency.root.classList.toggle("warn", late.ns > status.stall_threshold && status.stall_threshold > 0);
+    setText(this.latency.title, late.now ? "Hub latency now" : "Hub latency p99");
+    fill(this.latency, figure.value, figure.unit, late.note);
 
     this.greenlets.root.classList.toggle("warn", status.waiting_long > 0);
     fill(this.greenlets, format.count(status.greenlets), "+ hub", `${format.count(status.waiting_long)} waiting > 5 s, no deadline`);
@@ -70,8 +75,10 @@ export class Cards {
 
     const share = status.ring_capacity > 0 ? status.ring_used / status.ring_capacity : 0;
     this.ring.root.style.setProperty("--share", share.toFixed(3));
-    const full = share >= 1 ? "full: the oldest give way" : `of ${format.count(status.ring_capacity)} records`;
-    fill(this.ring, format.percent(share), "%", share >= 1 ? full : `${format.count(status.ring_used)} ${full}`);
+    const used = `${format.count(status.ring_used)} of ${format.count(status.ring_capacity)} records`;
+    const live = share >= 1 ? "full: the oldest give way" : used;
+    const note = status.state === "live" ? live : `${format.counted(status.events, "event")} recorded`;
+    fill(this.ring, format.percent(share), "%", note);
   }
 }
 

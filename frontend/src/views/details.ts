@@ -2,6 +2,7 @@
 
 import * as format from "../model/format";
 import { APPEARANCE, Look, lookOf } from "../model/looks";
+import { resourceText } from "../model/table";
 import { State, type Site, type Span } from "../protocol/messages";
 import { el } from "./dom";
 
@@ -23,17 +24,29 @@ export function siteNode(site: Site): HTMLElement {
 
 export type Fact = [name: string, value: string | HTMLElement];
 
+/** What the site of a span is to it: of one that runs, only the line it went on from is known. */
+const SITE_NAMES: Readonly<Record<number, string>> = {
+  [State.RUNNING]: "Went on after",
+  [State.STALLED]: "Went on after",
+  [State.READY]: "Goes on after",
+  [State.WAITING]: "Parked at",
+};
+
 /** The facts of a span, in the order a person asks: on what, where, until when, why it went on. */
-export function facts(span: Span, now: number): Fact[] {
+export function facts(span: Span, now: number, started: number): Fact[] {
   const list: Fact[] = [];
   if (span.fd !== null) list.push(["Waiting on", `fd ${span.fd}${span.peer ? ` · ${span.peer}` : ""}`]);
   else if (span.peer) list.push(["Waiting on", span.peer]);
-  else if (span.resource !== null && span.state === State.WAITING) list.push(["Waiting on", `resource #${span.resource}`]);
-  if (span.site !== null) list.push([span.state === State.WAITING ? "Parked at" : "Line", siteNode(span.site)]);
+  else if (span.state === State.WAITING) {
+    const resource = resourceText(span.reason, span.resource);
+    if (resource !== "") list.push(["Waiting on", resource]);
+  }
+  if (span.site !== null) list.push([SITE_NAMES[span.state] ?? "Line", siteNode(span.site)]);
   if (span.deadline !== null) {
     const left = span.deadline - now;
-    list.push(["Deadline", span.open && left > 0 ? `in ${format.duration(left)}` : `at ${format.time(span.deadline, 3)}`]);
-  } else if (span.state === State.WAITING && span.open) list.push(["Deadline", "none"]);
+    const until = span.open && left > 0 ? `in ${format.duration(left)}` : `at ${format.moment(span.deadline, 3, started)}`;
+    list.push(["Until", until]);
+  } else if (span.state === State.WAITING && span.open) list.push(["Until", "no deadline"]);
   if (span.woken_by !== null) list.push(["Woken by", span.woken_by]);
   if (span.parent !== null) list.push(["Spawned by", span.parent.name]);
   return list;

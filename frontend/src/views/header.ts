@@ -1,7 +1,8 @@
 /** The top bar: which recording, whether it is live, what was lost; and the banner for what must be seen. */
 
 import * as format from "../model/format";
-import type { Ring, Status } from "../protocol/messages";
+import { blocker, deathText } from "../model/hub";
+import type { Ring, Running, Status } from "../protocol/messages";
 import { announce, byId, el, setText } from "./dom";
 
 export interface Liveness {
@@ -15,8 +16,10 @@ export interface Liveness {
 }
 
 const GONE = "The viewer no longer has this recording. What is on screen is the last that came.";
-const DIED = "The process ended (killed or crashed). Everything up to its last event is kept.";
 const UNREACHABLE = "Viewer not reachable – retrying. What is on screen is the last that came.";
+
+/** A block shorter than this is seen, but not said: it is over before the words are. */
+const SAID_FROM_NS = 1e9;
 
 export class Header {
   private readonly pill = byId("live-pill");
@@ -26,6 +29,7 @@ export class Header {
   private readonly chooser = byId<HTMLSelectElement>("ring");
   private rings = "";
   private said = "";
+  private saidBlock = "";
 
   constructor(private readonly choose: (ring: string) => void) {
     this.chooser.addEventListener("change", () => this.choose(this.chooser.value));
@@ -33,16 +37,19 @@ export class Header {
 
   show({ status, reachable, paused, following, ring, gone }: Liveness): void {
     const state = ring === null ? "waiting" : !reachable ? "unreachable" : (status?.state ?? "waiting");
-    const shown = state === "live" && paused ? "paused" : state;
+    const blocked = state === "live" && !paused ? blocker(status) : null;
+    const shown = blocked !== null ? "blocked" : state === "live" && paused ? "paused" : state;
     this.pill.dataset["state"] = shown;
     const lost = status === null ? 0 : status.lost;
     this.pill.classList.toggle("lossy", lost > 0);
-    setText(this.text, pillText(shown, status));
+    setText(this.text, blocked !== null ? `Hub blocked ${format.duration(blocked.duration)} · ${blocked.name}` : pillText(shown, status));
     this.pill.title =
-      lost > 0
+      blocked !== null
+        ? `${blocked.name} runs and does not yield: nobody else can.`
+        : lost > 0
         ? `${format.count(lost)} events were overwritten in the ring before they could be read: the timeline has gaps.`
         : "";
-    this.showBanner(state, gone);
+    this.showBanner(state, gone, status);
     this.pauseButton.setAttribute("aria-pressed", String(paused));
     setText(byId("pause-text"), paused ? "Resume" : "Pause");
     this.pauseButton.disabled = state !== "live" && !paused;
@@ -52,7 +59,8 @@ export class Header {
     const before = { died: "✝ died · ", ended: "ended · ", unreachable: "… ", live: "", waiting: "" }[state];
     const title = `${before}${lost > 0 ? `${format.count(lost)} lost · ` : ""}${name}`;
     if (document.title !== title) document.title = title;
-    this.announceState(shown);
+    if (blocked !== null) this.announceBlock(blocked);
+    else this.announceState(shown);
   }
 
   /** The chooser appears when there is a choice; one recording is only named. */
@@ -71,19 +79,29 @@ export class Header {
       ...rings.map((ring) =>
         el(
           "option",
-          { value: ring.id, selected: ring.id === current?.id },
-          `${ring.state === "live" ? "● " : ring.state === "died" ? "✝ " : "○ "}${ringName(ring)}`,
+          { value: ring.id, selected: ring.id === current?.id, title: `${ring.argv.join(" ")} on ${ring.host}` },
+          `${ring.state === "live" ? "● " : ring.state === "died" ? "✝ " : "○ "}${ringChoice(ring)}`,
         ),
       ),
     );
-    if (current !== null) this.chooser.value = current.id;
+    if (current === null) return;
+    this.chooser.value = current.id;
+    this.chooser.title = `${ringChoice(current)}\n${current.argv.join(" ")} on ${current.host}`;
   }
 
-  private showBanner(state: string, gone: boolean): void {
-    const text = state === "died" ? DIED : state !== "unreachable" ? "" : gone ? GONE : UNREACHABLE;
+  private showBanner(state: string, gone: boolean, status: Status | null): void {
+    const text = state === "died" ? deathText(status) : state !== "unreachable" ? "" : gone ? GONE : UNREACHABLE;
     this.banner.dataset["state"] = state;
     this.banner.hidden = text === "";
     setText(this.banner, text);
+  }
+
+  /** Once for each time that one blocks the hub. */
+  private announceBlock({ greenlet, name, since, duration }: Running): void {
+    const key = `${greenlet} ${since}`;
+    if (duration < SAID_FROM_NS || key === this.saidBlock) return;
+    this.saidBlock = key;
+    announce(`${name} blocks the hub`);
   }
 
   private announceState(state: string): void {
@@ -112,7 +130,13 @@ function pillText(state: string, status: Status | null): string {
   }
 }
 
-export function ringName(ring: Ring): string {
+/** What tells one ring from another comes first: rings of one process differ by their thread and hub. */
+function ringChoice(ring: Ring): string {
+  const thread = ring.thread === "" ? "" : `${ring.thread} · `;
+  return `${thread}hub ${ring.hub} · ${format.commandName(ring.argv)} · pid ${ring.pid}`;
+}
+
+function ringName(ring: Ring): string {
   const thread = ring.thread === "MainThread" || ring.thread === "" ? "" : ` · ${ring.thread}`;
   return `${format.commandName(ring.argv)} · pid ${ring.pid} · hub ${ring.hub}${thread}`;
 }

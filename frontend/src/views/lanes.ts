@@ -5,6 +5,7 @@
  * as everywhere; its content stays put (sticky) and is painted for wherever it has been scrolled to.
  */
 
+import * as format from "../model/format";
 import { rowAt } from "../model/hit";
 import type { Lane, Lanes } from "../protocol/messages";
 import { byId, el, setText } from "./dom";
@@ -25,6 +26,7 @@ export interface LaneEvents {
 
 export const AXIS_STRIP = 24;
 const DRAG_PX = 4;
+const LABEL_PAD = 10;
 
 export class LanesView {
   readonly canvas = byId<HTMLCanvasElement>("lanes-canvas");
@@ -39,6 +41,8 @@ export class LanesView {
   private lanes: Lanes = { type: "lanes", total: 0, first: 0, lanes: [] };
   private selected: number | null = null;
   private labelKey = "";
+  private readonly names = new Map<string, string>();
+  private readonly ruler = document.createElement("canvas").getContext("2d")!;
 
   width = 0;
   height = 0;
@@ -142,7 +146,7 @@ export class LanesView {
     // A few more lanes than fit are drawn closer; beyond that they scroll.
     const total = Math.max(1, this.lanes.total);
     this.rowHeight = Math.max(18, Math.min(24, Math.floor(fits / total)));
-    this.gutterWidth = narrow ? 96 : 164;
+    this.gutterWidth = narrow ? 112 : 164;
     this.frame.style.setProperty("--row", `${this.rowHeight}px`);
     document.documentElement.style.setProperty("--gutter", `${this.gutterWidth}px`);
     this.spacer.style.height = `${Math.max(0, this.lanes.total * this.rowHeight - fits)}px`;
@@ -170,13 +174,39 @@ export class LanesView {
       if (label.hidden) continue;
       const lane = this.laneAt(row);
       label.dataset["row"] = String(row);
-      setText(label, lane?.name ?? "…");
-      if (label.title !== (lane?.name ?? "")) label.title = lane?.name ?? "";
+      const name = lane?.name ?? "…";
+      setText(label, this.fitted(name));
+      if (label.title !== name) {
+        label.title = name;
+        label.setAttribute("aria-label", name);
+      }
       label.classList.toggle("exited", lane !== null && !lane.alive);
       label.classList.toggle("selected", lane !== null && lane.id === this.selected);
       if (key !== this.labelKey) label.style.transform = `translateY(${row * this.rowHeight - this.scroll}px)`;
     }
     this.labelKey = key;
+  }
+
+  /** A name, or as much of its ends as the gutter has room for. */
+  private fitted(name: string): string {
+    const room = this.gutterWidth - LABEL_PAD;
+    const key = `${room} ${name}`;
+    const known = this.names.get(key);
+    if (known !== undefined) return known;
+    const font = getComputedStyle(this.gutter).fontFamily;
+    // As the style sheet has it, and as wide as a selected lane's bold.
+    this.ruler.font = `700 11.5px ${font}`;
+    let text = name;
+    for (let most = name.length - 1; most > 6 && this.ruler.measureText(text).width > room; most--) text = format.elided(name, most);
+    if (this.names.size > 2000) this.names.clear();
+    this.names.set(key, text);
+    return text;
+  }
+
+  /** The row and the share of the width at a point on screen; null where there is no lane. */
+  under(x: number, y: number): { row: number; share: number } | null {
+    const row = this.row(y);
+    return row === null ? null : { row, share: this.share(x) };
   }
 
   private share(clientX: number): number {

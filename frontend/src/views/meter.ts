@@ -30,7 +30,7 @@ export class Meter {
   }
 
   show(lanes: number, width: number, segments: number): void {
-    setText(byId("info"), lanes > 0 ? `${format.count(lanes)} lanes · ${format.duration(width)}` : "");
+    setText(byId("info"), lanes > 0 ? `${format.counted(lanes, "lane")} · ${format.duration(width)}` : "");
     const paint = this.paints.length === 0 ? "" : `paint ${this.paintMs().toFixed(1)} ms · `;
     setText(byId("meter"), `${paint}${format.count(segments)} segments`);
   }

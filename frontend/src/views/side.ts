@@ -2,6 +2,7 @@
 
 import * as format from "../model/format";
 import { lookOf } from "../model/looks";
+import { isGone } from "../model/stalls";
 import type { Row, Span, Stall, Status } from "../protocol/messages";
 import { byId, el } from "./dom";
 import { factRows, facts, insideText, siteNode, stateName, type Fact } from "./details";
@@ -29,20 +30,22 @@ export class Side {
 
   constructor(private readonly events: SideEvents) {}
 
-  show(selection: Selection | null, status: Status | null, now: number): void {
+  show(selection: Selection | null, status: Status | null, now: number, started: number): void {
     // Rebuilding would take the focus from a button; so only when what it says has changed.
     const key = JSON.stringify([
       selection,
       selection?.span?.open ? Math.round(now / 1e8) : 0,
       selection === null ? status?.stalls.slice(0, 8) : 0,
       selection === null ? status?.stall_threshold : 0,
+      selection === null ? status?.stalls.slice(0, 8).filter((stall) => isGone(stall, status.begin)).length : 0,
+      started,
     ]);
     if (key === this.shown) return;
     this.shown = key;
     const focused = this.root.contains(document.activeElement) ? document.activeElement?.id : null;
-    if (selection === null) this.showNewest(status);
-    else if (selection.stall !== null) this.showStall(selection, selection.stall, now);
-    else this.showSpan(selection, now);
+    if (selection === null) this.showNewest(status, started);
+    else if (selection.stall !== null) this.showStall(selection, selection.stall, now, started);
+    else this.showSpan(selection, now, started);
     if (focused) document.getElementById(focused)?.focus();
   }
 
@@ -58,11 +61,12 @@ export class Side {
     return fit;
   }
 
-  private showStall(selection: Selection, stall: Stall, now: number): void {
+  private showStall(selection: Selection, stall: Stall, now: number, started: number): void {
     const { span, row } = selection;
     const open = stall.end === null;
     const list: Fact[] = [
       ["Start", format.time(stall.start, 6)],
+      ["Clock", format.wallTime(stall.start, started)],
       ["Duration", `${format.duration(open ? Math.max(stall.duration, now - stall.start) : stall.duration)}${open ? " so far" : ""}`],
     ];
     if (stall.ready > 0) list.push(["Held up", `${format.count(stall.ready)} ready`]);
@@ -70,20 +74,20 @@ export class Side {
     if (span?.parent) list.push(["Spawned by", span.parent.name]);
     if (row !== null) list.push(["Run time in all", format.duration(row.run_time)]);
     const { before, after } = stall;
-    const sameLine = before !== null && after !== null && format.siteText(before) === format.siteText(after);
     const lines: Fact[] = [];
-    if (sameLine) lines.push(["left and parked at", siteNode(before)]);
-    else {
-      if (before !== null) lines.push(["went on after", siteNode(before)]);
-      if (after !== null) lines.push(["parked next at", siteNode(after)]);
-    }
+    if (before !== null) lines.push(["Went on after", siteNode(before)]);
+    if (after !== null) lines.push(["Parked next at", siteNode(after)]);
     this.root.replaceChildren(
       this.head(`Stall · ${format.duration(stall.duration)}`, true),
       el("p", {}, el("strong", {}, stall.name), open ? " holds the hub without yielding. " : " held the hub without yielding. ", heldUp(stall)),
       factRows(list),
     );
     if (lines.length > 0) {
-      this.root.append(el("h3", {}, sameLine ? "From this line back to it" : "Between these lines"), factRows(lines));
+      this.root.append(
+        el("h3", {}, after === null ? "After this line" : "Between these lines"),
+        factRows(lines),
+        el("p", { class: "hint" }, "Switches alone do not tell the exact line: what took the time ran in between."),
+      );
     }
     const advice = el("p", { class: "advice" }, el("strong", {}, "Try "));
     advice.append(
@@ -93,15 +97,16 @@ export class Side {
     this.root.append(advice, el("div", { class: "side-actions" }, this.fitButton()));
   }
 
-  private showSpan(selection: Selection, now: number): void {
+  private showSpan(selection: Selection, now: number, started: number): void {
     const { span, row, hub, name } = selection;
     this.root.replaceChildren(this.head(name, false));
     if (span !== null) {
       const end = span.open ? Math.max(now, span.end) : span.end;
       const list: Fact[] = [
         ["Start", format.time(span.start, 6)],
+        ["Clock", format.wallTime(span.start, started)],
         ["Duration", `${format.duration(end - span.start)}${span.open ? " so far" : ""}`],
-        ...facts(span, now),
+        ...facts(span, now, started),
       ];
       this.root.append(
         el("p", { class: "tip-state" }, swatch(lookOf(span.state, span.reason, hub)), el("span", {}, stateName(span.state, span.reason, hub))),
@@ -126,12 +131,13 @@ export class Side {
     this.root.append(el("div", { class: "side-actions" }, this.fitButton()));
   }
 
-  private showNewest(status: Status | null): void {
+  private showNewest(status: Status | null, started: number): void {
     const stalls = status?.stalls.slice(0, 8) ?? [];
     this.root.replaceChildren(el("div", { class: "side-head" }, el("h2", {}, stalls.length > 0 ? "Newest stalls" : "Details")));
     if (stalls.length > 0) {
       const list = el("ul", { class: "stalls compact" });
-      for (const stall of stalls) list.append(stallItem(stall, () => this.events.showStall(stall)));
+      const context = { started, begin: status?.begin ?? 0 };
+      for (const stall of stalls) list.append(stallItem(stall, context, () => this.events.showStall(stall)));
       this.root.append(list);
     } else if (status !== null) {
       this.root.append(

@@ -1,22 +1,31 @@
 /** The list of stalls. */
 
 import * as format from "../model/format";
-import { sameStall } from "../model/stalls";
+import { isGone, sameStall, stallPlace } from "../model/stalls";
 import type { Stall, Status } from "../protocol/messages";
 import { byId, el, setText } from "./dom";
 
-export function stallItem(stall: Stall, show: () => void, selected = false): HTMLElement {
-  const where =
-    stall.before !== null || stall.after !== null
-      ? `${format.siteText(stall.before) || "?"} → ${stall.after ? format.siteText(stall.after) : stall.end === null ? "still running" : "its end"}`
-      : "";
+export interface StallContext {
+  /** Seconds since the epoch at time 0, and the oldest time that is kept. */
+  started: number;
+  begin: number;
+}
+
+export function stallItem(stall: Stall, { started, begin }: StallContext, show: () => void, selected = false): HTMLElement {
+  const where = stallPlace(stall);
+  const gone = isGone(stall, begin);
+  const when = [
+    `at ${format.moment(stall.start, 2, started)}`,
+    stall.ready > 0 && `${format.count(stall.ready)} held up`,
+    gone && "no longer kept",
+  ];
   const button = el(
     "button",
-    { class: "stall", "aria-current": selected ? "true" : undefined },
+    { class: "stall", "aria-current": selected ? "true" : undefined, disabled: gone },
     el("span", { class: "stall-duration" }, format.duration(stall.duration), stall.end === null ? "…" : null),
-    el("span", { class: "stall-name" }, stall.name),
-    el("span", { class: "stall-where" }, where),
-    el("span", { class: "stall-when" }, `at ${format.time(stall.start, 2)}${stall.ready > 0 ? ` · ${format.count(stall.ready)} held up` : ""}`),
+    el("span", { class: "stall-name", title: stall.name }, stall.name),
+    el("span", { class: "stall-where", title: where }, where),
+    el("span", { class: "stall-when" }, when.filter(Boolean).join(" · ")),
   );
   button.addEventListener("click", show);
   return el("li", {}, button);
@@ -27,11 +36,12 @@ export class StallList {
 
   constructor(private readonly choose: (stall: Stall) => void) {}
 
-  show(status: Status, selected: Stall | null, search: string): void {
+  show(status: Status, selected: Stall | null, search: string, started: number): void {
     const badge = byId("stalls-badge");
     badge.hidden = status.stalls_total === 0;
     setText(badge, format.count(status.stalls_total));
-    const key = JSON.stringify([status.stalls, status.stalls_total, selected?.start, search, status.stall_threshold]);
+    const gone = status.stalls.filter((stall) => isGone(stall, status.begin)).length;
+    const key = JSON.stringify([status.stalls, status.stalls_total, selected?.start, search, status.stall_threshold, started, gone]);
     if (key === this.shown) return;
     this.shown = key;
     const wanted = search.trim().toLowerCase();
@@ -50,7 +60,9 @@ export class StallList {
     );
     const list = byId("stalls");
     const at = [...list.children].findIndex((item) => item.contains(document.activeElement));
-    list.replaceChildren(...stalls.map((stall) => stallItem(stall, () => this.choose(stall), sameStall(stall, selected))));
+    const context = { started, begin: status.begin };
+    const item = (stall: Stall): HTMLElement => stallItem(stall, context, () => this.choose(stall), sameStall(stall, selected));
+    list.replaceChildren(...stalls.map(item));
     if (at >= 0) list.children[Math.min(at, stalls.length - 1)]?.querySelector("button")?.focus();
     const empty = byId("stalls-empty");
     empty.hidden = stalls.length > 0;

@@ -2,7 +2,7 @@
 
 import * as format from "../model/format";
 import { lookOf, type Look } from "../model/looks";
-import { matches, reordered, sorted, waitingOn, type Column, type Order } from "../model/table";
+import { lineText, matches, reordered, sorted, waitingOn, type Column, type Order } from "../model/table";
 import type { Greenlets, Row } from "../protocol/messages";
 import { byId, el, setText } from "./dom";
 import { swatch } from "./swatch";
@@ -13,7 +13,7 @@ const COLUMNS: readonly { column: Column; title: string; numeric?: boolean; titl
   { column: "on", title: "Waiting on" },
   { column: "site", title: "Line" },
   { column: "since", title: "For", numeric: true, title_text: "How long it has been in this state" },
-  { column: "deadline", title: "Deadline", numeric: true },
+  { column: "deadline", title: "Until", numeric: true, title_text: "When its timeout, or its sleep, is due" },
   { column: "switches", title: "Switches", numeric: true },
   { column: "run_time", title: "Run time", numeric: true },
 ];
@@ -97,6 +97,7 @@ export class GreenletTable {
     line.root.dataset["greenlet"] = String(row.id);
     line.root.classList.toggle("exited", !row.alive);
     setText(line.button, row.name);
+    line.button.title = row.name;
     setText(line.number, row.name.endsWith(`#${row.id}`) ? "" : ` #${row.id}`);
     const look = row.alive ? lookOf(row.state, row.reason, hub) : 0;
     if (look !== line.look) {
@@ -109,7 +110,8 @@ export class GreenletTable {
       HTMLTableCellElement, HTMLTableCellElement, HTMLTableCellElement, HTMLTableCellElement,
     ];
     setText(on, row.alive ? waitingOn(row) : "");
-    setText(site, row.site ? `${format.siteText(row.site)} ${row.site.function}` : "");
+    on.title = on.textContent ?? "";
+    setText(site, lineText(row));
     site.title = row.site ? `${row.site.file}:${row.site.line}` : "";
     setText(since, row.alive ? format.duration(Math.max(0, now - row.since)) : "");
     since.classList.toggle("late", row.alive && !hub && row.deadline === null && row.state === 2 && now - row.since > 5e9);

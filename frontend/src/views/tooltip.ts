@@ -11,7 +11,16 @@ import { swatch } from "./swatch";
 export class Tooltip {
   private readonly root = byId("tooltip");
 
-  show(name: string, segment: Segment, hub: boolean, span: Span | null, now: number, x: number, y: number): void {
+  show(
+    name: string,
+    segment: Segment,
+    hub: boolean,
+    span: Span | null,
+    clock: { now: number; started: number },
+    x: number,
+    y: number,
+  ): void {
+    const { now, started } = clock;
     const state = span?.state ?? segment.state;
     const reason = span?.reason ?? segment.reason;
     const open = span?.open ?? (segment.flags & OPEN) !== 0;
@@ -20,7 +29,7 @@ export class Tooltip {
     const several = span === null ? (segment.flags & SEVERAL) !== 0 : span.inside > 1;
     const inside = span === null ? null : insideText(span);
     this.root.replaceChildren(
-      el("div", { class: "tip-head" }, el("strong", {}, name), el("span", { class: "hint" }, `at ${format.time(start, 3)}`)),
+      el("div", { class: "tip-head" }, el("strong", {}, name), el("span", { class: "hint" }, `at ${format.moment(start, 3, started)}`)),
       el(
         "div",
         { class: "tip-state" },
@@ -34,7 +43,7 @@ export class Tooltip {
       ),
     );
     if (span !== null) {
-      const list = facts(span, now);
+      const list = facts(span, now, started);
       if (list.length > 0) this.root.append(factRows(list));
       if (inside !== null) this.root.append(el("p", { class: "hint" }, inside));
     }

@@ -31,6 +31,21 @@ describe("times", () => {
   ])("%d ns with %d decimals is %s", (ns, decimals, text) => expect(plain(format.time(ns, decimals))).toBe(text));
 });
 
+it("a time is also one on the wall", () => {
+  const noon = new Date(2026, 10, 24, 12, 0, 0).getTime() / 1e3;
+  expect(plain(format.moment(10.54e9, 3, noon))).toBe("10.540 s · 12:00:10.540");
+});
+
+it("a long name loses its middle", () => {
+  expect(format.elided("customer :43864", 14)).toBe("customer …3864");
+  expect(format.elided("metrics", 14)).toBe("metrics");
+});
+
+it("one is one", () => {
+  expect(format.counted(1, "lane")).toBe("1 lane");
+  expect(format.counted(2, "lane")).toBe("2 lanes");
+});
+
 it("counts are grouped", () => {
   expect(plain(format.count(12_431))).toBe("12 431");
   expect(format.count(999)).toBe("999");

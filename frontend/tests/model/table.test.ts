@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { nextStall, stallOf } from "../../src/model/stalls";
-import { matches, reordered, sorted, waitingOn } from "../../src/model/table";
+import { isGone, nextStall, stallOf, stallPlace } from "../../src/model/stalls";
+import { lineText, matches, reordered, sorted, waitingOn } from "../../src/model/table";
 import type { Row, Stall } from "../../src/protocol/messages";
 
 function row(id: number, more: Partial<Row> = {}): Row {
@@ -49,8 +49,17 @@ describe("the table", () => {
   it("says what a greenlet waits on", () => {
     expect(waitingOn(row(1))).toBe("fd 7 · 10.0.0.1:80");
     expect(waitingOn(row(1, { peer: null }))).toBe("fd 7");
-    expect(waitingOn(row(1, { fd: null, peer: null, resource: 4 }))).toBe("#4");
+    expect(waitingOn(row(1, { fd: null, peer: null, reason: 4, resource: 5 }))).toBe("lock #5");
+    expect(waitingOn(row(1, { fd: null, peer: null, reason: 3, resource: 6 }))).toBe("");
     expect(waitingOn(row(1, { alive: false, exit: "raised" }))).toBe("raised");
+  });
+});
+
+describe("the line of a row", () => {
+  it("is where it waits", () => expect(lineText(row(1))).toBe("views.py:12 get"));
+  it("of one that runs is where it went on from", () => {
+    expect(lineText(row(1, { state: 3 }))).toBe("since views.py:12 get");
+    expect(lineText(row(1, { state: 0, site: null }))).toBe("");
   });
 });
 
@@ -69,5 +78,19 @@ describe("stalls", () => {
   it("are found by greenlet and time", () => {
     expect(stallOf(stalls, 1, 205, 206)?.start).toBe(200);
     expect(stallOf(stalls, 2, 205, 206)).toBeNull();
+  });
+
+  it("are gone when all of them was before what is kept", () => {
+    expect(isGone(stall(100), 110)).toBe(true);
+    expect(isGone(stall(100), 105)).toBe(false);
+  });
+
+  it("were between two lines, and more is not known", () => {
+    const site = (line: number) => ({ file: "/srv/hog.py", line, function: "Hog.run" });
+    const at = (more: Partial<Stall>): string => stallPlace({ ...stall(0), ...more });
+    expect(at({ before: site(6), after: site(9) })).toBe("between hog.py:6 and hog.py:9 · Hog.run");
+    expect(at({ before: site(6), end: null })).toBe("after hog.py:6, still running · Hog.run");
+    expect(at({ before: site(6) })).toBe("after hog.py:6, until its end · Hog.run");
+    expect(at({})).toBe("");
   });
 });

@@ -40,6 +40,14 @@ describe("the viewport", () => {
     expect(viewport.window.to).toBe(100e9);
   });
 
+  it("zooms by key around what is recorded, where the window begins before it", () => {
+    const viewport = following();
+    viewport.follow({ begin: 95e9, now: 100e9 });
+    expect(viewport.anchor(0.1, { begin: 95e9, now: 100e9 })).toBeCloseTo(0.5);
+    expect(viewport.anchor(0.7, { begin: 95e9, now: 100e9 })).toBeCloseTo(0.7);
+    expect(viewport.anchor(0.5, { begin: 0, now: 80e9 })).toBe(0);
+  });
+
   it("turns a share of the width into a time, and back", () => {
     const viewport = following();
     expect(viewport.timeAt(0.25)).toBe(92.5e9);

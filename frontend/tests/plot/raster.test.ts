@@ -40,6 +40,31 @@ describe("a lane's pixel columns", () => {
     expect(columns(busy)[5]! - columns(idle)[5]!).toBeGreaterThanOrEqual(5);
   });
 
+  it("that run a moment in each pixel are nearly nothing, and a moment now and then are a tick", () => {
+    const look = (every: number): number => {
+      const track = new Track();
+      for (let at = 0; at < 1000; at += every) {
+        track.push(at, at + 0.02, 0, 0, 0);
+        track.push(at + 0.02, at + every, 2, 1, 0);
+      }
+      const into = new Uint8Array(100);
+      laneColumns(track, { from: 0, pixel: 10, width: 100, least: 1, now: 0 }, false, into);
+      return into[50]!;
+    };
+    const palette = new Palette(20, 1, null);
+    const green = pixelOf(APPEARANCE[Look.RUNNING].color);
+    const blue = pixelOf(APPEARANCE[Look.READ].color);
+    const pixels = (code: number): number[] => {
+      const into = new Uint32Array(20);
+      palette.write(Uint8Array.of(code), new Uint32Array(1), into, new Uint32Array(1), 0, 20, 10, 20);
+      return [...into];
+    };
+    const count = (code: number, color: number): number => pixels(code).filter((pixel) => pixel === color).length;
+    expect(count(look(10), green)).toBe(1);
+    expect(count(look(10), blue)).toBe(4);
+    expect(count(look(100), green)).toBeGreaterThan(8);
+  });
+
   it("show being ready where that was most of a pixel, and not where it was a moment", () => {
     const track = new Track();
     track.push(0, 41, 2, 1, 0);
