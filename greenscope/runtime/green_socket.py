@@ -197,6 +197,13 @@ class socket:  # noqa: N801  (the standard library's name)
         got: tuple[bytes, list[Any], int, Any] = self._reading(self._sock.recvmsg, bufsize, ancbufsize, flags)
         return got
 
+    def recvmsg_into(
+        self, buffers: Iterable[WriteableBuffer], ancbufsize: int = 0, flags: int = 0
+    ) -> tuple[int, list[Any], int, Any]:
+        """``recvmsg`` into buffers; the number of bytes first."""
+        got: tuple[int, list[Any], int, Any] = self._reading(self._sock.recvmsg_into, list(buffers), ancbufsize, flags)
+        return got
+
     def accept(self) -> tuple[socket, Any]:
         """The next connection, as a green socket, and its peer's address."""
         fd, address = self._reading(self._sock._accept)  # type: ignore[attr-defined]
@@ -251,6 +258,8 @@ class socket:  # noqa: N801  (the standard library's name)
 
     def sendto(self, data: ReadableBuffer, *flags_and_address: Any) -> int:
         """Send a datagram: ``sendto(data, address)`` or ``sendto(data, flags, address)``."""
+        if not flags_and_address:
+            raise TypeError("sendto needs an address: sendto(data, address) or sendto(data, flags, address)")
         *flags, address = flags_and_address
         address = resolve(address, self._sock.family, self._sock.type)
         return self._writing(self._sock.sendto, data, *flags, address)
@@ -333,22 +342,18 @@ class socket:  # noqa: N801  (the standard library's name)
             self._real_close()
 
     def _real_close(self) -> None:
-        self._release_watchers(self._sock)
+        self._release_watchers(True)
 
-    def _release_watchers(self, sock: _socket.socket | None) -> None:
-        """Close the watchers, in the thread of their loop, and after that ``sock``."""
+    def _release_watchers(self, close: bool) -> None:
         watchers = [watcher for watcher in (self._read, self._write) if watcher is not None]
         self._read = self._write = None
-        if watchers and watchers[0].loop.thread != get_ident() and not watchers[0].loop.closed:
-            watchers[0].loop.call_threadsafe(_close, watchers, sock)
-        else:
-            _close(watchers, sock)
+        _release(watchers, self._sock, close)
 
     def __del__(self) -> None:
         # The descriptor goes with the inner socket, which says that it was not closed; before that,
         # the loop has to let go of it.
         if getattr(self, "_read", None) is not None or getattr(self, "_write", None) is not None:
-            self._release_watchers(None)
+            self._release_watchers(False)
 
     def cancel_wait(self) -> None:
         """Raise EBADF in the greenlets that wait on it."""
@@ -367,7 +372,7 @@ class socket:  # noqa: N801  (the standard library's name)
     def detach(self) -> int:
         """Let go of the descriptor without closing it; the descriptor."""
         self._closed = True
-        self._release_watchers(None)
+        self._release_watchers(False)
         return self._sock.detach()
 
     def dup(self) -> socket:
@@ -466,16 +471,24 @@ class socket:  # noqa: N801  (the standard library's name)
         return f"<greenscope socket {what} {self.family.name} {self.type.name}>"
 
 
-def _close(watchers: list[IoWatcher], sock: _socket.socket | None) -> None:
+def _release(watchers: list[IoWatcher], sock: _socket.socket, close: bool) -> None:
+    """Close watchers, each in the thread of its loop, and only after that the socket, or drop it."""
+    me = get_ident()
+    elsewhere = []
     for watcher in watchers:
-        watcher.cancel(OSError(errno.EBADF, _CLOSED_ELSEWHERE))
-        watcher.close()
-    if sock is not None:
+        if watcher.loop.thread == me or watcher.loop.closed:
+            watcher.cancel(OSError(errno.EBADF, _CLOSED_ELSEWHERE))
+            watcher.close()
+        else:
+            elsewhere.append(watcher)
+    if elsewhere:
+        elsewhere[0].loop.call_threadsafe(_release, elsewhere, sock, close)
+    elif close:
         sock.close()
 
 
 def _makefile(sock: socket, mode: str, buffering: int | None, **text: Any) -> Any:
-    if not set(mode) <= {"r", "w", "b"} or not mode:
+    if not set(mode) <= {"r", "w", "b"}:
         raise ValueError(f"a socket's file has a mode of r, w, rw, with or without b; not {mode!r}")
     writing = "w" in mode
     reading = "r" in mode or not writing
@@ -494,6 +507,6 @@ def _makefile(sock: socket, mode: str, buffering: int | None, **text: Any) -> An
         file = io.BufferedReader(raw, size) if reading else io.BufferedWriter(raw, size)
     if "b" in mode:
         return file
-    wrapped: Any = io.TextIOWrapper(file, line_buffering=buffering == 1, **text)
+    wrapped: Any = io.TextIOWrapper(file, **text)
     wrapped.mode = mode
     return wrapped

@@ -291,7 +291,7 @@ class Hub(_greenlet.greenlet):
 
     def run(self, _result: object = None) -> None:
         """What the hub's greenlet does; after a fork, begun by the end of the greenlet that forked."""
-        while True:
+        while not self.loop.closed:
             try:
                 self._rounds()
             except GreenletExit:

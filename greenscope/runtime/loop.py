@@ -34,6 +34,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -84,6 +85,7 @@ class Loop:
         "_descriptors",
         "_epoll",
         "_inherited",
+        "_on_error",
         "_signals",
         "_sleepers",
         "_timers",
@@ -114,6 +116,7 @@ class Loop:
         self.thread = threading.get_ident()
         self._inherited = False
         self._uv = pyuv.Loop()
+        self._on_error: Any = on_error
         self._uv.excepthook = on_error
         self.run = self._uv.run
         self._update_time = self._uv.update_time
@@ -162,7 +165,10 @@ class Loop:
         """Have the loop's thread call ``function`` soon, between two greenlets. Any thread may ask."""
         self._calls.append((function, arguments))
         if not self.closed:
-            self._async.send()
+            try:
+                self._async.send()
+            except pyuv.error.HandleClosedError:  # its thread closed it between these two lines
+                pass
 
     def handle_signals(self, take_interrupt: Callable[[], bool]) -> None:
         """Let signals end a poll, so that Python's handlers run at once. For the main thread.
@@ -192,7 +198,7 @@ class Loop:
         if self._epoll is not None:
             self._epoll.close()
         # Freeing libuv's loop is what closes its descriptors, and must not wait for the garbage collector.
-        self._uv.excepthook = _ignore
+        self._on_error = self._uv.excepthook = _ignore
         del self._uv, self.run, self._update_time
 
     def leave_to_parent(self) -> None:
@@ -207,7 +213,10 @@ class Loop:
         calls = self._calls
         while calls:
             function, arguments = calls.popleft()
-            function(*arguments)
+            try:
+                function(*arguments)
+            except BaseException:  # the next one is another thread's, and not to blame
+                self._on_error(*sys.exc_info())
 
 
 class Descriptor:

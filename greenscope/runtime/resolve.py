@@ -42,7 +42,9 @@ def getaddrinfo(
 
 def gethostbyname(hostname: str) -> str:
     """The IPv4 address of a host; as the standard library's."""
-    return hostname if is_numeric(hostname) else run_in_thread(stdlib.gethostbyname, hostname)
+    if is_numeric(hostname):
+        return stdlib.gethostbyname(hostname)
+    return run_in_thread(stdlib.gethostbyname, hostname)
 
 
 def gethostbyname_ex(hostname: str) -> tuple[str, list[str], list[str]]:

@@ -39,6 +39,7 @@ _METHODS = [
     "recvfrom",
     "recvfrom_into",
     "recvmsg",
+    "recvmsg_into",
     "send",
     "sendall",
     "sendfile",
@@ -256,6 +257,26 @@ def test_datagrams_keep_their_bounds(kit):
         other.sendto(b"a", one.getsockname())
         other.sendto(b"bc", one.getsockname())
         assert [one.recvfrom(10)[0], one.recv(10)] == [b"a", b"bc"]
+
+
+def test_a_message_into_buffers(kit, tcp):
+    client, server = tcp
+    server.sendall(b"hello")
+    first, second = bytearray(2), bytearray(9)
+    assert client.recvmsg_into([first, second])[0] == 5
+    assert (first, second[:3]) == (b"he", b"llo")
+
+
+def test_what_is_wrong_is_refused_alike(kit, tcp):
+    client, _ = tcp
+    with pytest.raises(TypeError):
+        client.sendto(b"x")
+    with pytest.raises(ValueError, match="mode"):
+        client.makefile("a")
+    with pytest.raises(kit.socket.gaierror):
+        kit.socket.gethostbyname("::1")
+    with client.makefile("w", buffering=1) as file:
+        assert not file.line_buffering
 
 
 def test_an_event_is_waited_for(kit):

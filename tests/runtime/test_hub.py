@@ -87,6 +87,14 @@ sys.stderr = None
     assert done.stdout == "ValueError 1\n", done.stderr
 
 
+def test_a_callback_that_fails_does_not_hold_up_those_behind_it(hub, capsys):
+    called = Event()
+    hub.loop.call_threadsafe(lambda: 1 / 0)
+    hub.loop.call_threadsafe(called.set)
+    assert called.wait(5)
+    assert "ZeroDivisionError" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
 def test_what_a_callback_raises_for_the_program_reaches_main(hub, error):
     def fail():

@@ -287,6 +287,48 @@ def test_a_killed_first_wait_leaves_nothing_for_the_kernel_to_be_told(pair):
     runtime.sleep(0.001)
 
 
+def test_a_socket_that_two_other_threads_wait_on_can_be_closed(pair):
+    one, _ = pair
+    fill(one)
+    errors = []
+
+    def wait(call):
+        with pytest.raises(OSError) as caught:
+            call()
+        errors.append(caught.value.errno)
+
+    threads = [threading.Thread(target=wait, args=(call,)) for call in (lambda: one.recv(1), lambda: one.sendall(b"x"))]
+    for thread in threads:
+        thread.start()
+    while not all(watcher is not None and watcher.greenlet is not None for watcher in (one._read, one._write)):
+        runtime.sleep(0.001)
+    assert one._read.loop is not one._write.loop
+    one.close()
+    for thread in threads:
+        thread.join(10)
+    assert errors == [errno.EBADF] * 2
+    assert one.fileno() == -1
+
+
+def test_a_socket_dropped_in_another_thread_stays_open_until_its_loop_let_go_of_it(hub):
+    one, other = socket.socketpair()
+    fd = one.fileno()
+    with Timeout(0.001, False):
+        one.recv(1)
+    runtime.sleep(0)
+    left = [one]
+    del one
+    thread = threading.Thread(target=left.clear)
+    thread.start()
+    thread.join()
+    os.fstat(fd)
+    with pytest.warns(ResourceWarning):
+        runtime.sleep(0.001)
+    with pytest.raises(OSError):
+        os.fstat(fd)
+    other.close()
+
+
 def test_a_regular_file_is_refused_with_an_error_that_says_so(hub):
     with tempfile.TemporaryFile() as file:
         with pytest.raises(PermissionError, match="regular file"):
