@@ -61,7 +61,10 @@ export class App {
   private readonly empty = new Empty();
   private readonly help = new Help();
   private readonly tabs = new Tabs(() => this.tabChanged());
-  private readonly table = new GreenletTable((id, name) => this.showGreenlet(id, name));
+  private readonly table = new GreenletTable(
+    (id, name) => this.showGreenlet(id, name),
+    () => this.sendView(),
+  );
   private readonly stallList = new StallList((stall) => this.showStall(stall));
   private readonly side = new Side({
     showStall: (stall) => this.showStall(stall),
@@ -461,6 +464,7 @@ export class App {
       lookFrom: this.locator.lookFrom,
       search: this.search,
       exited: this.exited,
+      order: this.table.order,
     });
     const key = requestKey(request);
     if (key === this.requested) return;

@@ -1,6 +1,7 @@
 /** What the page says it shows: the `view` message, made of what is on screen. */
 
 import type { View } from "../protocol/messages";
+import type { Order } from "./table";
 import { width, type TimeWindow } from "./window";
 
 export type Request = Omit<View, "type" | "serial">;
@@ -24,9 +25,10 @@ export interface OnScreen {
   lookFrom: number | null;
   search: string;
   exited: boolean;
+  order: Order;
 }
 
-export function requestFor({ window, pixels, rows, lookFrom, search, exited }: OnScreen): Request {
+export function requestFor({ window, pixels, rows, lookFrom, search, exited, order }: OnScreen): Request {
   const span = width(window);
   const asked = window.follow && span < 4 * FOLLOW_EXTRA_NS ? span + FOLLOW_EXTRA_NS : span;
   const first = lookFrom ?? Math.max(0, rows.first - ROWS_AROUND);
@@ -39,6 +41,8 @@ export function requestFor({ window, pixels, rows, lookFrom, search, exited }: O
     count: lookFrom !== null ? MOST_ROWS : Math.min(MOST_ROWS, rows.first - first + rows.count + ROWS_AROUND),
     search: search.trim(),
     exited,
+    sort: order.column,
+    descending: order.descending,
   };
 }
 

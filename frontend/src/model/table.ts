@@ -1,16 +1,16 @@
-/** The table of greenlets: what a column sorts by, and which rows match. */
+/** The table of greenlets: in which order, which rows match, and what they say. */
 
 import { Wait } from "../protocol/events";
-import { State, type Row } from "../protocol/messages";
+import { State, type Column, type Row } from "../protocol/messages";
 import { siteText } from "./format";
-import { lookOf } from "./looks";
-
-export type Column = "name" | "state" | "on" | "site" | "since" | "deadline" | "switches" | "run_time";
 
 export interface Order {
   column: Column;
   descending: boolean;
 }
+
+/** Waiting longest first: what began to wait first. */
+export const FIRST_ORDER: Order = { column: "since", descending: false };
 
 /** What a row waits on, in words: "fd 7 · 127.0.0.1:5432". */
 export function waitingOn(row: Pick<Row, "reason" | "fd" | "peer" | "resource" | "alive" | "exit">): string {
@@ -40,42 +40,15 @@ export function lineText(row: Row): string {
   return row.alive && (row.state === State.RUNNING || row.state === State.STALLED) ? `since ${line}` : line;
 }
 
-function key(row: Row, column: Column): number | string {
-  switch (column) {
-    case "name":
-      return row.name;
-    case "state":
-      return row.alive ? 100 - lookOf(row.state, row.reason) : 1000;
-    case "on":
-      return waitingOn(row);
-    case "site":
-      return siteText(row.site);
-    case "since":
-      return row.since;
-    case "deadline":
-      return row.deadline ?? Infinity;
-    default:
-      return row[column];
-  }
-}
-
-const text = new Intl.Collator("en", { numeric: true, sensitivity: "base" });
-
-/** The rows in order; equal ones, and those of the same name, by id, so that nothing jumps about. */
-export function sorted(rows: readonly Row[], order: Order): Row[] {
-  const sign = order.descending ? -1 : 1;
-  return [...rows].sort((a, b) => {
-    const x = key(a, order.column);
-    const y = key(b, order.column);
-    const compared = typeof x === "string" ? text.compare(x, y as string) : x === y ? 0 : x - (y as number);
-    return compared * sign || a.id - b.id;
-  });
-}
-
 /** The next order when a header is clicked: the same column turns round. */
 export function reordered(order: Order, column: Column): Order {
   if (order.column === column) return { column, descending: !order.descending };
   return { column, descending: column === "switches" || column === "run_time" };
+}
+
+/** How the column reads from the top. "For" shows how long, so the earliest "since" is its greatest. */
+export function reads({ column, descending }: Order): "ascending" | "descending" {
+  return descending === (column === "since") ? "ascending" : "descending";
 }
 
 /** Name, line, peer or fd contain the words; the same rule as the viewer's, for what it has yet to answer. */

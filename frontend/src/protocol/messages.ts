@@ -47,6 +47,9 @@ export interface Span {
   waiting: number;
 }
 
+/** What the table can be sorted by; the viewer does it, as it alone has all the rows. */
+export type Column = "name" | "state" | "on" | "site" | "since" | "deadline" | "switches" | "run_time";
+
 export interface View {
   type: "view";
   serial: number;
@@ -58,6 +61,8 @@ export interface View {
   count: number;
   search: string;
   exited: boolean;
+  sort: Column;
+  descending: boolean;
 }
 
 export interface Hello {

@@ -2,8 +2,8 @@
 
 import * as format from "../model/format";
 import { lookOf, type Look } from "../model/looks";
-import { lineText, matches, reordered, sorted, waitingOn, type Column, type Order } from "../model/table";
-import type { Greenlets, Row } from "../protocol/messages";
+import { FIRST_ORDER, lineText, matches, reads, reordered, waitingOn, type Order } from "../model/table";
+import type { Column, Greenlets, Row } from "../protocol/messages";
 import { byId, el, setText } from "./dom";
 import { swatch } from "./swatch";
 
@@ -31,13 +31,15 @@ interface Line {
 }
 
 export class GreenletTable {
-  private order: Order = { column: "name", descending: false };
+  order: Order = FIRST_ORDER;
   private readonly heads = new Map<Column, HTMLTableCellElement>();
   private readonly lines: Line[] = [];
   private readonly body: HTMLTableSectionElement;
-  private last: { greenlets: Greenlets; search: string; hub: number | null } | null = null;
 
-  constructor(private readonly choose: (id: number, name: string) => void) {
+  constructor(
+    private readonly choose: (id: number, name: string) => void,
+    private readonly reorder: () => void,
+  ) {
     const table = byId<HTMLTableElement>("greenlets-table");
     this.body = table.tBodies[0]!;
     const row = el("tr");
@@ -46,7 +48,7 @@ export class GreenletTable {
       button.addEventListener("click", () => {
         this.order = reordered(this.order, column);
         this.showOrder();
-        if (this.last) this.show(this.last.greenlets, this.last.search, this.last.hub);
+        this.reorder();
       });
       const head = el("th", { scope: "col", class: numeric ? "numeric" : undefined, "data-column": column }, button);
       this.heads.set(column, head);
@@ -57,11 +59,7 @@ export class GreenletTable {
   }
 
   show(greenlets: Greenlets, search: string, hub: number | null): void {
-    this.last = { greenlets, search, hub };
-    const rows = sorted(
-      greenlets.rows.filter((row) => matches(row, search)),
-      this.order,
-    );
+    const rows = greenlets.rows.filter((row) => matches(row, search));
     while (this.lines.length < rows.length) this.lines.push(this.newLine());
     while (this.lines.length > rows.length) this.lines.pop()!.root.remove();
     rows.forEach((row, i) => this.fill(this.lines[i]!, row, greenlets.now, row.id === hub));
@@ -122,7 +120,7 @@ export class GreenletTable {
 
   private showOrder(): void {
     for (const [column, head] of this.heads) {
-      const sort = column !== this.order.column ? "none" : this.order.descending ? "descending" : "ascending";
+      const sort = column === this.order.column ? reads(this.order) : "none";
       head.setAttribute("aria-sort", sort);
     }
   }

@@ -8,12 +8,14 @@ const screen: OnScreen = {
   lookFrom: null,
   search: " db ",
   exited: false,
+  order: { column: "since", descending: true },
 };
 
 describe("what the page asks for", () => {
   it("is the window, with some rows around those on screen", () => {
     expect(requestFor(screen)).toEqual({
       from: 10e9, to: 20e9, follow: false, pixels: 900, first: 32, count: 41, search: "db", exited: false,
+      sort: "since", descending: true,
     });
   });
 

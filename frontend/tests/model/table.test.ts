@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { isGone, nextStall, stallOf, stallPlace } from "../../src/model/stalls";
-import { lineText, matches, reordered, sorted, waitingOn } from "../../src/model/table";
+import { FIRST_ORDER, lineText, matches, reads, reordered, waitingOn } from "../../src/model/table";
 import type { Row, Stall } from "../../src/protocol/messages";
 
 function row(id: number, more: Partial<Row> = {}): Row {
@@ -10,27 +10,13 @@ function row(id: number, more: Partial<Row> = {}): Row {
     switches: 3, run_time: 5, alive: true, exit: null, ...more,
   };
 }
-const ids = (rows: Row[]): number[] => rows.map((each) => each.id);
 
 describe("the table", () => {
-  it("sorts names as a person counts", () => {
-    const rows = [row(10), row(9), row(1)];
-    expect(ids(sorted(rows, { column: "name", descending: false }))).toEqual([1, 9, 10]);
-    expect(ids(sorted(rows, { column: "name", descending: true }))).toEqual([10, 9, 1]);
-  });
-
-  it("sorts equal rows by id, whichever way", () => {
-    const rows = [row(3), row(1), row(2)];
-    expect(ids(sorted(rows, { column: "switches", descending: true }))).toEqual([1, 2, 3]);
-  });
-
-  it("puts those without a deadline last", () => {
-    const rows = [row(1), row(2, { deadline: 9 }), row(3, { deadline: 5 })];
-    expect(ids(sorted(rows, { column: "deadline", descending: false }))).toEqual([3, 2, 1]);
-  });
-
-  it("puts what runs before what waits", () => {
-    expect(ids(sorted([row(1), row(2, { state: 0 }), row(3, { state: 3 })], { column: "state", descending: false }))).toEqual([3, 2, 1]);
+  it("begins with who waits longest, and says so", () => {
+    expect(reads(FIRST_ORDER)).toBe("descending");
+    expect(reads({ column: "since", descending: true })).toBe("ascending");
+    expect(reads({ column: "name", descending: false })).toBe("ascending");
+    expect(reads({ column: "switches", descending: true })).toBe("descending");
   });
 
   it("turns round when the same header is clicked", () => {
