@@ -116,6 +116,7 @@ class Stream:
         for ticks, make in due:
             if tick % ticks == 0:
                 await self._json(make())
+                await asyncio.sleep(0)  # a send that has room does not let others have their turn
         if view is not None:
             await self._segments(view, tick % _STATUS_TICKS == 0)
 
