@@ -512,7 +512,7 @@ export class App {
       stalls: recording.stalls.map((stall) => ({
         greenlet: stall.greenlet,
         start: stall.start,
-        end: stall.end ?? Math.max(stall.start + stall.duration, end),
+        end: stall.end ?? Math.max(stall.start + stall.duration, recording.live ? end : 0),
       })),
       selected: this.selection.current,
       hover: this.pointer.hover,

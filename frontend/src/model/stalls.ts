@@ -16,7 +16,7 @@ export function isGone(stall: Stall, begin: number): boolean {
  * Where a stall was: switches tell the line it went on from and the line it parked at, and no more. What took the
  * time lies between them.
  */
-export function stallPlace(stall: Stall): string {
+export function stallPlace(stall: Stall, live: boolean): string {
   const { before, after } = stall;
   const name = (after ?? before)?.function;
   const of = name ? ` · ${name}` : "";
@@ -24,7 +24,8 @@ export function stallPlace(stall: Stall): string {
     return before === null ? `before ${siteText(after)}${of}` : `between ${siteText(before)} and ${siteText(after)}${of}`;
   }
   if (before === null) return "";
-  return `after ${siteText(before)}, ${stall.end === null ? "still running" : "until its end"}${of}`;
+  const until = stall.end !== null ? "until its end" : live ? "still running" : "until the recording ends";
+  return `after ${siteText(before)}, ${until}${of}`;
 }
 
 /** The stall before (-1) or after (+1) `time` by its start; null when there is none that way. */

@@ -38,13 +38,14 @@ export class Side {
       selection === null ? status?.stalls.slice(0, 8) : 0,
       selection === null ? status?.stall_threshold : 0,
       selection === null ? status?.stalls.slice(0, 8).filter((stall) => isGone(stall, status.begin)).length : 0,
+      status?.state,
       started,
     ]);
     if (key === this.shown) return;
     this.shown = key;
     const focused = this.root.contains(document.activeElement) ? document.activeElement?.id : null;
     if (selection === null) this.showNewest(status, started);
-    else if (selection.stall !== null) this.showStall(selection, selection.stall, now, started);
+    else if (selection.stall !== null) this.showStall(selection, selection.stall, now, started, status?.state === "live");
     else this.showSpan(selection, now, started);
     if (focused) document.getElementById(focused)?.focus();
   }
@@ -61,9 +62,9 @@ export class Side {
     return fit;
   }
 
-  private showStall(selection: Selection, stall: Stall, now: number, started: number): void {
+  private showStall(selection: Selection, stall: Stall, now: number, started: number, live: boolean): void {
     const { span, row } = selection;
-    const open = stall.end === null;
+    const open = live && stall.end === null;
     const list: Fact[] = [
       ["Start", format.time(stall.start, 6)],
       ["Clock", format.wallTime(stall.start, started)],
@@ -136,7 +137,7 @@ export class Side {
     this.root.replaceChildren(el("div", { class: "side-head" }, el("h2", {}, stalls.length > 0 ? "Newest stalls" : "Details")));
     if (stalls.length > 0) {
       const list = el("ul", { class: "stalls compact" });
-      const context = { started, begin: status?.begin ?? 0 };
+      const context = { started, begin: status?.begin ?? 0, live: status?.state === "live" };
       for (const stall of stalls) list.append(stallItem(stall, context, () => this.events.showStall(stall)));
       this.root.append(list);
     } else if (status !== null) {

@@ -9,10 +9,12 @@ export interface StallContext {
   /** Seconds since the epoch at time 0, and the oldest time that is kept. */
   started: number;
   begin: number;
+  /** Whether what has no end goes on. */
+  live: boolean;
 }
 
-export function stallItem(stall: Stall, { started, begin }: StallContext, show: () => void, selected = false): HTMLElement {
-  const where = stallPlace(stall);
+export function stallItem(stall: Stall, { started, begin, live }: StallContext, show: () => void, selected = false): HTMLElement {
+  const where = stallPlace(stall, live);
   const gone = isGone(stall, begin);
   const when = [
     `at ${format.moment(stall.start, 2, started)}`,
@@ -22,7 +24,7 @@ export function stallItem(stall: Stall, { started, begin }: StallContext, show: 
   const button = el(
     "button",
     { class: "stall", "aria-current": selected ? "true" : undefined, disabled: gone },
-    el("span", { class: "stall-duration" }, format.duration(stall.duration), stall.end === null ? "…" : null),
+    el("span", { class: "stall-duration" }, format.duration(stall.duration), live && stall.end === null ? "…" : null),
     el("span", { class: "stall-name", title: stall.name }, stall.name),
     el("span", { class: "stall-where", title: where }, where),
     el("span", { class: "stall-when" }, when.filter(Boolean).join(" · ")),
@@ -41,7 +43,7 @@ export class StallList {
     badge.hidden = status.stalls_total === 0;
     setText(badge, format.count(status.stalls_total));
     const gone = status.stalls.filter((stall) => isGone(stall, status.begin)).length;
-    const key = JSON.stringify([status.stalls, status.stalls_total, selected?.start, search, status.stall_threshold, started, gone]);
+    const key = JSON.stringify([status.stalls, status.stalls_total, selected?.start, search, status.stall_threshold, status.state, started, gone]);
     if (key === this.shown) return;
     this.shown = key;
     const wanted = search.trim().toLowerCase();
@@ -60,7 +62,7 @@ export class StallList {
     );
     const list = byId("stalls");
     const at = [...list.children].findIndex((item) => item.contains(document.activeElement));
-    const context = { started, begin: status.begin };
+    const context = { started, begin: status.begin, live: status.state === "live" };
     const item = (stall: Stall): HTMLElement => stallItem(stall, context, () => this.choose(stall), sameStall(stall, selected));
     list.replaceChildren(...stalls.map(item));
     if (at >= 0) list.children[Math.min(at, stalls.length - 1)]?.querySelector("button")?.focus();

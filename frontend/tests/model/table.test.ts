@@ -73,9 +73,10 @@ describe("stalls", () => {
 
   it("were between two lines, and more is not known", () => {
     const site = (line: number) => ({ file: "/srv/hog.py", line, function: "Hog.run" });
-    const at = (more: Partial<Stall>): string => stallPlace({ ...stall(0), ...more });
+    const at = (more: Partial<Stall>, live = true): string => stallPlace({ ...stall(0), ...more }, live);
     expect(at({ before: site(6), after: site(9) })).toBe("between hog.py:6 and hog.py:9 · Hog.run");
     expect(at({ before: site(6), end: null })).toBe("after hog.py:6, still running · Hog.run");
+    expect(at({ before: site(6), end: null }, false)).toBe("after hog.py:6, until the recording ends · Hog.run");
     expect(at({ before: site(6) })).toBe("after hog.py:6, until its end · Hog.run");
     expect(at({})).toBe("");
   });
