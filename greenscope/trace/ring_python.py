@@ -386,7 +386,9 @@ class Ring:
             key = (frame.f_code, frame.f_lasti)
             site = self._sites.get(key)
             if site is None:
-                site = self._sites[key] = self._new_site(frame)
+                site = self._new_site(frame)
+                if site:  # there was room for it
+                    self._sites[key] = site
             if site >= 0:
                 return site
             frame = frame.f_back
