@@ -108,7 +108,7 @@ def typescript() -> str:
         lines += ts_object(enum.__name__, doc_line(enum), enum.__members__.items())
     lines += [
         "",
-        "/** The hub's reason to wait; it goes on from the reasons in ``Wait``. */",
+        "/** The hub's reason to wait, a number that ``Wait`` leaves free for it. */",
         f"export const REASON_POLL = {states.POLL};",
         "",
         "/** Each kind's name and meaning, by its number. */",

@@ -105,15 +105,18 @@
 #define GS_SPAWN_RAW      3
 
 /* Reasons of ``greenlet_park``: what the greenlet waits for. */
-#define GS_WAIT_OTHER 0
-#define GS_WAIT_READ  1
-#define GS_WAIT_WRITE 2
-#define GS_WAIT_TIMER 3
-#define GS_WAIT_LOCK  4
-#define GS_WAIT_QUEUE 5
-#define GS_WAIT_EVENT 6
-#define GS_WAIT_JOIN  7
-#define GS_WAIT_YIELD 8
+#define GS_WAIT_OTHER  0
+#define GS_WAIT_READ   1
+#define GS_WAIT_WRITE  2
+#define GS_WAIT_TIMER  3
+#define GS_WAIT_LOCK   4
+#define GS_WAIT_QUEUE  5
+#define GS_WAIT_EVENT  6
+#define GS_WAIT_JOIN   7
+#define GS_WAIT_YIELD  8
+#define GS_WAIT_THREAD 10
+#define GS_WAIT_CHILD  11
+#define GS_WAIT_SIGNAL 12
 
 /* Reasons of ``greenlet_ready``: who made it ready, and so what ``arg`` numbers. */
 #define GS_READY_OTHER    0
@@ -131,12 +134,15 @@
 #define GS_EXIT_KILLED   2
 
 /* Reasons of the ``watcher_…`` kinds: what the watcher watches. */
-#define GS_WATCH_READ   1
-#define GS_WATCH_WRITE  2
-#define GS_WATCH_TIMER  3
-#define GS_WATCH_ASYNC  4
-#define GS_WATCH_SIGNAL 5
-#define GS_WATCH_CHILD  6
+#define GS_WATCH_READ    1
+#define GS_WATCH_WRITE   2
+#define GS_WATCH_TIMER   3
+#define GS_WATCH_ASYNC   4
+#define GS_WATCH_SIGNAL  5
+#define GS_WATCH_CHILD   6
+#define GS_WATCH_CHECK   7
+#define GS_WATCH_IDLE    8
+#define GS_WATCH_PREPARE 9
 
 /* Reasons of the ``timeout_…`` kinds: where the timeout comes from. */
 #define GS_TIMEOUTS_SCOPE  0

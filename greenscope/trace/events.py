@@ -83,6 +83,10 @@ class Wait(IntEnum):
     EVENT = 6
     JOIN = 7
     YIELD = 8
+    # 9 is the hub's own, for the poll: greenscope.trace.analysis.states.POLL
+    THREAD = 10
+    CHILD = 11
+    SIGNAL = 12
 
 
 @unique
@@ -118,6 +122,9 @@ class Watch(IntEnum):
     ASYNC = 4
     SIGNAL = 5
     CHILD = 6
+    CHECK = 7
+    IDLE = 8
+    PREPARE = 9
 
 
 @unique

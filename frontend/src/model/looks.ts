@@ -64,6 +64,9 @@ const WAITING: Readonly<Record<number, Look>> = {
   [Wait.EVENT]: Look.EVENT,
   [Wait.JOIN]: Look.JOIN,
   [Wait.YIELD]: Look.YIELD,
+  [Wait.THREAD]: Look.OTHER,
+  [Wait.CHILD]: Look.OTHER,
+  [Wait.SIGNAL]: Look.OTHER,
   [REASON_POLL]: Look.HUB_POLL,
 };
 

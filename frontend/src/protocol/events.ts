@@ -44,6 +44,9 @@ export const Wait = {
   EVENT: 6,
   JOIN: 7,
   YIELD: 8,
+  THREAD: 10,
+  CHILD: 11,
+  SIGNAL: 12,
 } as const;
 export type Wait = (typeof Wait)[keyof typeof Wait];
 
@@ -76,6 +79,9 @@ export const Watch = {
   ASYNC: 4,
   SIGNAL: 5,
   CHILD: 6,
+  CHECK: 7,
+  IDLE: 8,
+  PREPARE: 9,
 } as const;
 export type Watch = (typeof Watch)[keyof typeof Watch];
 
@@ -95,7 +101,7 @@ export const State = {
 } as const;
 export type State = (typeof State)[keyof typeof State];
 
-/** The hub's reason to wait; it goes on from the reasons in ``Wait``. */
+/** The hub's reason to wait, a number that ``Wait`` leaves free for it. */
 export const REASON_POLL = 9;
 
 /** Each kind's name and meaning, by its number. */

@@ -9,7 +9,13 @@ from greenscope.trace.events import Ready, Watch
 
 __all__ = ["woken_by"]
 
-_READY_FOR: dict[int, str] = {Watch.READ: "readable", Watch.WRITE: "writable", Watch.TIMER: "timer due"}
+_READY_FOR: dict[int, str] = {
+    Watch.READ: "readable",
+    Watch.WRITE: "writable",
+    Watch.TIMER: "timer due",
+    Watch.SIGNAL: "a signal",
+    Watch.CHILD: "its process ended",
+}
 
 
 def woken_by(timeline: Timeline, lane: Lane, span: Span) -> str | None:

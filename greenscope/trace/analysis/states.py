@@ -37,7 +37,7 @@ class Life(IntEnum):
 
 
 POLL = 9
-"""The hub's reason to wait; it goes on from the reasons in ``Wait``."""
+"""The hub's reason to wait, a number that ``Wait`` leaves free for it."""
 
 LABELS = {
     Wait.OTHER: "other",
@@ -49,6 +49,9 @@ LABELS = {
     Wait.EVENT: "event",
     Wait.JOIN: "join",
     Wait.YIELD: "yield",
+    Wait.THREAD: "thread",
+    Wait.CHILD: "child process",
+    Wait.SIGNAL: "signal",
     POLL: "poll",
 }
 """What a waiting greenlet waits for, in a word."""
