@@ -46,6 +46,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "greenscope.runtime",  # exports its names, as gevent does
         "greenscope.runtime.greenlet",
         "greenscope.runtime.hub",
+        "greenscope.runtime.parked",  # the type, to find them all
         "greenscope.runtime.timeout",  # getcurrent
         "greenscope.runtime.loop",  # the type alone, here and in waiter
         "greenscope.runtime.waiter",

@@ -10,7 +10,7 @@ from greenlet import GreenletExit, getcurrent
 from greenscope.runtime import event, greenlet, hub, lock, loop, queue, server, socket, timeout
 from greenscope.runtime.event import AsyncResult, Event
 from greenscope.runtime.greenlet import Greenlet, joinall, killall, spawn, spawn_later
-from greenscope.runtime.hub import Hub, LoopExit, get_hub, sleep
+from greenscope.runtime.hub import Hub, LoopExit, get_hub, idle, reinit, sleep
 from greenscope.runtime.lock import BoundedSemaphore, Lock, Semaphore
 from greenscope.runtime.queue import Queue
 from greenscope.runtime.timeout import Timeout, with_timeout
@@ -32,11 +32,13 @@ __all__ = [
     "getcurrent",
     "greenlet",
     "hub",
+    "idle",
     "joinall",
     "killall",
     "lock",
     "loop",
     "queue",
+    "reinit",
     "server",
     "sleep",
     "socket",

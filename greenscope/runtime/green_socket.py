@@ -117,13 +117,13 @@ class socket:  # noqa: N801  (the standard library's name)
     def _reader(self) -> IoWatcher:
         watcher = self._read
         if watcher is None:
-            watcher = self._read = get_hub().loop.io(self._sock.fileno(), READ, self._peer_bytes())
+            watcher = self._read = get_hub().loop.io(self._sock.fileno(), READ, peer=self._peer_bytes())
         return watcher
 
     def _writer(self) -> IoWatcher:
         watcher = self._write
         if watcher is None:
-            watcher = self._write = get_hub().loop.io(self._sock.fileno(), WRITE, self._peer_bytes())
+            watcher = self._write = get_hub().loop.io(self._sock.fileno(), WRITE, peer=self._peer_bytes())
         return watcher
 
     def _moved(self, watcher: IoWatcher) -> IoWatcher:

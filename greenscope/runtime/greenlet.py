@@ -159,7 +159,7 @@ class Greenlet(_greenlet.greenlet):
         if self._start is None:
             self._begin()
             self._start = watcher = self._hub.loop.sleeper(seconds)
-            watcher.start(self, self._state)
+            watcher.wait_begins(self, self._state)
 
     def kill(
         self,
@@ -280,7 +280,7 @@ class Greenlet(_greenlet.greenlet):
     def _forget_start(self) -> None:
         start = self._start
         if isinstance(start, TimerWatcher):
-            start.stop()
+            start.wait_ends()
             start.release()
         elif start is not None:
             start.greenlet = None

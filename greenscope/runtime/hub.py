@@ -20,29 +20,41 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
 import itertools
 import os
 import sys
 import threading
 import traceback
+from _thread import _count as _thread_count
+from _thread import get_ident
+from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 import greenlet as _greenlet
 from greenlet import GreenletExit, getcurrent
 
-from greenscope.runtime.loop import IoWatcher, Loop, TimerWatcher
-from greenscope.runtime.waiter import Callback, State, Waiter, Wakeable, running
+from greenscope.runtime.loop import Loop
+from greenscope.runtime.parked import name_of, parked
+from greenscope.runtime.waiter import Callback, State, Wakeable, running
+from greenscope.runtime.waiter import Waiter as Parking
+from greenscope.runtime.watcher import IoWatcher, Watcher
 from greenscope.trace.events import Ready, Spawn, Wait
 from greenscope.trace.recorder import open_recorder
 
-__all__ = ["ConcurrentWaitError", "Hub", "LoopExit", "SwitchError", "get_hub", "sleep"]
+__all__ = [
+    "ConcurrentWaitError",
+    "Hub",
+    "LoopExit",
+    "SwitchError",
+    "Waiter",
+    "get_hub",
+    "idle",
+    "reinit",
+    "sleep",
+]
 
-_FOR_MAIN = (KeyboardInterrupt, SystemExit)
-_LISTED = 50
 _YIELD = int(Wait.YIELD)
-_TIMER = int(Wait.TIMER)
 _BY_ITSELF = int(Ready.YIELD)
 
 
@@ -62,6 +74,7 @@ class Hub(_greenlet.greenlet):
     """The hub of one thread; ``get_hub`` makes it."""
 
     __slots__ = (
+        "_joiners",
         "loop",
         "number",
         "ready",
@@ -79,12 +92,12 @@ class Hub(_greenlet.greenlet):
         while main.parent is not None:
             main = main.parent
         super().__init__(None, main)
-        thread = threading.current_thread()
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self.number = next(_numbers)
-        self.recorder = recorder = open_recorder(self.number, thread.name)
+        self.recorder = recorder = open_recorder(self.number, _threadname_of())
         self.loop = Loop(recorder, self._callback_failed)
         self.ready = self.loop.ready
+        self._joiners: list[Parking] = []
         self.record_park = recorder.park
         self.record_wait = recorder.wait
         self.record_ready = recorder.ready
@@ -94,12 +107,12 @@ class Hub(_greenlet.greenlet):
         first = recorder.spawn(Spawn.MAIN, recorder.string("main"), 0, 0)
         main._state = State(self, first)
         recorder.switch(first)
-        if thread is threading.main_thread():
+        if self.thread == main_thread_ident[0]:
             self.loop.handle_signals(self._take_interrupt)
 
     # What a greenlet calls in order to wait.
 
-    def wait(self, watcher: IoWatcher) -> None:
+    def wait(self, watcher: Watcher) -> None:
         """Park the current greenlet until ``watcher`` fires.
 
         Raises:
@@ -108,6 +121,15 @@ class Hub(_greenlet.greenlet):
             OSError: EBADF, the watcher or its descriptor is closed.
             BaseException: what a timeout, ``kill`` or ``close`` had raised here.
         """
+        if watcher.callback is not None:
+            raise ConcurrentWaitError(f"cannot wait for {watcher.describe()}: it was started, to call a function")
+        if watcher.__class__ is IoWatcher:
+            self.wait_io(watcher)
+        else:
+            self.wait_on(watcher)
+
+    def wait_io(self, watcher: IoWatcher) -> None:
+        """``wait``, for a descriptor's watcher."""
         # Starting and stopping are written out, not called: this is half of what a request costs.
         me = running()
         try:
@@ -116,44 +138,49 @@ class Hub(_greenlet.greenlet):
             state = self.state_of(me)
         if watcher.greenlet is not None:
             raise ConcurrentWaitError(
-                f"cannot wait for {watcher.describe()}: greenlet {_name(watcher.greenlet)} waits for it already"
+                f"cannot wait for {watcher.describe()}: greenlet {name_of(watcher.greenlet)} waits for it already"
             )
         watch = watcher.watch
         resource = watcher.resource
         fd = watcher.fd
-        if not watcher.descriptor.armed & watcher.mask:
+        if watcher.mask & ~watcher.descriptor.armed:
             watcher.descriptor.arm(watcher.mask)
         watcher.greenlet = me
         watcher.state = state
         state.waiting_on = watcher
         loop = self.loop
-        loop.active += 1
+        counts = watcher._ref
+        loop.active += counts
         try:  # from here on, because Ctrl-C can strike in the next line
             self.record_wait(watch, resource, fd, state.deadline_ms() if state.timeouts else 0, watcher.peer)
             if self.switch() is not watcher:
-                raise SwitchError(f"{_name(me)} was switched to while it waited for {watcher.describe()}")
+                raise SwitchError(f"{name_of(me)} was switched to while it waited for {watcher.describe()}")
         finally:
             watcher.greenlet = None
-            loop.active -= 1
+            loop.active -= counts
             loop.record_stop(watch, resource, fd)
 
-    def wait_timer(self, watcher: TimerWatcher) -> None:
-        """Park the current greenlet until ``watcher``'s time is over; raises as ``wait`` does."""
+    def wait_on(self, watcher: Watcher) -> None:
+        """``wait``, for every other watcher."""
         me = running()
         try:
             state: State = me._state
         except AttributeError:
             state = self.state_of(me)
+        if watcher.greenlet is not None:
+            raise ConcurrentWaitError(
+                f"cannot wait for {watcher.describe()}: greenlet {name_of(watcher.greenlet)} waits for it already"
+            )
         state.waiting_on = watcher
-        watcher.start(me, state)
-        self.record_park(_TIMER, watcher.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
         try:
+            watcher.wait_begins(me, state)
+            self.record_park(watcher.reason, watcher.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
             if self.switch() is not watcher:
-                raise SwitchError(f"{_name(me)} was switched to while it waited for {watcher.describe()}")
+                raise SwitchError(f"{name_of(me)} was switched to while it waited for {watcher.describe()}")
         finally:
-            watcher.stop()
+            watcher.wait_ends()
 
-    def park(self, waiter: Waiter) -> None:
+    def park(self, waiter: Parking) -> None:
         """Park the current greenlet until somebody calls ``waiter.wake``; raises as ``wait`` does."""
         me = running()
         try:
@@ -169,7 +196,7 @@ class Hub(_greenlet.greenlet):
         try:
             self.record_park(waiter.reason, waiter.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
             if self.switch() is not waiter:
-                raise SwitchError(f"{_name(me)} was switched to while it waited for {waiter.describe()}")
+                raise SwitchError(f"{name_of(me)} was switched to while it waited for {waiter.describe()}")
         finally:
             waiter.greenlet = None
 
@@ -182,7 +209,7 @@ class Hub(_greenlet.greenlet):
             state = self.state_of(me)
         waiter = state.yielder
         if waiter is None or waiter.queued:
-            waiter = state.yielder = Waiter(Wait.YIELD, 0, "its turn")
+            waiter = state.yielder = Parking(Wait.YIELD, 0, "its turn")
         waiter.greenlet = me
         waiter.state = state
         state.waiting_on = waiter
@@ -192,13 +219,42 @@ class Hub(_greenlet.greenlet):
         self.ready.append(waiter)
         try:
             if self.switch() is not waiter:
-                raise SwitchError(f"{_name(me)} was switched to while it waited for its turn")
+                raise SwitchError(f"{name_of(me)} was switched to while it waited for its turn")
         finally:
             waiter.greenlet = None
 
-    def cancel_wait(self, watcher: IoWatcher, error: BaseException) -> None:
-        """Raise ``error`` in the greenlet that waits on ``watcher``, if one does."""
+    def cancel_wait(self, watcher: Watcher, error: BaseException, close_watcher: bool = False) -> None:
+        """Raise ``error`` in the greenlet that waits on ``watcher``, if one does; and close that, if told to."""
         watcher.cancel(error)
+        if close_watcher:
+            watcher.close()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Park until nothing is left to wait for, for at most ``timeout`` seconds.
+
+        Returns:
+            Whether that is so: no watcher, timeout or ready greenlet keeps the loop alive.
+        """
+        waiter = Parking(Wait.JOIN, 0, "everything to end")
+        self._joiners.append(waiter)
+        fired: list[bool] = []
+        loop = self.loop
+        timer = None
+        if timeout is not None:
+            timer = loop.call_later(loop.milliseconds(timeout), lambda: fired.append(waiter.wake(Ready.TIMEOUT, 0)))
+        try:
+            self.park(waiter)
+        finally:
+            if timer is not None and not fired:
+                timer.stop()
+            ended = waiter not in self._joiners  # _nothing_left took it out
+            if not ended:
+                self._joiners.remove(waiter)
+        return ended
+
+    def run_callback(self, callback: Callable[..., object], *args: Any) -> Callback:
+        """Have the hub call ``callback(*args)`` in its next round; it must not wait. Can be stopped until then."""
+        return self.loop.run_callback(callback, *args)
 
     # What wakes or ends greenlets from elsewhere.
 
@@ -236,6 +292,19 @@ class Hub(_greenlet.greenlet):
         """Have the hub call ``function`` in its next round; it must not wait."""
         self.ready.append(Callback(function, *arguments))
 
+    @property
+    def threadpool(self) -> Any:
+        """The hub's thread pool, made when first asked for."""
+        pool = self.__dict__.get("_threadpool")
+        if pool is None:
+            pool = self.__dict__["_threadpool"] = self.threadpool_class(self.threadpool_size, hub=self)
+        return pool
+
+    threadpool_class: Any = None
+    """What ``threadpool`` is made of; ``greenscope.runtime.threadpool`` sets it."""
+
+    threadpool_size = 10
+
     def state_of(self, target: _greenlet.greenlet) -> State:
         """What the runtime knows of a greenlet of this thread, which need not be one of its own.
 
@@ -262,17 +331,44 @@ class Hub(_greenlet.greenlet):
             context: the greenlet or the function it comes from; None for a callback of the loop.
             kind, value, trace: the exception, as ``sys.exc_info`` gives it.
         """
-        if issubclass(kind, _FOR_MAIN):
-            main = self.parent
-            assert main is not None
-            self.raise_in(main, value, Ready.OTHER, 0)
-        elif not issubclass(kind, GreenletExit) and sys.stderr is not None:
-            with contextlib.suppress(Exception):  # stderr is closed, or full: nobody can be told, and we go on
-                traceback.print_exception(kind, value, trace, file=sys.stderr)
-                where = "a callback of the loop" if context is None else _name(context)
-                print(f"{where} failed with {kind.__name__}", file=sys.stderr)
+        if issubclass(kind, self.SYSTEM_ERROR):
+            self.handle_system_error(kind, value)
+        elif not issubclass(kind, self.NOT_ERROR):
+            self.print_exception(context, kind, value, trace)
 
-    def destroy(self) -> None:
+    def handle_system_error(
+        self,
+        kind: type[BaseException],
+        value: BaseException | None,
+        trace: TracebackType | None = None,  # noqa: ARG002
+    ) -> None:
+        """Raise in the main greenlet what is meant for the whole program."""
+        main = self.parent
+        assert main is not None
+        self.raise_in(main, value if value is not None else kind(), Ready.OTHER, 0)
+
+    def print_exception(
+        self, context: object, kind: type[BaseException], value: BaseException, trace: TracebackType | None
+    ) -> None:
+        """Say on stderr (or ``exception_stream``) what nobody caught, and where it comes from."""
+        stream = self.exception_stream or sys.stderr
+        if stream is None:
+            return
+        with contextlib.suppress(Exception):  # stderr is closed, or full: nobody can be told, and we go on
+            traceback.print_exception(kind, value, trace, file=stream)
+            where = "a callback of the loop" if context is None else name_of(context)
+            print(f"{where} failed with {kind.__name__}", file=stream)
+
+    NOT_ERROR: tuple[type[BaseException], ...] = (GreenletExit,)
+    """What ends a greenlet without a word."""
+
+    SYSTEM_ERROR: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit)
+    """What is meant for the whole program, and raised in its main greenlet."""
+
+    exception_stream: Any = None
+    """Where exceptions are printed; None is stderr."""
+
+    def destroy(self, destroy_loop: bool | None = None) -> None:  # noqa: ARG002  (gevent's; the loop always goes)
         """End the hub in good order: its handles are closed, its recording says so. Main greenlet only."""
         if getcurrent() is not self.parent:
             raise RuntimeError("only the main greenlet of its thread can destroy a hub")
@@ -327,6 +423,8 @@ class Hub(_greenlet.greenlet):
                     poll_begin(0)
                     poll(nowait)
                     poll_end(len(ready) - count)
+                elif loop.idlers:
+                    self._poll_idle()
                 elif loop.active:
                     poll_begin(1)
                     poll(once)
@@ -341,15 +439,15 @@ class Hub(_greenlet.greenlet):
     def _special(self, entry: Wakeable) -> None:
         """An entry that is not simply switched to: cancelled, a callback, or with something to raise."""
         entry.queued = False
-        if isinstance(entry, Callback):
-            try:
-                entry.function(*entry.arguments)
-            except BaseException:
-                self.handle_error(entry.function, *sys.exc_info())
-            return
         target = entry.greenlet
         error, entry.exception = entry.exception, None
-        if target is not None and error is not None:
+        if target is None:
+            callback = getattr(entry, "callback", None)
+            try:
+                entry.call()
+            except BaseException:
+                self.handle_error(callback, *sys.exc_info())
+        elif error is not None:
             self.recorder.throw(entry.state.handle)
             target.throw(error)
 
@@ -361,31 +459,34 @@ class Hub(_greenlet.greenlet):
         else:
             self.throw_in(target, error)
 
+    def _poll_idle(self) -> None:
+        """A poll that does not block; without news, it is the turn of who waits for that."""
+        recorder, loop, ready = self.recorder, self.loop, self.ready
+        recorder.poll_begin(0)
+        loop.run(loop.NOWAIT)
+        recorder.poll_end(len(ready))
+        if not ready:
+            for watcher in list(loop.idlers):
+                watcher.fire()
+
     def _nothing_left(self) -> None:
         main = self.parent
         assert main is not None
         if self.ready:  # a signal's handler had news since it was looked at
             return
-        parked = list(self._parked())
-        lines = [f"  {_name(target)}: {what}" for target, what in parked[:_LISTED]]
-        if len(parked) > _LISTED:
-            lines.append(f"  and {len(parked) - _LISTED} more")
-        error = LoopExit("every greenlet waits, and nothing is left that could wake one:\n" + "\n".join(lines))
+        joiners, self._joiners = self._joiners, []
+        for waiter in joiners:
+            waiter.wake(Ready.OTHER, 0)
+        if self.ready:
+            return
+        if others_may_wake():
+            self.recorder.poll_begin(1)
+            self.loop.run(self.loop.ONCE)
+            self.recorder.poll_end(len(self.ready))
+            return
+        error = LoopExit(f"every greenlet waits, and nothing is left that could wake one:\n{parked(self)}")
         if not self.interrupt(main, error, Ready.OTHER, 0):
             main.throw(error)
-
-    def _parked(self) -> list[tuple[_greenlet.greenlet, str]]:
-        # There is no list of all greenlets, because keeping one would cost every spawn; the garbage
-        # collector has one, and this is the end of the program, or nearly.
-        found: list[tuple[Any, str]] = []
-        for target in gc.get_objects():
-            if isinstance(target, _greenlet.greenlet):
-                state: State | None = getattr(target, "_state", None)
-                entry = state.waiting_on if state is not None and state.hub is self else None
-                if entry is not None and entry.greenlet is target:
-                    found.append((target, f"{entry.describe()}{_line(target)}"))
-        found.sort(key=lambda pair: (pair[0] is not self.parent, pair[0]._state.handle & 0xFFFFFFFFFF))
-        return found
 
     def _take_interrupt(self) -> bool:
         """Ctrl-C while the hub runs is main's; while a greenlet runs, it strikes there, as it does in a thread."""
@@ -401,6 +502,94 @@ class Hub(_greenlet.greenlet):
 
     def __repr__(self) -> str:
         return f"<Hub {self.number} of {self.recorder.path or 'no recording'}>"
+
+
+class Waiter:
+    """One greenlet waits, somebody else has a value or an exception for it. gevent's, for what is built by hand.
+
+    ``switch`` and ``throw`` may come before ``get``; they are for the hub: a callback, or a watcher's.
+    """
+
+    __slots__ = ("_error", "_parking", "_value", "hub")
+
+    def __init__(self, hub: Hub | None = None) -> None:
+        self.hub = hub if hub is not None else get_hub()
+        self.clear()
+
+    def clear(self) -> None:
+        """Be as new."""
+        self._parking: Parking | None = None
+        self._value: Any = _NOTHING
+        self._error: BaseException | None = None
+
+    def ready(self) -> bool:
+        """Whether there is a value or an exception."""
+        return self._error is not None or self._value is not _NOTHING
+
+    def successful(self) -> bool:
+        """Whether there is a value."""
+        return self._value is not _NOTHING and self._error is None
+
+    @property
+    def value(self) -> Any:
+        """The value; None if there is none."""
+        return None if self._value is _NOTHING else self._value
+
+    @property
+    def exc_info(self) -> tuple[type[BaseException], BaseException, TracebackType | None] | None:
+        """The exception, as ``sys.exc_info`` would give it."""
+        error = self._error
+        return (type(error), error, error.__traceback__) if error is not None else None
+
+    def switch(self, value: object = None) -> None:
+        """Give it a value; whoever waits goes on in the hub's next round."""
+        self._value = value
+        self._tell()
+
+    __call__ = switch
+
+    def switch_args(self, *args: object) -> None:
+        """``switch``, with a tuple."""
+        self.switch(args)
+
+    def throw(self, *exc_info: Any) -> None:
+        """Give it an exception, as ``raise`` would take it, or as ``sys.exc_info`` gives it."""
+        kind, value, trace = (*exc_info, None, None, None)[:3]
+        if isinstance(kind, BaseException):
+            value = kind
+        elif not isinstance(value, BaseException):
+            value = kind() if value is None else kind(value)
+        self._error = value.with_traceback(trace) if trace is not None else value
+        self._tell()
+
+    def get(self) -> Any:
+        """Wait for the value and return it, or raise the exception; at once if it is there.
+
+        Raises:
+            ConcurrentWaitError: another greenlet waits on it.
+        """
+        if not self.ready():
+            if self._parking is not None:
+                raise ConcurrentWaitError(f"cannot wait on {self!r}: another greenlet does")
+            self._parking = Parking(Wait.OTHER, 0, "a value")
+            try:
+                self.hub.park(self._parking)
+            finally:
+                self._parking = None
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def _tell(self) -> None:
+        if self._parking is not None:
+            self._parking.wake(Ready.OTHER, 0)
+
+    def __repr__(self) -> str:
+        how = "with a value" if self.successful() else "with an exception" if self.ready() else "empty"
+        return f"<Waiter {how}{', waited on' if self._parking is not None else ''}>"
+
+
+_NOTHING = object()
 
 
 def get_hub() -> Hub:
@@ -425,16 +614,27 @@ def sleep(seconds: float = 0, ref: bool = True) -> None:
     if seconds <= 0:
         hub.give_way()
         return
-    loop = hub.loop
-    watcher = loop.sleeper(seconds)
+    watcher = hub.loop.sleeper(seconds)
     if not ref:
-        loop.active -= 1
+        watcher._ref = False
     try:
-        hub.wait_timer(watcher)
+        hub.wait_on(watcher)
     finally:
-        if not ref:
-            loop.active += 1
         watcher.release()
+
+
+def idle(priority: int = 0) -> None:  # noqa: ARG001  (gevent's)
+    """Park the current greenlet until the loop has nothing else to do."""
+    hub = get_hub()
+    watcher = hub.loop.idle()
+    try:
+        hub.wait_on(watcher)
+    finally:
+        watcher.close()
+
+
+def reinit(hub: Hub | None = None) -> None:
+    """gevent's, to be called in the child after a fork; here the child has a hub of its own by then."""
 
 
 class _Guard:
@@ -445,7 +645,7 @@ class _Guard:
 
     def __del__(self) -> None:
         hub, self.hub = self.hub, None
-        if hub is not None and hub.thread == threading.get_ident() and not hub.loop.closed:
+        if hub is not None and hub.thread == get_ident() and not hub.loop.closed:
             hub.loop.close()
             hub.recorder.close()
 
@@ -460,22 +660,25 @@ _numbers = itertools.count(1)
 _inherited: list[Hub] = []
 
 
-def _name(thing: object) -> str:
-    name = getattr(thing, "name", None)
-    if isinstance(name, str):
-        return name
-    if isinstance(thing, _greenlet.greenlet):
-        return "main" if thing.parent is None else "raw greenlet"
-    return getattr(thing, "__qualname__", None) or repr(thing)
+def others_may_wake() -> bool:
+    """Whether a native thread runs that could wake a greenlet of this one.
+
+    Threads that a fork left to the parent are not counted, nor those in ``bystanders``.
+    """
+    return _thread_count() - _left_to_parent[0] > len(bystanders)
 
 
-def _line(target: _greenlet.greenlet) -> str:
-    """`` at FILE:LINE``, of the first frame of a parked greenlet that is not ours."""
-    frame = target.gr_frame
-    here = __file__.removesuffix("hub.py")
-    while frame is not None and frame.f_code.co_filename.startswith(here):
-        frame = frame.f_back
-    return f" at {frame.f_code.co_filename}:{frame.f_lineno}" if frame is not None else ""
+bystanders: set[int] = set()
+"""Native threads that wait for work from us, and so wake nobody by themselves; see ``threadpool``."""
+
+_left_to_parent = [0]
+# The runtime may be imported by a thread; who runs it first is not always who is main.
+main_thread_ident: list[int | None] = [threading.main_thread().ident]
+_current_thread = threading.current_thread
+
+
+def _threadname_of() -> str:
+    return _current_thread().name
 
 
 def _after_fork_in_child() -> None:
@@ -486,6 +689,9 @@ def _after_fork_in_child() -> None:
     """
     global _numbers  # noqa: PLW0603  (a child counts its hubs from 1 again)
     _numbers = itertools.count(1)
+    _left_to_parent[0] = _thread_count()
+    bystanders.clear()
+    main_thread_ident[0] = get_ident()
     hub = current.hub
     if hub is None:
         return

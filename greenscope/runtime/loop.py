@@ -6,8 +6,8 @@ never switches greenlets, so the loop is never entered twice.
 
 Facts that shaped it, each measured on pyuv 1.4.0 with libuv 1.13:
 
-- Two ``Poll`` handles on one descriptor: the second silently wins. So there is one, shared by the
-  watchers of both directions (``Descriptor``).
+- Two ``Poll`` handles on one descriptor: the second silently wins. So there is one, shared by all
+  the watchers of it (``Descriptor``).
 - Stopping a ``Poll`` and starting it again is two ``epoll_ctl`` calls. So it stays armed between
   waits, and is stopped when it fires and nobody waits (*lazy stop*).
 - The kernel is told at the next poll, and libuv aborts the process if the descriptor is gone by
@@ -32,18 +32,28 @@ import errno
 import math
 import os
 import select
-import signal
-import socket
 import sys
-import threading
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
-from types import FrameType, TracebackType
-from typing import Any
+from signal import set_wakeup_fd
+from types import TracebackType
+from typing import Any, TypeAlias, TypeVar
 
 from greenscope.errors import MissingDependencyError
-from greenscope.runtime.waiter import Wakeable
-from greenscope.runtime.watcher import READ, WATCH_READ, WRITE, IoWatcher, TimerWatcher
+from greenscope.runtime.descriptor import Descriptor
+from greenscope.runtime.waiter import Callback, Wakeable
+from greenscope.runtime.wakeup import SignalWakeup
+from greenscope.runtime.watcher import READ, WRITE, IoWatcher, TimerWatcher
+from greenscope.runtime.watchers import (
+    AsyncWatcher,
+    CheckWatcher,
+    ChildWatcher,
+    IdleWatcher,
+    PrepareWatcher,
+    SignalWatcher,
+    TimerOfLoop,
+)
 from greenscope.trace.recorder import Recorder
 
 try:
@@ -57,9 +67,15 @@ except ImportError as error:
 
 __all__ = ["READ", "WRITE", "Descriptor", "IoWatcher", "Loop", "Timer", "TimerWatcher", "milliseconds"]
 
+UvPoll: TypeAlias = "pyuv.Poll"
+UvTimer: TypeAlias = "pyuv.Timer"
+TurnHandle: TypeAlias = "pyuv.Check | pyuv.Prepare"
+_Handle = TypeVar("_Handle", bound="pyuv.Handle")
+
 ErrorHook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
 
 _MAX_MS = 0xFFFFFFFF
+_epoll = getattr(select, "epoll", None)  # kept: monkey patching takes it away
 
 
 def milliseconds(seconds: float) -> int:
@@ -93,6 +109,7 @@ class Loop:
         "_uv",
         "active",
         "closed",
+        "idlers",
         "ready",
         "record_fire",
         "record_start",
@@ -113,7 +130,7 @@ class Loop:
         self.ready: deque[Wakeable] = deque()
         self.active = 0
         self.closed = False
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         self._inherited = False
         self._uv = pyuv.Loop()
         self._on_error: Any = on_error
@@ -125,25 +142,157 @@ class Loop:
         self._descriptors: dict[int, Descriptor] = {}
         self._timers: list[Timer] = []
         self._sleepers: list[TimerWatcher] = []
-        self._signals: _SignalWakeup | None = None
+        self.idlers: list[IdleWatcher] = []
+        self._signals: SignalWakeup | None = None
         # Removes what libuv leaves behind (see above). kqueue forgets a closed descriptor by itself.
-        self._epoll = select.epoll.fromfd(os.dup(self._uv.fileno())) if hasattr(select, "epoll") else None
+        self._epoll = _epoll.fromfd(os.dup(self._uv.fileno())) if _epoll is not None else None
 
-    def io(self, fd: int, events: int, peer: bytes = b"") -> IoWatcher:
-        """A watcher of ``fd``, for READ or for WRITE; close it before the descriptor is closed.
+    # The watchers, by gevent's names.
+
+    def io(
+        self,
+        fd: int,
+        events: int,
+        ref: bool = True,
+        priority: int | None = None,  # noqa: ARG002
+        *,
+        peer: bytes = b"",
+    ) -> IoWatcher:
+        """A watcher of a descriptor; close it before the descriptor is closed.
+
+        Args:
+            fd: the descriptor. Several watchers may watch the same one.
+            events: 1 to read, 2 to write, 3 for either.
+            ref: whether it keeps the loop alive while somebody waits for it.
+            priority: gevent's, and ignored.
+            peer: what is at the other end, for the recording.
 
         Raises:
             OSError: EBADF; or EPERM, for a file that is always ready, such as a regular one.
+            ValueError: there are no such events.
         """
+        if events not in {READ, WRITE, READ | WRITE}:
+            raise ValueError(f"a descriptor is watched to read (1), to write (2) or for either (3), not for {events!r}")
+        return IoWatcher(self, self.descriptor(fd), events, peer, ref)
+
+    def timer(self, after: float, repeat: float = 0.0, ref: bool = True) -> TimerOfLoop:
+        """A watcher that fires after so many seconds, and then every ``repeat`` seconds if that is not 0."""
+        return TimerOfLoop(self, self._quiet(pyuv.Timer(self._uv)), after, repeat, ref)
+
+    def async_(self, ref: bool = True) -> AsyncWatcher:
+        """A watcher that fires when its ``send`` is called, in whatever thread."""
+        return AsyncWatcher(self, ref)
+
+    def signal(self, signum: int, ref: bool = True) -> SignalWatcher:
+        """A watcher that fires when the process gets a signal; to be started in the main thread."""
+        return SignalWatcher(self, signum, ref)
+
+    def child(self, pid: int, trace: int = 0, ref: bool = True) -> ChildWatcher:  # noqa: ARG002
+        """A watcher that fires when a child process has ended; ``trace`` is libev's, and ignored."""
+        return ChildWatcher(self, pid, ref)
+
+    def check(self, ref: bool = True) -> CheckWatcher:
+        """A watcher that fires after each poll."""
+        return CheckWatcher(self, self._quiet(pyuv.Check(self._uv)), ref)
+
+    def prepare(self, ref: bool = True) -> PrepareWatcher:
+        """A watcher that fires before each poll."""
+        return PrepareWatcher(self, self._quiet(pyuv.Prepare(self._uv)), ref)
+
+    def idle(self, ref: bool = True) -> IdleWatcher:
+        """A watcher that fires when there is nothing else to do."""
+        return IdleWatcher(self, ref)
+
+    def run_callback(self, callback: Callable[..., object], *args: object) -> Callback:
+        """Have the hub call ``callback(*args)`` in its next round, in order; it must not wait.
+
+        Returns:
+            What can be stopped until then.
+        """
+        entry = Callback(callback, *args)
+        self.ready.append(entry)
+        return entry
+
+    def run_callback_threadsafe(self, callback: Callable[..., object], *args: object) -> Callback:
+        """``run_callback``, from whatever thread."""
+        entry = Callback(callback, *args)
+        if get_ident() == self.thread:
+            self.ready.append(entry)
+        else:
+            self.call_threadsafe(self.ready.append, entry)
+        return entry
+
+    # What watchers are made of.
+
+    def descriptor(self, fd: int) -> Descriptor:
+        """What the loop knows of a descriptor; raises as ``io`` does."""
         descriptor = self._descriptors.get(fd)
-        if descriptor is not None and not descriptor.can_take(events):
-            # Somebody closed the descriptor behind our back, and its number was given out again; or
-            # let two objects share one. The last one has it, the first is told.
+        if descriptor is not None and not descriptor.is_same():
+            # Somebody closed the descriptor behind our back, and its number was given out again.
             descriptor.abandon()
             descriptor = None
         if descriptor is None:
             descriptor = self._descriptors[fd] = Descriptor(self, fd)
-        return IoWatcher(self, descriptor, events, peer)
+        return descriptor
+
+    def poll_handle(self, fd: int) -> UvPoll:
+        """The one ``Poll`` of a descriptor; raises as ``io`` does."""
+        try:
+            return self._quiet(pyuv.Poll(self._uv, fd))
+        except pyuv.error.PollError as error:
+            code = -error.args[0]
+            if code == errno.EPERM:
+                raise OSError(
+                    code, f"descriptor {fd} is not one the kernel can wait for (a regular file?): read it directly"
+                ) from None
+            raise OSError(code, os.strerror(code)) from None
+
+    def forget_descriptor(self, fd: int, poll: UvPoll, told_kernel: bool) -> None:
+        """Close a descriptor's handle, and take what libuv leaves out of the epoll set."""
+        if self._inherited:
+            return
+        del self._descriptors[fd]
+        if not poll.closed:
+            poll.close()
+        if told_kernel and self._epoll is not None:
+            try:
+                self._epoll.unregister(fd)
+            except OSError:  # the kernel was not told yet, or has forgotten it
+                pass
+
+    def closing_fd(self, fd: int) -> bool:
+        """A descriptor is about to be closed: let go of it, and tell whoever still waits. Whether anybody did."""
+        descriptor = self._descriptors.get(fd)
+        if descriptor is None:
+            return False
+        descriptor.abandon()
+        return True
+
+    def start_timer(self, handle: UvTimer, callback: Callable[[Any], object], after: float, repeat: float) -> None:
+        """Have a timer count: never early, which is what the rounding is for."""
+        self._update_time()
+        ms, every = milliseconds(after), milliseconds(repeat)
+        handle.start(callback, (ms + 1.5) / 1000 if ms else 0.0, (every + 0.5) / 1000 if every else 0.0)
+
+    def end_poll(self) -> None:
+        """From a callback that comes before the poll: have it not block."""
+        self._uv.stop()
+
+    def close_handle(self, handle: pyuv.Handle) -> None:
+        """Close a handle, if the loop is still there and has not done so."""
+        if not self.closed and not handle.closed:
+            handle.close()
+
+    @staticmethod
+    def milliseconds(seconds: float) -> int:
+        """A time in whole milliseconds, rounded up."""
+        return milliseconds(seconds)
+
+    @staticmethod
+    def _quiet(handle: _Handle) -> _Handle:
+        # Not referenced: what keeps the loop alive is our own count.
+        handle.ref = False
+        return handle
 
     def call_later(self, ms: int, target: Callable[[], object]) -> Timer:
         """Call ``target`` in ``ms`` milliseconds; 0 is in the next round. ``stop`` what is returned, or let it fire."""
@@ -177,7 +326,7 @@ class Loop:
             take_interrupt: is asked first when Ctrl-C is pressed; False leaves it to Python.
         """
         if self._signals is None:
-            self._signals = _SignalWakeup(self._uv, take_interrupt)
+            self._signals = SignalWakeup(self, take_interrupt)
 
     def close(self) -> None:
         """Close every handle; nothing may wait any more."""
@@ -206,7 +355,7 @@ class Loop:
         self.closed = self._inherited = True
         self._epoll = None
         if self._signals is not None:
-            signal.set_wakeup_fd(-1)
+            set_wakeup_fd(-1)
             self._signals.give_interrupt_back()
 
     def _run_calls(self, _handle: pyuv.Async) -> None:
@@ -217,117 +366,6 @@ class Loop:
                 function(*arguments)
             except BaseException:  # the next one is another thread's, and not to blame
                 self._on_error(*sys.exc_info())
-
-
-class Descriptor:
-    """One file descriptor in the loop: its ``Poll`` handle and the watcher of each direction."""
-
-    __slots__ = ("_identity", "_loop", "_poll", "_told_kernel", "armed", "fd", "reader", "writer")
-
-    def __init__(self, loop: Loop, fd: int) -> None:
-        self._loop = loop
-        self.fd = fd
-        self.armed = 0
-        self.reader: IoWatcher | None = None
-        self.writer: IoWatcher | None = None
-        self._told_kernel = False
-        self._identity = _identity(fd)
-        try:
-            poll = pyuv.Poll(loop._uv, fd)
-        except pyuv.error.PollError as error:
-            code = -error.args[0]
-            if code == errno.EPERM:
-                raise OSError(
-                    code, f"descriptor {fd} is not one the kernel can wait for (a regular file?): read it directly"
-                ) from None
-            raise OSError(code, os.strerror(code)) from None
-        poll.ref = False
-        self._poll: pyuv.Poll | None = poll
-
-    def can_take(self, events: int) -> bool:
-        """Whether a watcher for this direction can be added."""
-        try:
-            same = _identity(self.fd) == self._identity
-        except OSError:
-            same = False
-        return same and (self.reader if events == READ else self.writer) is None
-
-    def arm(self, events: int) -> None:
-        """Have the kernel watch for ``events`` too.
-
-        Raises:
-            OSError: EBADF, the descriptor was closed, or is another file now.
-        """
-        if self._poll is None or _identity(self.fd) != self._identity:
-            raise OSError(errno.EBADF, f"descriptor {self.fd} was closed without closing its socket")
-        self.armed |= events
-        self._told_kernel = True
-        self._poll.start(self.armed, self._on_events)
-
-    def remove(self, watcher: IoWatcher) -> None:
-        """Take a watcher out; with the last one the handle goes."""
-        if self.reader is watcher:
-            self.reader = None
-        elif self.writer is watcher:
-            self.writer = None
-        if self.reader is None and self.writer is None:
-            self._close()
-
-    def abandon(self) -> None:
-        """Close what watches this descriptor, and tell whoever waits."""
-        for watcher in (self.reader, self.writer):
-            if watcher is not None:
-                watcher.cancel(OSError(errno.EBADF, "File descriptor was closed behind its socket"))
-                watcher.close()
-        self._close()
-
-    def _close(self) -> None:
-        poll, self._poll = self._poll, None
-        if poll is None:
-            return
-        loop = self._loop
-        if loop._inherited:
-            return
-        del loop._descriptors[self.fd]
-        if not poll.closed:
-            poll.close()
-        if self._told_kernel and loop._epoll is not None:
-            try:
-                loop._epoll.unregister(self.fd)
-            except OSError:  # the kernel was not told yet, or has forgotten it
-                pass
-
-    def _on_events(self, _poll: pyuv.Poll, events: int | None, _error: int | None) -> None:
-        if events == READ:  # nearly always, and worth a path of its own
-            watcher = self.reader
-            if watcher is not None and watcher.greenlet is not None:
-                if not watcher.queued:
-                    handle = watcher.state.handle
-                    loop = self._loop
-                    loop.record_fire(handle, WATCH_READ, watcher.resource, watcher.fd)
-                    watcher.queued = True
-                    loop.ready.append(watcher)
-                return
-        elif events is None:
-            self.armed = 0
-            events = READ | WRITE
-        unwanted = 0
-        if events & READ and not ((watcher := self.reader) is not None and watcher.fire()):
-            unwanted = READ
-        if events & WRITE and not ((watcher := self.writer) is not None and watcher.fire()):
-            unwanted |= WRITE
-        if unwanted and self.armed & unwanted:
-            self._disarm(unwanted)
-
-    def _disarm(self, events: int) -> None:
-        poll = self._poll
-        if poll is None:
-            return
-        self.armed &= ~events
-        if self.armed:
-            poll.start(self.armed, self._on_events)
-        else:
-            poll.stop()
 
 
 class Timer:
@@ -365,63 +403,5 @@ class Timer:
             target()
 
 
-class _SignalWakeup:
-    """Makes a signal end the poll: Python writes a byte, the loop sees it, and the handler runs then.
-
-    The handler runs between any two lines, so what Python's own raises for Ctrl-C would cut one of the
-    hub's in half: a timer has fired, say, and its greenlet is never told. ``take_interrupt`` is asked
-    before that. A handler that the program has set is left alone.
-    """
-
-    __slots__ = ("_mine", "_on_interrupt", "_poll", "_previous", "_theirs")
-
-    def __init__(self, uv: pyuv.Loop, take_interrupt: Callable[[], bool]) -> None:
-        self._mine, self._theirs = socket.socketpair()
-        self._mine.setblocking(False)
-        self._theirs.setblocking(False)
-        self._poll = pyuv.Poll(uv, self._mine.fileno())
-        self._poll.ref = False
-        self._poll.start(READ, self._on_signal)
-        self._previous = signal.set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
-
-        def on_interrupt(number: int, frame: FrameType | None) -> None:
-            if not take_interrupt():
-                signal.default_int_handler(number, frame)
-
-        self._on_interrupt = on_interrupt
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, on_interrupt)
-
-    def close(self) -> None:
-        """Give the wake-up back to whoever had it."""
-        if threading.current_thread() is threading.main_thread():
-            mine = self._theirs.fileno()
-            current = signal.set_wakeup_fd(self._previous)
-            if current != mine:  # taken over since: leave it
-                signal.set_wakeup_fd(current)
-            self.give_interrupt_back()
-        self._poll.close()
-        self._mine.close()
-        self._theirs.close()
-
-    def give_interrupt_back(self) -> None:
-        """Let Ctrl-C do what it does in Python, unless the program has set a handler since."""
-        if signal.getsignal(signal.SIGINT) is self._on_interrupt:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    def _on_signal(self, _poll: pyuv.Poll, _events: int | None, _error: int | None) -> None:
-        # The handlers run as soon as Python code does, which is here; and may raise, which is why
-        # the bytes are read in one go and what is left makes the loop come back.
-        try:
-            self._mine.recv(4096)
-        except BlockingIOError:
-            pass
-
-
 def _ignore(kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
     """What the callbacks of a closed loop raise."""
-
-
-def _identity(fd: int) -> tuple[int, int]:
-    status = os.fstat(fd)
-    return status.st_dev, status.st_ino

@@ -13,13 +13,13 @@ which ends with the thread.
 from __future__ import annotations
 
 from _queue import Empty, SimpleQueue
-from _thread import RLock, start_new_thread
+from _thread import RLock, get_ident, start_new_thread
 from collections.abc import Callable
 from os import register_at_fork
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from greenscope.runtime.hub import Hub, current, get_hub
+from greenscope.runtime.hub import Hub, bystanders, current, get_hub
 from greenscope.runtime.waiter import Waiter
 from greenscope.trace.events import Ready, Wait
 
@@ -101,6 +101,8 @@ class Workers:
         self.threads += 1
 
     def _work(self, jobs: SimpleQueue[Callable[[], object] | None]) -> None:
+        # A bystander even while it runs a job: the hub that asked for it counts the job by itself.
+        bystanders.add(get_ident())
         try:
             while self._work_once(jobs):
                 pass
@@ -110,6 +112,7 @@ class Workers:
                 hub.destroy()
             if self._on_leave is not None:
                 self._on_leave()
+            bystanders.discard(get_ident())
 
     def _work_once(self, jobs: SimpleQueue[Callable[[], object] | None]) -> bool:
         """Run a job; False when it is time for the thread to end."""

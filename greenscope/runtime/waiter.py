@@ -75,6 +75,9 @@ class Wakeable:
         """What a greenlet that is parked on this waits for, for a person to read."""
         return "something"
 
+    def call(self) -> None:
+        """What the hub does when it comes to this entry and nobody is parked on it: nothing, it was cancelled."""
+
     def wake(self, reason: Ready, by: int) -> bool:
         """Make the parked greenlet ready, for ``reason``; False if it is ready already, or not parked.
 
@@ -122,11 +125,29 @@ class Waiter(Wakeable):
 class Callback(Wakeable):
     """A function the hub calls when it comes to this entry; it must not wait."""
 
-    __slots__ = ("arguments", "function")
+    __slots__ = ("args", "callback")
 
-    def __init__(self, function: Callable[..., object], *arguments: Any) -> None:
+    def __init__(self, callback: Callable[..., object], *args: Any) -> None:
         self.greenlet = None
         self.exception = None
         self.queued = True
-        self.function = function
-        self.arguments = arguments
+        self.callback: Callable[..., object] | None = callback
+        self.args = args
+
+    @property
+    def pending(self) -> bool:
+        """Whether it is still to be called."""
+        return self.callback is not None
+
+    def stop(self) -> None:
+        """Do not call it."""
+        self.callback = None
+        self.args = ()
+
+    close = stop
+
+    def call(self) -> None:
+        callback, args = self.callback, self.args
+        self.stop()  # it is not pending while it runs
+        if callback is not None:
+            callback(*args)

@@ -628,6 +628,7 @@ METHOD(watcher_open)
     }
 
 WATCHER(watcher_start, GS_KIND_WATCHER_START)
+WATCHER(watcher_fire, GS_KIND_WATCHER_FIRE)
 WATCHER(watcher_stop, GS_KIND_WATCHER_STOP)
 WATCHER(watcher_close, GS_KIND_WATCHER_CLOSE)
 
@@ -809,6 +810,7 @@ static PyMethodDef ring_methods[] = {
     FAST(watcher_open, "watcher_open(watch, fd, peer): a watcher is made; its resource number."),
     FAST(watcher_start, "watcher_start(watch, resource, high): somebody begins to wait on it."),
     FAST(fire, "fire(handle, watch, resource, high): the loop saw what a watcher watches for; its greenlet is ready."),
+    FAST(watcher_fire, "watcher_fire(watch, resource, high): it fired, and the hub will call a function for it."),
     FAST(watcher_stop, "watcher_stop(watch, resource, high): nobody waits on it any more."),
     FAST(watcher_close, "watcher_close(watch, resource, high): the watcher is gone."),
     FAST(timeout_start, "timeout_start(reason, milliseconds): a timeout begins; its number."),

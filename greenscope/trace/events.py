@@ -208,7 +208,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
     Kind.WATCHER_FIRE: KindDoc(
         "watcher_fire",
         "the loop saw what it watches for",
-        greenlet="the greenlet that waits on it",
+        greenlet="the greenlet that waits on it; what runs, if a function is to be called instead",
         reason="Watch",
         arg="resource, and descriptor << 32",
     ),

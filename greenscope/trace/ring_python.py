@@ -253,6 +253,10 @@ class Ring:
         self._event(handle, Kind.WATCHER_FIRE, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
         self.ready(handle, Ready.WATCHER, resource)
 
+    def watcher_fire(self, watch: int, resource: int, high: int) -> None:
+        """It fired, and the hub will call a function for it."""
+        self._event(self.current, Kind.WATCHER_FIRE, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+
     def watcher_stop(self, watch: int, resource: int, high: int) -> None:
         """The running greenlet waits on it no more."""
         self._event(self.current, Kind.WATCHER_STOP, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)

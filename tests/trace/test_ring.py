@@ -187,6 +187,7 @@ calls = st.one_of(
     st.tuples(st.just("watcher_open"), small, st.integers(-1, 1 << 17), peers),
     st.tuples(st.just("watcher_start"), small, numbers, st.integers(-1, 1 << 17)),
     st.tuples(st.just("fire"), small, small, numbers, st.integers(-1, 1 << 17)),
+    st.tuples(st.just("watcher_fire"), small, numbers, numbers),
     st.tuples(st.just("watcher_stop"), small, numbers, numbers),
     st.tuples(st.just("watcher_close"), small, numbers, numbers),
     st.tuples(st.just("timeout_start"), small, numbers),

@@ -1,0 +1,132 @@
+"""One file descriptor in the loop, and everybody who watches it.
+
+Owns ``Descriptor``: the one ``Poll`` handle that libuv allows, what the kernel was told to watch for,
+and whom news are for. What is not wanted any more is noticed when it comes (*lazy stop*): a handle
+stays armed between waits, and is stopped when it fires and nobody waits.
+"""
+
+from __future__ import annotations
+
+import errno
+from os import fstat as _fstat
+from typing import TYPE_CHECKING
+
+from greenscope.runtime.watcher import READ, WATCH_READ, WRITE, IoWatcher
+
+if TYPE_CHECKING:
+    from greenscope.runtime.loop import Loop, UvPoll
+    from greenscope.runtime.watchers import ChildWatcher
+
+__all__ = ["Descriptor"]
+
+
+class Descriptor:
+    """One file descriptor in the loop: its ``Poll`` handle and its watchers.
+
+    The first watcher of each direction, which is nearly always the only one, is found at once.
+    """
+
+    __slots__ = ("_identity", "_loop", "_poll", "_told_kernel", "armed", "fd", "others", "reader", "writer")
+
+    def __init__(self, loop: Loop, fd: int) -> None:
+        self._loop = loop
+        self.fd = fd
+        self.armed = 0
+        self.reader: IoWatcher | None = None
+        self.writer: IoWatcher | None = None
+        self.others: list[IoWatcher | ChildWatcher] = []
+        self._told_kernel = False
+        self._identity = _identity(fd)
+        self._poll: UvPoll | None = loop.poll_handle(fd)
+
+    def is_same(self) -> bool:
+        """Whether the number still stands for the file it did."""
+        try:
+            return _identity(self.fd) == self._identity
+        except OSError:
+            return False
+
+    def add(self, watcher: IoWatcher | ChildWatcher) -> None:
+        """Take a watcher in."""
+        if watcher.__class__ is IoWatcher and watcher.mask == READ and self.reader is None:
+            self.reader = watcher
+        elif watcher.__class__ is IoWatcher and watcher.mask == WRITE and self.writer is None:
+            self.writer = watcher
+        else:
+            self.others.append(watcher)
+
+    def arm(self, events: int) -> None:
+        """Have the kernel watch for ``events`` too.
+
+        Raises:
+            OSError: EBADF, the descriptor was closed, or is another file now.
+        """
+        if self._poll is None or _identity(self.fd) != self._identity:
+            raise OSError(errno.EBADF, f"descriptor {self.fd} was closed without closing its socket")
+        self.armed |= events
+        self._told_kernel = True
+        self._poll.start(self.armed, self._on_events)
+
+    def remove(self, watcher: IoWatcher | ChildWatcher) -> None:
+        """Take a watcher out; with the last one the handle goes."""
+        if self.reader is watcher:
+            self.reader = None
+        elif self.writer is watcher:
+            self.writer = None
+        elif watcher in self.others:
+            self.others.remove(watcher)
+        if self.reader is None and self.writer is None and not self.others:
+            self._close()
+
+    def abandon(self) -> None:
+        """Close what watches this descriptor, and tell whoever waits."""
+        for watcher in (self.reader, self.writer, *self.others):
+            if watcher.__class__ is IoWatcher:
+                callback, args = watcher.callback, watcher.args
+                watcher.cancel(OSError(errno.EBADF, "File descriptor was closed behind its socket"))
+                watcher.close()
+                if callback is not None:  # it will see for itself
+                    self._loop.run_callback(callback, *(args or ()))
+        self._close()
+
+    def _close(self) -> None:
+        poll, self._poll = self._poll, None
+        if poll is None:
+            return
+        self._loop.forget_descriptor(self.fd, poll, self._told_kernel)
+
+    def _on_events(self, _poll: object, events: int | None, _error: int | None) -> None:
+        if events == READ and not self.others:  # nearly always, and worth a path of its own
+            watcher = self.reader
+            if watcher is not None and watcher.greenlet is not None:
+                if not watcher.queued:
+                    handle = watcher.state.handle
+                    loop = self._loop
+                    loop.record_fire(handle, WATCH_READ, watcher.resource, watcher.fd)
+                    watcher.queued = True
+                    loop.ready.append(watcher)
+                return
+        elif events is None:
+            self.armed = 0
+            events = READ | WRITE
+        wanted = 0
+        for other in (self.reader, self.writer, *self.others):
+            if other is not None and events & other.mask and other.fire():
+                wanted |= other.mask
+        if self.armed & events & ~wanted:
+            self._disarm(events & ~wanted)
+
+    def _disarm(self, events: int) -> None:
+        poll = self._poll
+        if poll is None:
+            return
+        self.armed &= ~events
+        if self.armed:
+            poll.start(self.armed, self._on_events)
+        else:
+            poll.stop()
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    status = _fstat(fd)
+    return status.st_dev, status.st_ino
