@@ -183,8 +183,9 @@ def test_check_and_prepare_fire_in_each_round(hub):
     for watcher in (hub.loop.check(), hub.loop.prepare()):
         with Timeout(5):
             for _ in range(2):
-                runtime.spawn(runtime.sleep, 0.001)  # something ends the poll
+                sleeper = runtime.spawn(runtime.sleep, 0.001)  # ends the poll
                 hub.wait(watcher)
+                sleeper.join()
         watcher.close()
 
 
