@@ -12,14 +12,14 @@ is neither, ``waitpid`` is asked again and again, at most 20 times a second.
 from __future__ import annotations
 
 import os
-from _thread import RLock, start_new_thread
+from _thread import RLock, get_ident, start_new_thread
 from collections.abc import Callable
 from os import WCONTINUED, WUNTRACED, getpgrp, register_at_fork
 from os import close as _close
 from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from typing import Any
 
-from greenscope.runtime.hub import Hub, get_hub, sleep
+from greenscope.runtime.hub import Hub, bystanders, get_hub, sleep
 from greenscope.runtime.loop import READ
 from greenscope.runtime.waiter import Waiter
 from greenscope.trace.events import Ready, Wait
@@ -63,7 +63,7 @@ def await_child(pid: int, options: int = 0, check: Callable[[], bool] | None = N
 def _await_pidfd(pid: int, pidfd: int) -> None:
     hub = get_hub()
     what = f"process {pid} to end"
-    watcher = hub.loop.io(pidfd, READ, what.encode())
+    watcher = hub.loop.io(pidfd, READ, peer=what.encode())
     waiter = Waiter(Wait.CHILD, watcher.resource, what)
     try:
         watcher.start(waiter.wake, Ready.WATCHER, watcher.resource)
@@ -84,6 +84,7 @@ class _Vigil:
 
     def work(self) -> None:
         """What the thread does."""
+        bystanders.add(get_ident())  # whom it wakes counts by itself, and it may stay when nobody waits
         pthread_sigmask(SIG_BLOCK, valid_signals())  # a signal that the main thread blocks is not for us either
         pid, options = self._what
         flags = os.WEXITED | os.WNOWAIT
@@ -102,6 +103,7 @@ class _Vigil:
             del _vigils[self._what]
             for hub, waiter in self.waiting:
                 hub.loop.call_threadsafe(waiter.wake, Ready.OTHER, 0)
+        bystanders.discard(get_ident())
 
 
 def _await_in_thread(pid: int, options: int) -> None:

@@ -19,7 +19,7 @@ import io
 from _thread import get_ident
 from collections.abc import Callable
 from errno import EBADF, EPERM
-from os import SEEK_CUR, SEEK_SET, fstat, get_blocking, isatty, lseek, readv, set_blocking, strerror
+from os import SEEK_CUR, SEEK_SET, fstat, get_blocking, isatty, lseek, readv, set_blocking
 from os import close as _close
 from os import ftruncate as _ftruncate
 from os import write as _write
@@ -219,7 +219,7 @@ def wait_fd(fd: int, events: int, what: bytes = b"") -> None:
     """
     hub = get_hub()
     try:
-        watcher = hub.loop.io(fd, events, what)
+        watcher = hub.loop.io(fd, events, peer=what)
     except OSError as error:
         if error.errno == EPERM:  # a regular file: always ready
             return

@@ -111,7 +111,7 @@ def read(fd: int, length: int, /) -> bytes:
 
 def write(fd: int, data: ReadableBuffer, /) -> int:
     """``os.write``: to a descriptor that blocks everything is written, and other greenlets run meanwhile."""
-    if not get_blocking(fd) or not would_block(fd, POLLOUT) and memoryview(data).nbytes <= PIPE_BUF:
+    if not get_blocking(fd) or (not would_block(fd, POLLOUT) and memoryview(data).nbytes <= PIPE_BUF):
         return _write(fd, data)
     sent = 0
     with memoryview(data) as view, view.cast("B") as octets:
