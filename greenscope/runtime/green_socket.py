@@ -309,7 +309,7 @@ class socket:  # noqa: N801  (the standard library's name)
     def connect_ex(self, address: Any) -> int:
         """``connect`` that returns the error's number, or 0."""
         try:
-            self.connect(address)
+            socket.connect(self, address)  # not a subclass's, which may do more than connect
         except stdlib.gaierror:
             raise
         except TimeoutError as error:
