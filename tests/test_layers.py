@@ -47,6 +47,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "greenscope.runtime.greenlet",
         "greenscope.runtime.hub",
         "greenscope.runtime.parked",  # the type, to find them all
+        "greenscope.runtime.thread",  # a thread that is killed ends as a greenlet does
         "greenscope.runtime.timeout",  # getcurrent
         "greenscope.runtime.loop",  # the type alone, here and in waiter
         "greenscope.runtime.waiter",

@@ -19,6 +19,7 @@ import greenlet as _greenlet
 from greenlet import GreenletExit, getcurrent
 
 from greenscope.runtime.hub import Hub, get_hub
+from greenscope.runtime.line import park_for
 from greenscope.runtime.loop import TimerWatcher
 from greenscope.runtime.timeout import Timeout
 from greenscope.runtime.waiter import State, Waiter
@@ -353,25 +354,6 @@ class _Link:
 def _require_callable(callback: object) -> None:
     if not callable(callback):
         raise TypeError(f"a greenlet's end can be linked to a function; {callback!r} cannot be called")
-
-
-def park_for(hub: Hub, waiter: Waiter, timeout: float | None) -> bool:
-    """Park until ``waiter`` is woken; False if ``timeout`` seconds were over first."""
-    if timeout is None:
-        hub.park(waiter)
-        return True
-    timer = Timeout(timeout)
-    timer.start()
-    try:
-        hub.park(waiter)
-    except Timeout as error:
-        if error is not timer:
-            raise
-        error.__traceback__ = None  # whose frames know the timer: freed now, not by the collector
-        return False
-    finally:
-        timer.cancel()
-    return True
 
 
 def spawn(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Greenlet:

@@ -1,142 +1,117 @@
-"""Locks: at most so many greenlets at a time.
+"""Locks: at most one greenlet at a time, or so many.
 
-Owns ``Semaphore``, ``BoundedSemaphore`` and ``Lock``. A release hands over to the greenlet that has
-waited longest, so nobody who comes later can overtake it. A greenlet that is killed between being
-given its turn and taking it passes it on.
+Owns ``Lock``, and ``DummySemaphore``, which lets everybody in; exports what gevent has in this module,
+``Semaphore``, ``BoundedSemaphore`` and ``RLock``, and the standard library's ``Condition``.
 
 Refuses ``release`` of a lock that nobody holds; only the plain ``Semaphore`` may be released at will.
+``Lock`` and ``RLock`` take the arguments of the standard library's locks: -1 is for ever, other negative
+times are refused.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from types import TracebackType
+from typing import Literal
 
-from greenscope.runtime.greenlet import park_for
-from greenscope.runtime.hub import get_hub
-from greenscope.runtime.waiter import Waiter
-from greenscope.trace.events import Ready, Wait
+from greenscope.runtime.condition import Condition
+from greenscope.runtime.rlock import RLock, require_time
+from greenscope.runtime.semaphore import BoundedSemaphore, Semaphore
 
-__all__ = ["BoundedSemaphore", "Lock", "Semaphore"]
-
-
-class _Turn(Waiter):
-    """One greenlet's place in the line."""
-
-    __slots__ = ("granted",)
-
-    def __init__(self, resource: int, what: str) -> None:
-        super().__init__(Wait.LOCK, resource, what)
-        self.granted = False
-
-
-class Semaphore:
-    """Lets ``value`` greenlets in at a time.
-
-    Args:
-        value: how many may still come in.
-    """
-
-    _what = "a semaphore"
-
-    def __init__(self, value: int = 1) -> None:
-        if value < 0:
-            raise ValueError(f"a semaphore starts at 0 or more, not at {value}")
-        self.counter = value
-        self._line: deque[_Turn] = deque()
-        self._resource = 0
-
-    def locked(self) -> bool:
-        """Whether the next one would have to wait."""
-        return self.counter <= 0
-
-    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
-        """Come in.
-
-        Args:
-            blocking: whether to wait for that.
-            timeout: seconds to wait at most; None or -1 is for ever.
-
-        Returns:
-            Whether it may come in.
-        """
-        if self.counter > 0:
-            self.counter -= 1
-            return True
-        if not blocking:
-            return False
-        hub = get_hub()
-        if not self._resource:
-            self._resource = hub.recorder.resource()
-        turn = _Turn(self._resource, self._what)
-        self._line.append(turn)
-        try:
-            park_for(hub, turn, None if timeout == -1 else timeout)
-        except BaseException:
-            if turn.granted:
-                self._hand_over()
-            raise
-        finally:
-            if not turn.granted:
-                self._line.remove(turn)
-        return turn.granted
-
-    def release(self) -> None:
-        """Go out, and let in whoever has waited longest."""
-        self._hand_over()
-
-    def __enter__(self) -> bool:
-        return self.acquire()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.release()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.counter} free, {len(self._line)} waiting>"
-
-    def _hand_over(self) -> None:
-        if self._line:
-            turn = self._line.popleft()
-            turn.granted = True
-            turn.wake(Ready.GREENLET, get_hub().recorder.current)
-        else:
-            self.counter += 1
-
-
-class BoundedSemaphore(Semaphore):
-    """A semaphore that refuses to be released more often than it was acquired.
-
-    Raises:
-        ValueError: on such a release.
-    """
-
-    def __init__(self, value: int = 1) -> None:
-        super().__init__(value)
-        self._most = value
-
-    def release(self) -> None:
-        """Go out, and let in whoever has waited longest."""
-        if self.counter >= self._most:
-            raise ValueError(f"this semaphore was released more often than acquired: all {self._most} are free")
-        super().release()
+__all__ = ["BoundedSemaphore", "Condition", "DummySemaphore", "Lock", "RLock", "Semaphore"]
 
 
 class Lock(Semaphore):
     """Lets one greenlet in at a time; any greenlet may let the next one in."""
+
+    __slots__ = ()
 
     _what = "a lock"
 
     def __init__(self) -> None:
         super().__init__(1)
 
-    def release(self) -> None:
+    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
+        """Come in.
+
+        Args:
+            blocking: whether to wait for that.
+            timeout: seconds to wait at most; -1 or None is for ever.
+
+        Returns:
+            Whether it may come in.
+
+        Raises:
+            ValueError: a time for a call that does not wait, or a negative one.
+            OverflowError: a time that is longer than the standard library's locks take.
+        """
+        if timeout != -1 and timeout is not None:
+            require_time(blocking, timeout)
+        elif timeout == -1:
+            timeout = None
+        if self.counter > 0:
+            self.counter -= 1
+            return True
+        return bool(blocking) and self._take_turn(timeout)
+
+    def release(self) -> int:
         """Go out, and let in whoever has waited longest.
 
         Raises:
             RuntimeError: nobody is in.
         """
         if self.counter:
-            raise RuntimeError("this lock is not held by anybody")
-        super().release()
+            raise RuntimeError("this lock is not held by anybody: release it once for each acquire")
+        self._hand_over()
+        return self.counter
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.counter:
+            raise RuntimeError("this lock is not held by anybody: release it once for each acquire")
+        self._hand_over()
+
+
+class DummySemaphore:
+    """Lets everybody in; for where a semaphore is wanted and no limit is.
+
+    Args:
+        value: is not looked at.
+    """
+
+    def __init__(self, value: object = None) -> None:
+        """Forget ``value``."""
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> Literal[True]:  # noqa: ARG002
+        """Come in, at once."""
+        return True
+
+    def release(self) -> None:
+        """Go out."""
+
+    def wait(self, timeout: float | None = None) -> int:  # noqa: ARG002
+        """Somebody could come in."""
+        return 1
+
+    def locked(self) -> bool:
+        """Nobody ever has to wait."""
+        return False
+
+    def ready(self) -> bool:
+        """Somebody could come in."""
+        return True
+
+    def rawlink(self, callback: Callable[..., object]) -> None:
+        """Nothing will change that ``callback`` could be told of."""
+
+    def unlink(self, callback: Callable[..., object]) -> None:
+        """Undo ``rawlink``."""
+
+    def __enter__(self) -> None:
+        """Come in."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Go out."""

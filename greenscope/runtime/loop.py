@@ -8,6 +8,8 @@ Facts that shaped it, each measured on pyuv 1.4.0 with libuv 1.13:
 
 - Two ``Poll`` handles on one descriptor: the second silently wins. So there is one, shared by all
   the watchers of it (``Descriptor``).
+- A new ``Poll`` makes its descriptor non-blocking, and so every duplicate of it: a terminal would be
+  for the shell as well. It is put back; libuv does not need it.
 - Stopping a ``Poll`` and starting it again is two ``epoll_ctl`` calls. So it stays armed between
   waits, and is stopped when it fires and nobody waits (*lazy stop*).
 - The kernel is told at the next poll, and libuv aborts the process if the descriptor is gone by
@@ -36,6 +38,7 @@ import sys
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
+from os import get_blocking, set_blocking
 from signal import set_wakeup_fd
 from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
@@ -237,8 +240,9 @@ class Loop:
 
     def poll_handle(self, fd: int) -> UvPoll:
         """The one ``Poll`` of a descriptor; raises as ``io`` does."""
+        blocking = get_blocking(fd)
         try:
-            return self._quiet(pyuv.Poll(self._uv, fd))
+            handle = self._quiet(pyuv.Poll(self._uv, fd))
         except pyuv.error.PollError as error:
             code = -error.args[0]
             if code == errno.EPERM:
@@ -246,6 +250,9 @@ class Loop:
                     code, f"descriptor {fd} is not one the kernel can wait for (a regular file?): read it directly"
                 ) from None
             raise OSError(code, os.strerror(code)) from None
+        if blocking:
+            set_blocking(fd, True)
+        return handle
 
     def forget_descriptor(self, fd: int, poll: UvPoll, told_kernel: bool) -> None:
         """Close a descriptor's handle, and take what libuv leaves out of the epoll set."""

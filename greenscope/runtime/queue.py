@@ -1,161 +1,174 @@
-"""Queues: one greenlet puts, another gets, first in first out.
+"""Queues: one greenlet puts, another gets.
 
-Owns ``Queue``; ``Empty`` and ``Full`` are the standard library's. An item goes straight to the greenlet
-that has waited longest for one, and a greenlet that waits to put has its item taken in as soon as there
-is room, so nobody can overtake. An item whose getter is killed on the way goes back to the front.
+Owns ``Queue`` (first in, first out), ``LifoQueue`` and ``PriorityQueue``, which count what has been done
+with their items and can be joined, so that ``JoinableQueue`` is ``Queue``. The bare ``SimpleQueue`` and
+``Channel``, which holds nothing, are in modules of their own, and so is how greenlets wait. ``Empty``,
+``Full`` and, where it has one, ``ShutDown`` are the standard library's.
 """
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections import deque
 from collections.abc import Iterable
+from functools import partial
+from heapq import heapify, heappop, heappush
+from math import inf
 from queue import Empty, Full
-from typing import Any, Generic, TypeVar
+from typing import Any, Self, TypeVar
 
-from greenscope.runtime.greenlet import park_for
-from greenscope.runtime.hub import get_hub
-from greenscope.runtime.waiter import Waiter
-from greenscope.trace.events import Ready, Wait
+from greenscope.runtime.channel import Channel
+from greenscope.runtime.line import Place, stay, tell
+from greenscope.runtime.simple_queue import ShutDown, SimpleQueue, Ways, built_in
+from greenscope.trace.events import Wait
 
-__all__ = ["Empty", "Full", "Queue"]
+__all__ = [
+    "Channel",
+    "Empty",
+    "Full",
+    "JoinableQueue",
+    "LifoQueue",
+    "PriorityQueue",
+    "Queue",
+    "ShutDown",
+    "SimpleQueue",
+]
 
 T = TypeVar("T")
 
-
-class _Place(Waiter):
-    """One greenlet's place in the line of those who get, or of those who put."""
-
-    __slots__ = ("done", "item")
-
-    def __init__(self, resource: int, what: str, item: Any) -> None:
-        super().__init__(Wait.QUEUE, resource, what)
-        self.item = item
-        self.done = False
+_QUEUE = Wait.QUEUE
 
 
-class Queue(Generic[T]):
-    """Items on their way from some greenlets to others.
+class Queue(SimpleQueue[T]):
+    """Items on their way from some greenlets to others, and whether they have been dealt with.
 
     Args:
         maxsize: how many items it holds before ``put`` waits; None, 0 and less are no limit.
         items: what it holds at first.
+        unfinished_tasks: how many items are to be dealt with; None is as many as it holds.
     """
 
-    def __init__(self, maxsize: int | None = None, items: Iterable[T] = ()) -> None:
-        self.maxsize = maxsize if maxsize is not None and maxsize > 0 else None
-        self._items: deque[T] = deque(items)
-        self._getters: deque[_Place] = deque()
-        self._putters: deque[_Place] = deque()
-        self._resource = 0
+    __slots__ = ("_joiners",)
 
-    def qsize(self) -> int:
-        """How many items it holds."""
-        return len(self._items)
+    def __init__(
+        self, maxsize: int | None = None, items: Iterable[T] = (), unfinished_tasks: int | None = None
+    ) -> None:
+        super().__init__(maxsize, items)
+        self._joiners: deque[Any] = deque()
+        if unfinished_tasks is not None:
+            self._count = unfinished_tasks
 
-    def __len__(self) -> int:
-        return len(self._items)
+    @property
+    def unfinished_tasks(self) -> int:
+        """How many items were put in and not yet reported by ``task_done``."""
+        return self._count
 
-    def __bool__(self) -> bool:
-        """True: a queue is not nothing because it is empty."""
-        return True
-
-    def empty(self) -> bool:
-        """Whether ``get`` would wait."""
-        return not self._items
-
-    def full(self) -> bool:
-        """Whether ``put`` would wait."""
-        return self.maxsize is not None and len(self._items) >= self.maxsize
-
-    def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
-        """Put an item in.
-
-        Args:
-            item: it.
-            block: whether to wait for room.
-            timeout: seconds to wait at most.
+    def task_done(self) -> None:
+        """An item that was got has been dealt with.
 
         Raises:
-            Full: there was no room.
+            ValueError: more often than items were put in.
         """
-        if self._getters:
-            self._serve(self._getters.popleft(), item)
-        elif not self.full():
-            self._items.append(item)
-        elif not block:
-            raise Full
-        else:
-            place = self._wait(self._putters, "room in a queue", item, timeout)
-            if not place.done:
-                raise Full
+        if self._count <= 0:
+            raise ValueError("task_done() called too many times: once for each item that was put in")
+        self._count = left = self._count - 1
+        if not left:
+            tell(self._joiners)
 
-    def get(self, block: bool = True, timeout: float | None = None) -> T:
-        """Take the item that has been in longest.
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until every item has been dealt with, for at most ``timeout`` seconds; whether they have."""
+        if not self._count:
+            return True
+        hub, resource = self._number()
+        place = Place(_QUEUE, resource, "a queue's items to be dealt with")
+        return stay(hub, self._joiners, place, self._all_done, timeout)
+
+    def shutdown(self, immediate: bool = False) -> None:
+        """Let nothing more in, and nobody wait any longer: ``put`` raises ``ShutDown``, ``get`` when it is empty.
 
         Args:
-            block: whether to wait for one.
-            timeout: seconds to wait at most.
-
-        Raises:
-            Empty: there was none.
+            immediate: whether to drop what it holds.
         """
-        if self._items:
-            item = self._items.popleft()
-            if self._putters:
-                self._admit()
-            return item
-        if not block:
-            raise Empty
-        place = self._wait(self._getters, "an item of a queue", None, timeout)
-        if not place.done:
-            raise Empty
-        got: T = place.item
+        self.is_shutdown = True
+        self._room = -inf
+        if immediate:
+            while self.queue:
+                try:
+                    self._take()
+                except IndexError:
+                    break
+                if self._count > 0:
+                    self.task_done()
+        self._refuse_if_shut_down()
+
+    def copy(self) -> Self:
+        """A queue of the same kind that holds the same items."""
+        return type(self)(self.maxsize, self.queue, self._count)
+
+    def _all_done(self) -> bool:
+        return not self._count
+
+
+JoinableQueue = Queue
+
+
+class LifoQueue(Queue[T]):
+    """A queue that gives what was put in last."""
+
+    __slots__ = ()
+
+    def _create_queue(self, items: Iterable[T]) -> Any:
+        return list(items)
+
+    def _get(self) -> T:
+        got: T = self.queue.pop()
         return got
 
-    def put_nowait(self, item: T) -> None:
-        """``put`` without waiting."""
-        self.put(item, block=False)
+    def _peek(self) -> T:
+        last: T = self.queue[-1]
+        return last
 
-    def get_nowait(self) -> T:
-        """``get`` without waiting."""
-        return self.get(block=False)
+    def _put_back(self, item: T) -> None:
+        self.queue.append(item)
 
-    def __repr__(self) -> str:
-        limit = f" of {self.maxsize}" if self.maxsize else ""
-        return (
-            f"<Queue {len(self._items)}{limit} items, {len(self._getters)} waiting to get, {len(self._putters)} to put>"
-        )
+    def _ways(self) -> Ways:
+        return self.queue.append, self.queue.pop
 
-    def _wait(self, line: deque[_Place], what: str, item: T | None, timeout: float | None) -> _Place:
-        hub = get_hub()
-        if not self._resource:
-            self._resource = hub.recorder.resource()
-        place = _Place(self._resource, what, item)
-        line.append(place)
-        try:
-            park_for(hub, place, timeout)
-        except BaseException:
-            if place.done and line is self._getters:
-                self._give_back(place.item)
-            raise
-        finally:
-            if not place.done:
-                line.remove(place)
-        return place
 
-    def _serve(self, place: _Place, item: T) -> None:
-        place.item = item
-        place.done = True
-        place.wake(Ready.GREENLET, get_hub().recorder.current)
+class PriorityQueue(Queue[T]):
+    """A queue that gives the smallest item first."""
 
-    def _admit(self) -> None:
-        place = self._putters.popleft()
-        self._items.append(place.item)
-        place.done = True
-        place.wake(Ready.GREENLET, get_hub().recorder.current)
+    __slots__ = ("_guard",)
 
-    def _give_back(self, item: T) -> None:
-        if self._getters:
-            self._serve(self._getters.popleft(), item)
-        else:
-            self._items.appendleft(item)
+    def _create_queue(self, items: Iterable[T]) -> Any:
+        # Items may compare themselves in Python, where another thread can come in between.
+        self._guard = RLock()
+        heap: list[Any] = list(items)
+        heapify(heap)
+        return heap
+
+    def _put(self, item: T) -> None:
+        _push(self._guard, self.queue, item)
+
+    def _get(self) -> T:
+        smallest: T = _pop(self._guard, self.queue)
+        return smallest
+
+    def _put_back(self, item: T) -> None:
+        self._put(item)
+
+    def _ways(self) -> Ways:
+        return partial(_push, self._guard, self.queue), partial(_pop, self._guard, self.queue)
+
+
+def _push(guard: Any, heap: list[Any], item: Any) -> None:
+    with guard:
+        heappush(heap, item)
+
+
+def _pop(guard: Any, heap: list[Any]) -> Any:
+    with guard:
+        return heappop(heap)
+
+
+built_in.update((LifoQueue._get, PriorityQueue._put, PriorityQueue._get))

@@ -1,0 +1,243 @@
+"""System calls of ``os`` that let other greenlets run while they wait, and fork.
+
+Owns gevent's ``os``: reads and writes of descriptors, by waiting (``nb_``) or in a thread (``tp_``); and
+the standard library's ``read`` and ``write``, ``fork`` and ``waitpid``, which behave as there and only
+wait differently. What is not here is in ``os``.
+
+A forked child has a hub of its own, made when it first waits; that needs no function of its own here,
+because every fork of Python's is noticed. Children are waited for by number: nobody's status is taken
+but that of the process asked for.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from collections.abc import Callable
+from os import WNOHANG, get_blocking, posix_spawn, posix_spawnp, register_at_fork, set_blocking
+from os import fork as _fork
+from os import forkpty as _forkpty
+from os import read as _read
+from os import waitpid as _waitpid
+from os import write as _write
+from select import PIPE_BUF, POLLIN, POLLOUT
+from typing import TYPE_CHECKING, Any
+
+from greenscope.runtime.children import await_child
+from greenscope.runtime.fileio import wait_fd, would_block
+from greenscope.runtime.hub import current, get_hub
+from greenscope.runtime.loop import READ, WRITE, Loop
+from greenscope.runtime.threads import run_in_thread
+from greenscope.runtime.waiter import running
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+    from greenscope.runtime.watchers import ChildWatcher
+
+__all__ = [
+    "fork",
+    "fork_and_watch",
+    "fork_gevent",
+    "forkpty",
+    "forkpty_and_watch",
+    "forkpty_gevent",
+    "make_nonblocking",
+    "nb_read",
+    "nb_write",
+    "posix_spawn",
+    "posix_spawnp",
+    "read",
+    "tp_read",
+    "tp_write",
+    "waitpid",
+    "write",
+]
+
+_KEPT = 64  # ends of watched children that nobody has asked for yet
+
+
+# Reading and writing.
+
+
+def make_nonblocking(fd: int) -> bool | None:
+    """Put a descriptor, and every duplicate of it in whatever process, into non-blocking mode.
+
+    Returns:
+        True if it was not before, else None.
+    """
+    if not get_blocking(fd):
+        return None
+    set_blocking(fd, False)
+    return True
+
+
+def nb_read(fd: int, n: int) -> bytes:
+    """Up to ``n`` bytes of a non-blocking descriptor, when there are any; none at the end."""
+    while True:
+        try:
+            return _read(fd, n)
+        except BlockingIOError:
+            pass
+        wait_fd(fd, READ)
+
+
+def nb_write(fd: int, buf: ReadableBuffer) -> int:
+    """Write to a non-blocking descriptor when it takes something; how many bytes it took."""
+    while True:
+        try:
+            return _write(fd, buf)
+        except BlockingIOError:
+            pass
+        wait_fd(fd, WRITE)
+
+
+def tp_read(fd: int, n: int) -> bytes:
+    """``os.read`` in a thread, for descriptors that nothing can wait for, such as files on a slow disk."""
+    return run_in_thread(_read, fd, n)
+
+
+def tp_write(fd: int, buf: ReadableBuffer) -> int:
+    """``os.write`` in a thread."""
+    return run_in_thread(_write, fd, buf)
+
+
+def read(fd: int, length: int, /) -> bytes:
+    """``os.read``: of a descriptor that blocks, other greenlets run meanwhile; of another it raises, as ever."""
+    if get_blocking(fd):
+        while would_block(fd, POLLIN):
+            wait_fd(fd, READ)
+    return _read(fd, length)
+
+
+def write(fd: int, data: ReadableBuffer, /) -> int:
+    """``os.write``: to a descriptor that blocks everything is written, and other greenlets run meanwhile."""
+    if not get_blocking(fd) or (not would_block(fd, POLLOUT) and memoryview(data).nbytes <= PIPE_BUF):
+        return _write(fd, data)
+    sent = 0
+    with memoryview(data) as view, view.cast("B") as octets:
+        while True:
+            while would_block(fd, POLLOUT):
+                wait_fd(fd, WRITE)
+            try:  # more than this blocks, although the descriptor is ready
+                sent += _write(fd, octets[sent : sent + PIPE_BUF])
+            except OSError:
+                if sent:  # the next call will say it
+                    return sent
+                raise
+            if sent >= len(octets):
+                return sent
+
+
+# Processes.
+
+
+def fork_gevent() -> int:
+    """``os.fork``; the child has a hub of its own, and none of the parent's other greenlets."""
+    pid = _fork()
+    if pid:
+        _watched.pop(pid, None)
+    return pid
+
+
+def forkpty_gevent() -> tuple[int, int]:
+    """``os.forkpty``; as ``fork_gevent``."""
+    pid, fd = _forkpty()
+    if pid:
+        _watched.pop(pid, None)
+    return pid, fd
+
+
+fork = fork_gevent
+forkpty = forkpty_gevent
+
+
+def fork_and_watch(
+    callback: Callable[[Any], object] | None = None,
+    loop: Loop | None = None,
+    ref: bool = False,
+    fork: Callable[[], int] = fork_gevent,
+) -> int:
+    """Fork, and have the child's status taken as soon as it ends; ``waitpid`` gives it then.
+
+    Args:
+        callback: called in the hub with the child's watcher (``pid``, ``rpid``, ``rstatus``); must not wait.
+        loop: the loop that watches; None for the current hub's.
+        ref: whether the child keeps that loop alive.
+        fork: what forks.
+
+    Returns:
+        As ``os.fork``.
+    """
+    pid = fork()
+    if pid:
+        _watch(pid, callback, loop, ref)
+    return pid
+
+
+def forkpty_and_watch(
+    callback: Callable[[Any], object] | None = None,
+    loop: Loop | None = None,
+    ref: bool = False,
+    forkpty: Callable[[], tuple[int, int]] = forkpty_gevent,
+) -> tuple[int, int]:
+    """``fork_and_watch`` with ``os.forkpty``."""
+    pid, fd = forkpty()
+    if pid:
+        _watch(pid, callback, loop, ref)
+    return pid, fd
+
+
+def _watch(pid: int, callback: Callable[[Any], object] | None, loop: Loop | None, ref: bool) -> None:
+    watcher = (loop or get_hub().loop).child(pid, ref=ref)
+    _watched[pid] = watcher
+    watcher.start(_ended, watcher, callback)
+
+
+def _ended(watcher: ChildWatcher, callback: Callable[[Any], object] | None) -> None:
+    watcher.close()
+    ended = [pid for pid, other in _watched.items() if other.rpid]
+    for pid in ended[:-_KEPT]:
+        del _watched[pid]
+    if callback is not None:
+        callback(watcher)
+
+
+_watched: dict[int, ChildWatcher] = {}
+
+
+def waitpid(pid: int, options: int, /) -> tuple[int, int]:
+    """``os.waitpid``, which lets other greenlets run until the process has ended (or stopped, as asked for).
+
+    Args:
+        pid: a process; -1 is any child, 0 and less a process group.
+        options: WNOHANG, WUNTRACED, WCONTINUED.
+
+    Raises:
+        ChildProcessError: there is no such child, or its status was taken.
+    """
+    while True:
+        done = _status(pid, options | WNOHANG)
+        if done[0] or options & WNOHANG:
+            return done
+        hub = current.hub
+        if hub is not None and running() is hub:  # a callback must not wait; it blocks, as it would anywhere
+            return _waitpid(pid, options)
+        await_child(pid, options)
+
+
+def _status(pid: int, options: int) -> tuple[int, int]:
+    """What is known now; (0, 0) if there is nothing yet."""
+    for one in list(_watched) if pid == -1 else [pid] if pid in _watched else []:
+        watcher = _watched[one]
+        if not watcher.rpid and watcher.loop.thread == get_ident():
+            watcher.fire()
+        if watcher.rpid:
+            del _watched[one]
+            if watcher.rstatus is not None:
+                return watcher.rpid, watcher.rstatus
+        elif pid > 0:
+            return 0, 0
+    return _waitpid(pid, options)
+
+
+register_at_fork(after_in_child=_watched.clear)

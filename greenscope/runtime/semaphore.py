@@ -1,0 +1,181 @@
+"""Semaphores: at most so many greenlets at a time; what the locks are built of.
+
+Owns ``Semaphore`` and ``BoundedSemaphore``. A release hands over to the greenlet that has waited longest,
+so nobody who comes later can overtake it. A greenlet that is killed between being given its turn and
+taking it passes it on. Any thread may acquire and release; see ``line`` for how.
+
+``counter`` is how many may come in, and 0 while somebody waits. Takes gevent's arguments: a negative time
+is over at once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+from greenscope.runtime.hub import get_hub
+from greenscope.runtime.line import Link, Linkable, Place, park_for, stay, tell, unlink, withdraw
+from greenscope.trace.events import Wait
+
+__all__ = ["BoundedSemaphore", "Semaphore"]
+
+_LOCK = Wait.LOCK
+
+
+class Semaphore(Linkable):
+    """Lets ``value`` greenlets in at a time.
+
+    Args:
+        value: how many may still come in.
+        hub: as gevent's; a semaphore of ours serves every hub.
+    """
+
+    __slots__ = ("_watchers", "counter")
+
+    _what = "a semaphore"
+
+    def __init__(self, value: int = 1, hub: object = None) -> None:  # noqa: ARG002
+        if value < 0:
+            raise ValueError(f"a semaphore starts at 0 or more, not at {value}")
+        self._line = deque()
+        self._resource = 0
+        self._hub_number = 0
+        self._watchers: deque[Any] = deque()  # who wants to know, and does not come in
+        self.counter = value
+
+    def locked(self) -> bool:
+        """Whether the next one would have to wait."""
+        return self.counter <= 0
+
+    def ready(self) -> bool:
+        """Whether the next one could come in."""
+        return self.counter > 0
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        """Come in.
+
+        Args:
+            blocking: whether to wait for that.
+            timeout: seconds to wait at most; None is for ever, less than 0 is as 0.
+
+        Returns:
+            Whether it may come in.
+        """
+        if self.counter > 0:
+            self.counter -= 1
+            return True
+        return bool(blocking) and self._take_turn(timeout)
+
+    def release(self) -> int:
+        """Go out, and let in whoever has waited longest; how many may still come in."""
+        if self._line or self._watchers:
+            self._hand_over()
+        else:
+            self.counter += 1
+        return self.counter
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait until somebody could come in, without coming in; how many could."""
+        if self.counter <= 0:
+            hub = get_hub()
+            stay(hub, self._watchers, Place(_LOCK, self._number(hub), self._what), self.ready, timeout)
+        return self.counter
+
+    def rawlink(self, callback: Callable[..., object]) -> None:
+        """Have this hub call ``callback`` with this object, once, when somebody could come in.
+
+        Raises:
+            TypeError: it cannot be called.
+        """
+        self._watchers.append(Link(callback, self))
+        if self.counter > 0:
+            tell(self._watchers)
+
+    def unlink(self, callback: Callable[..., object]) -> None:
+        """Undo ``rawlink``."""
+        unlink(self._watchers, callback)
+
+    def linkcount(self) -> int:
+        """How many greenlets and functions wait for it."""
+        return len(self._line) + len(self._watchers)
+
+    def __enter__(self) -> bool:
+        if self.counter > 0:
+            self.counter -= 1
+            return True
+        return self._take_turn(None)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._line or self._watchers:
+            self._hand_over()
+        else:
+            self.counter += 1
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.counter} free, {len(self._line)} waiting>"
+
+    def _take_turn(self, timeout: float | None) -> bool:
+        """Wait for a turn; whether it came within ``timeout`` seconds."""
+        hub = get_hub()
+        line = self._line
+        place = Place(_LOCK, self._resource if self._hub_number == hub.number else self._number(hub), self._what)
+        try:
+            line.append(place)
+            while self.counter > 0 and line:  # released meanwhile, by another thread or a signal's handler
+                self.counter -= 1
+                self._hand_over()
+            if timeout is None:
+                hub.park(place)
+                return True
+            if park_for(hub, place, timeout):
+                return True
+        except BaseException:
+            if not withdraw(line, place):
+                self._hand_over()
+            raise
+        return not withdraw(line, place)
+
+    def _hand_over(self) -> None:
+        line = self._line
+        while True:
+            if not line:
+                self.counter += 1
+                if self._watchers:
+                    tell(self._watchers)
+                return
+            try:
+                place = line.popleft()
+            except IndexError:  # whoever it was waits no longer
+                continue
+            if place.give():
+                return
+
+
+class BoundedSemaphore(Semaphore):
+    """A semaphore that refuses to be released more often than it was acquired.
+
+    Raises:
+        ValueError: on such a release.
+    """
+
+    __slots__ = ("_most",)
+
+    def __init__(self, value: int = 1, hub: object = None) -> None:
+        super().__init__(value, hub)
+        self._most = value
+
+    def release(self) -> int:
+        """Go out, and let in whoever has waited longest; how many may still come in."""
+        if self.counter >= self._most:
+            raise ValueError(f"this semaphore was released more often than acquired: all {self._most} are free")
+        self._hand_over()
+        return self.counter
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()

@@ -1,0 +1,430 @@
+"""The standard library's ``_thread`` module, green: a thread is a greenlet, a lock parks instead of blocking.
+
+Owns what ``threading`` is built of: ``start_new_thread``, the locks, ``get_ident``, and what tells a thread's
+end: a sentinel lock up to Python 3.12, a handle from 3.13. ``monkey`` puts them in place of the originals.
+
+The main greenlet of a native thread keeps that thread's number, so that ``signal.pthread_kill`` and
+``sys._current_frames`` go on working for it, and ``threading``'s table of threads needs no new keys. The hub
+has its main greenlet's: a signal's handler that runs there is in the main thread, as it would be without us.
+A greenlet's number is its address; native ones are addresses of threads' stacks, so the two never meet.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import sys
+import traceback
+import weakref
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+from greenlet import GreenletExit
+
+from greenscope.runtime.greenlet import Greenlet, park_for
+from greenscope.runtime.hub import Hub, get_hub
+from greenscope.runtime.lock import Lock
+from greenscope.runtime.waiter import Waiter, running
+from greenscope.trace.events import Exit, Ready, Wait
+
+__all__ = [
+    "LockType",
+    "RLock",
+    "ThreadHandle",
+    "allocate_lock",
+    "exit",
+    "get_ident",
+    "interrupt_main",
+    "stack_size",
+    "start_joinable_thread",
+    "start_new_thread",
+]
+
+TIMEOUT_MAX = _thread.TIMEOUT_MAX
+
+_native_ident = _thread.get_ident
+_getpid = os.getpid
+
+error = _thread.error
+exit = _thread.exit  # noqa: A001  (its name there)
+interrupt_main = _thread.interrupt_main
+stack_size = _thread.stack_size  # of native threads: a greenlet's grows as it needs
+
+
+def get_ident(greenlet: Any = None) -> int:
+    """The number of a thread: the current one's, or that of a greenlet of this native thread."""
+    me = running() if greenlet is None else greenlet
+    if me.parent is None or type(me) is Hub:
+        return _native_ident()
+    return id(me)
+
+
+class LockType(Lock):
+    """A lock with the arguments and the errors of the standard library's; any thread may release it."""
+
+    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
+        """Take it.
+
+        Args:
+            blocking: whether to wait for that.
+            timeout: seconds to wait at most; -1 is for ever.
+
+        Returns:
+            Whether it was taken.
+
+        Raises:
+            ValueError: a timeout without blocking, or below 0.
+            OverflowError: a timeout beyond ``TIMEOUT_MAX``.
+        """
+        if timeout != -1:
+            if timeout is None:
+                raise TypeError("a lock's timeout is a number of seconds, and not None")
+            check_timeout(blocking, timeout)
+        return super().acquire(blocking, timeout)
+
+    acquire_lock = acquire
+
+    def release_lock(self) -> None:
+        """As ``release``."""
+        self.release()
+
+    def locked_lock(self) -> bool:
+        """As ``locked``."""
+        return self.locked()
+
+    def _at_fork_reinit(self) -> None:
+        self.__init__()  # type: ignore[misc]
+
+    def __repr__(self) -> str:
+        return f"<{'locked' if self.locked() else 'unlocked'} _thread.lock object at {id(self):#x}>"
+
+
+allocate_lock = LockType
+
+
+def check_timeout(blocking: bool, timeout: float) -> None:
+    """Refuse a lock's timeout that the standard library would refuse."""
+    if not blocking:
+        raise ValueError("can't specify a timeout for a non-blocking call")
+    if timeout < 0:
+        raise ValueError("timeout value must be a non-negative number")
+    if timeout > TIMEOUT_MAX:
+        raise OverflowError("timeout value is too large")
+
+
+class RLock:
+    """A lock that its owner may take again; it is free when released as often."""
+
+    __slots__ = ("__weakref__", "_block", "_count", "_owner")
+
+    def __init__(self) -> None:
+        self._block = LockType()
+        self._owner = 0
+        self._count = 0
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Take it once more; as a lock's, but that the owner never waits."""
+        me = get_ident()
+        if self._owner == me:
+            if timeout != -1:
+                check_timeout(blocking, timeout)
+            self._count += 1
+            return True
+        taken = self._block.acquire(blocking, timeout)
+        if taken:
+            self._owner = me
+            self._count = 1
+        return taken
+
+    __enter__ = acquire
+
+    def release(self) -> None:
+        """Undo one ``acquire``.
+
+        Raises:
+            RuntimeError: somebody else owns it, or nobody.
+        """
+        if self._owner != get_ident():
+            raise RuntimeError("cannot release un-acquired lock")
+        self._count -= 1
+        if not self._count:
+            self._owner = 0
+            self._block.release()
+
+    def __exit__(self, *_error: object) -> None:
+        self.release()
+
+    def locked(self) -> bool:
+        """Whether somebody owns it."""
+        return self._count > 0
+
+    # What threading.Condition asks of it.
+
+    def _is_owned(self) -> bool:
+        return self._owner == get_ident()
+
+    def _recursion_count(self) -> int:
+        return self._count if self._owner == get_ident() else 0
+
+    def _release_save(self) -> tuple[int, int]:
+        if not self._count:
+            raise RuntimeError("cannot release un-acquired lock")
+        saved = (self._count, self._owner)
+        self._count = self._owner = 0
+        self._block.release()
+        return saved
+
+    def _acquire_restore(self, saved: tuple[int, int]) -> None:
+        self._block.acquire()
+        self._count, self._owner = saved
+
+    def _at_fork_reinit(self) -> None:
+        self._block._at_fork_reinit()
+        self._count = self._owner = 0
+
+    def __repr__(self) -> str:
+        kind = type(self)
+        state = "locked" if self._count else "unlocked"
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        return f"<{state} {name} object owner={self._owner} count={self._count} at {id(self):#x}>"
+
+
+class _ThreadGreenlet(Greenlet):
+    """The greenlet that a thread is."""
+
+    __slots__ = ("_tell", "thread_handle")
+
+    def __init__(self, function: Callable[..., object], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        super().__init__(_call, function, arguments, keywords)
+        self._tell: list[Callable[[], object]] = []
+        self.thread_handle: ThreadHandle | None = None
+        thread = getattr(function, "__self__", None)  # Thread._bootstrap, nearly always
+        name = getattr(thread, "_name", None)
+        self.name = name if isinstance(name, str) else getattr(function, "__qualname__", repr(function))
+
+    def start(self) -> None:
+        _running.add(self)
+        super().start()
+
+    def _finish(self, how: Exit) -> None:
+        # Here and not in ``_call``: one that is killed before its first turn ends as well.
+        _running.discard(self)
+        super()._finish(how)
+        tell, self._tell = self._tell, []
+        for one in tell:
+            one()
+
+
+_running: set[_ThreadGreenlet] = set()
+
+
+def _call(function: Callable[..., object], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+    try:
+        function(*arguments, **keywords)
+    except SystemExit:
+        pass
+    except GreenletExit:
+        raise
+    except BaseException as error:
+        _report(function, error)
+
+
+def _report(function: Callable[..., object], error: BaseException) -> None:
+    error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next  # our own frame
+    if sys.unraisablehook is not sys.__unraisablehook__:
+        hook: Any = sys.unraisablehook
+        hook(
+            SimpleNamespace(
+                exc_type=type(error),
+                exc_value=error,
+                exc_traceback=error.__traceback__,
+                err_msg="Exception ignored in thread started by",
+                object=function,
+            )  # nobody can make the interpreter's own
+        )
+    elif sys.stderr is not None:
+        with contextlib.suppress(Exception):
+            print(f"Exception ignored in thread started by: {function!r}", file=sys.stderr)
+            traceback.print_exception(error, file=sys.stderr)
+            sys.stderr.flush()
+
+
+def start_new_thread(
+    function: Callable[..., object], args: tuple[Any, ...], kwargs: dict[str, Any] | None = None, /
+) -> int:
+    """Call ``function`` in a new thread, a greenlet of this native one; its number."""
+    _check_call(function, args, kwargs)
+    new = _ThreadGreenlet(function, args, kwargs or {})
+    new.start()
+    return id(new)
+
+
+def _check_call(function: object, args: object, kwargs: object) -> None:
+    if not callable(function):
+        raise TypeError("first arg must be callable")
+    if not isinstance(args, tuple):
+        raise TypeError("2nd arg must be a tuple")
+    if kwargs is not None and not isinstance(kwargs, dict):
+        raise TypeError("optional 3rd arg must be a dictionary")
+
+
+def thread_count() -> int:
+    """How many threads run, besides the native ones."""
+    return len(_running)
+
+
+# Python 3.11 and 3.12: a lock that is released when the thread has ended.
+
+
+class _Sentinel(LockType):
+    """Held while a thread runs: who joins the thread waits for it."""
+
+    _what = "a thread to end"
+
+
+def set_sentinel() -> LockType:
+    """A lock, to be acquired by the current thread, that is released when it ends."""
+    lock = _Sentinel()
+    me = running()
+    if isinstance(me, _ThreadGreenlet):
+        me._tell.append(lambda: lock.release() if lock.locked() else None)
+    return lock
+
+
+# Python 3.13: a handle.
+
+
+class ThreadHandle:
+    """Says whether a thread has ended, and waits for that."""
+
+    __slots__ = ("__weakref__", "_done", "_greenlet", "_joiners", "_pid", "ident")
+
+    def __init__(self) -> None:
+        self.ident: int | None = None
+        self._greenlet: _ThreadGreenlet | None = None
+        self._done = False
+        self._joiners: list[Waiter] = []
+        self._pid = _getpid()
+
+    def is_done(self) -> bool:
+        """Whether it has ended; in a forked child, all but the one that forked have."""
+        # Asked by threading's after-fork hook, which runs before ours.
+        return self._done or self._pid != _getpid()
+
+    def join(self, timeout: float | None = None) -> None:
+        """Wait until it has ended, for at most ``timeout`` seconds; None and less than 0 are for ever.
+
+        Raises:
+            RuntimeError: it was not started, or is the current one.
+        """
+        if self.ident is None:
+            raise RuntimeError("thread not started")
+        if self.is_done():
+            return
+        if self._greenlet is not None and self._greenlet is running():
+            raise RuntimeError("Cannot join current thread")
+        if timeout is not None and timeout > TIMEOUT_MAX:
+            raise OverflowError("timeout value is too large")
+        hub = get_hub()
+        name = self._greenlet.name if self._greenlet is not None else "main"
+        waiter = Waiter(Wait.JOIN, 0, f"thread {name} to end")
+        self._joiners.append(waiter)
+        try:
+            if not self._done:  # a signal's handler may have ended it since
+                park_for(hub, waiter, None if timeout is None or timeout < 0 else timeout)
+        finally:
+            if waiter in self._joiners:
+                self._joiners.remove(waiter)
+
+    def _set_done(self) -> None:
+        if self.ident is None:
+            raise RuntimeError("thread not started")
+        if self._done:
+            return
+        self._done = True
+        joiners, self._joiners = self._joiners, []
+        for waiter in joiners:
+            waiter.wake(Ready.GREENLET, get_hub().recorder.current)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} object: ident={self.ident or 0}>"
+
+
+def make_thread_handle(ident: int) -> ThreadHandle:
+    """The handle of a thread that runs already."""
+    handle = ThreadHandle()
+    handle.ident = ident
+    _made.add(handle)
+    return handle
+
+
+_made: weakref.WeakSet[ThreadHandle] = weakref.WeakSet()
+
+
+def start_joinable_thread(
+    function: Callable[[], object], handle: ThreadHandle | None = None, daemon: bool = True
+) -> ThreadHandle:
+    """Call ``function`` in a new thread.
+
+    Args:
+        function: what.
+        handle: is to tell its end; a new one, if None.
+        daemon: whether the program may end before it.
+
+    Returns:
+        The handle.
+    """
+    if not callable(function):
+        raise TypeError("thread function must be callable")
+    if handle is None:
+        handle = ThreadHandle()
+    elif not isinstance(handle, ThreadHandle):
+        raise TypeError("'handle' must be a _ThreadHandle")
+    elif handle.ident is not None:
+        raise RuntimeError("thread already started")
+    new = _ThreadGreenlet(function, (), {})
+    handle.ident = id(new)
+    handle._greenlet = new
+    new.thread_handle = handle
+    new._tell.append(handle._set_done)
+    if not daemon:
+        _to_join.append(handle)
+        new._tell.append(lambda: _to_join.remove(handle))
+    new.start()
+    return handle
+
+
+_to_join: list[ThreadHandle] = []
+
+
+def join_all() -> None:
+    """Wait for every thread that is not a daemon: what ``_thread._shutdown`` does."""
+    while _to_join:
+        _to_join[0].join()
+
+
+def _after_fork_in_child() -> None:
+    """Only the thread that forked goes on."""
+    me = running()
+    ident = get_ident()
+    for made in list(_made):
+        if made.ident == ident:
+            made._pid = _getpid()
+    for thread in list(_running):
+        handle = thread.thread_handle
+        if thread is me:
+            if handle is not None:
+                handle._pid = _getpid()
+            continue
+        _running.discard(thread)
+        thread._tell.clear()
+        if handle is not None:
+            handle._joiners.clear()
+            handle._done = True
+            if handle in _to_join:
+                _to_join.remove(handle)
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)
