@@ -181,8 +181,9 @@ def patch_dns() -> None:
 
 
 def patch_ssl() -> None:
-    """TLS sockets park."""
+    """TLS sockets park; those of contexts that were made before, too."""
     _patch("ssl")
+    _green("ssl").adopt_contexts()
 
 
 def patch_select(aggressive: bool = True) -> None:
