@@ -15,6 +15,7 @@ import _thread
 import contextlib
 import os
 import sys
+import threading
 import traceback
 import weakref
 from collections.abc import Callable
@@ -23,8 +24,10 @@ from typing import Any
 
 from greenlet import GreenletExit
 
-from greenscope.runtime.greenlet import Greenlet, park_for
+from greenscope.runtime import rlock
+from greenscope.runtime.greenlet import Greenlet
 from greenscope.runtime.hub import Hub, get_hub
+from greenscope.runtime.line import park_for
 from greenscope.runtime.lock import Lock
 from greenscope.runtime.waiter import Waiter, running
 from greenscope.trace.events import Exit, Ready, Wait
@@ -62,29 +65,13 @@ def get_ident(greenlet: Any = None) -> int:
 
 
 class LockType(Lock):
-    """A lock with the arguments and the errors of the standard library's; any thread may release it."""
+    """A lock that shows itself as the standard library's; any thread may release it."""
 
-    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
-        """Take it.
+    __slots__ = ()
 
-        Args:
-            blocking: whether to wait for that.
-            timeout: seconds to wait at most; -1 is for ever.
-
-        Returns:
-            Whether it was taken.
-
-        Raises:
-            ValueError: a timeout without blocking, or below 0.
-            OverflowError: a timeout beyond ``TIMEOUT_MAX``.
-        """
-        if timeout != -1:
-            if timeout is None:
-                raise TypeError("a lock's timeout is a number of seconds, and not None")
-            check_timeout(blocking, timeout)
-        return super().acquire(blocking, timeout)
-
-    acquire_lock = acquire
+    def acquire_lock(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """As ``acquire``."""
+        return self.acquire(blocking, timeout)
 
     def release_lock(self) -> None:
         """As ``release``."""
@@ -104,91 +91,16 @@ class LockType(Lock):
 allocate_lock = LockType
 
 
-def check_timeout(blocking: bool, timeout: float) -> None:
-    """Refuse a lock's timeout that the standard library would refuse."""
-    if not blocking:
-        raise ValueError("can't specify a timeout for a non-blocking call")
-    if timeout < 0:
-        raise ValueError("timeout value must be a non-negative number")
-    if timeout > TIMEOUT_MAX:
-        raise OverflowError("timeout value is too large")
+class RLock(rlock.RLock):
+    """A lock that its owner may take again, and that shows itself as the standard library's."""
 
-
-class RLock:
-    """A lock that its owner may take again; it is free when released as often."""
-
-    __slots__ = ("__weakref__", "_block", "_count", "_owner")
-
-    def __init__(self) -> None:
-        self._block = LockType()
-        self._owner = 0
-        self._count = 0
-
-    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
-        """Take it once more; as a lock's, but that the owner never waits."""
-        me = get_ident()
-        if self._owner == me:
-            if timeout != -1:
-                check_timeout(blocking, timeout)
-            self._count += 1
-            return True
-        taken = self._block.acquire(blocking, timeout)
-        if taken:
-            self._owner = me
-            self._count = 1
-        return taken
-
-    __enter__ = acquire
-
-    def release(self) -> None:
-        """Undo one ``acquire``.
-
-        Raises:
-            RuntimeError: somebody else owns it, or nobody.
-        """
-        if self._owner != get_ident():
-            raise RuntimeError("cannot release un-acquired lock")
-        self._count -= 1
-        if not self._count:
-            self._owner = 0
-            self._block.release()
-
-    def __exit__(self, *_error: object) -> None:
-        self.release()
-
-    def locked(self) -> bool:
-        """Whether somebody owns it."""
-        return self._count > 0
-
-    # What threading.Condition asks of it.
-
-    def _is_owned(self) -> bool:
-        return self._owner == get_ident()
-
-    def _recursion_count(self) -> int:
-        return self._count if self._owner == get_ident() else 0
-
-    def _release_save(self) -> tuple[int, int]:
-        if not self._count:
-            raise RuntimeError("cannot release un-acquired lock")
-        saved = (self._count, self._owner)
-        self._count = self._owner = 0
-        self._block.release()
-        return saved
-
-    def _acquire_restore(self, saved: tuple[int, int]) -> None:
-        self._block.acquire()
-        self._count, self._owner = saved
-
-    def _at_fork_reinit(self) -> None:
-        self._block._at_fork_reinit()
-        self._count = self._owner = 0
+    __slots__ = ()
 
     def __repr__(self) -> str:
-        kind = type(self)
         state = "locked" if self._count else "unlocked"
-        name = f"{kind.__module__}.{kind.__qualname__}"
-        return f"<{state} {name} object owner={self._owner} count={self._count} at {id(self):#x}>"
+        owner = 0 if self._owner is None else get_ident(self._owner)
+        name = "_thread.RLock" if type(self) is RLock else f"{type(self).__module__}.{type(self).__qualname__}"
+        return f"<{state} {name} object owner={owner} count={self._count} at {id(self):#x}>"
 
 
 class _ThreadGreenlet(Greenlet):
@@ -217,6 +129,8 @@ class _ThreadGreenlet(Greenlet):
             one()
 
 
+_main = threading.main_thread().ident or 0
+_main_pid = _getpid()
 _running: set[_ThreadGreenlet] = set()
 
 
@@ -270,6 +184,13 @@ def _check_call(function: object, args: object, kwargs: object) -> None:
         raise TypeError("optional 3rd arg must be a dictionary")
 
 
+def main_ident() -> int:
+    """The number of the main thread: after a fork, of the one that forked."""
+    if _main_pid != _getpid():  # asked by threading's after-fork hook, which runs before ours
+        return get_ident()
+    return _main
+
+
 def thread_count() -> int:
     """How many threads run, besides the native ones."""
     return len(_running)
@@ -280,6 +201,8 @@ def thread_count() -> int:
 
 class _Sentinel(LockType):
     """Held while a thread runs: who joins the thread waits for it."""
+
+    __slots__ = ()
 
     _what = "a thread to end"
 
@@ -407,8 +330,10 @@ def join_all() -> None:
 
 def _after_fork_in_child() -> None:
     """Only the thread that forked goes on."""
+    global _main, _main_pid  # noqa: PLW0603  (the process has one main thread)
     me = running()
-    ident = get_ident()
+    _main = ident = get_ident()
+    _main_pid = _getpid()
     for made in list(_made):
         if made.ident == ident:
             made._pid = _getpid()

@@ -28,19 +28,7 @@ _active: dict[int, Any] = _stdlib._active  # type: ignore[attr-defined]
 class Event(event.Event):
     """A flag that threads can wait for; as the standard library's."""
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until it is set, for at most ``timeout`` seconds; whether it is."""
-        return bool(super().wait(timeout))
-
-    def isSet(self) -> bool:  # noqa: N802  (its name there)
-        """As ``is_set``."""
-        return self.is_set()
-
-    def _at_fork_reinit(self) -> None:
-        was_set = self.is_set()
-        self.__init__()  # type: ignore[misc]
-        if was_set:
-            self.set()
+    __slots__ = ()
 
     def __repr__(self) -> str:
         kind = type(self)

@@ -9,6 +9,7 @@ Runs each file unpatched and patched and prints how many cases differ, and with 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -124,10 +125,8 @@ def _process(
         except subprocess.TimeoutExpired:
             return "timeout"
         finally:
-            try:
+            with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)  # and what the cases left behind
-            except ProcessLookupError:
-                pass
             process.wait()
 
 

@@ -78,6 +78,7 @@ def patch_thread(
         "LockType": _green_thread.LockType,
         "RLock": _green_thread.RLock,
         "_count": _green_thread.thread_count,
+        "_get_main_thread_ident": _green_thread.main_ident,
         "_make_thread_handle": _green_thread.make_thread_handle,
         "_set_sentinel": _green_thread.set_sentinel,
         "_shutdown": _join_all,
@@ -118,6 +119,7 @@ def _patch_threading(low: ModuleType, event: bool) -> None:
     again = bool(vars(_threading).get("_greenscope"))
     for name in (
         "_allocate_lock",
+        "_get_main_thread_ident",
         "_make_thread_handle",
         "_set_sentinel",
         "_start_joinable_thread",
