@@ -645,9 +645,8 @@ class _Guard:
 
     def __del__(self) -> None:
         hub, self.hub = self.hub, None
-        if hub is not None and hub.thread == get_ident() and not hub.loop.closed:
-            hub.loop.close()
-            hub.recorder.close()
+        if hub is not None and hub.thread == get_ident() and not hub.loop.closed and getcurrent() is hub.parent:
+            hub.destroy()  # this unwinds its stack too, which would keep it and its recording for ever
 
 
 class _Current(threading.local):

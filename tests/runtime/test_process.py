@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -232,6 +234,22 @@ def test_each_thread_has_a_hub_of_its_own_that_ends_with_it(hub, trace_directory
         thread.join()
     assert [part[:2] for part in seen] == [(True, b"x")] * 2
     assert all(loop.closed for *_, loop in seen)
+
+
+def test_threads_that_had_hubs_leave_no_descriptor_and_no_hub(hub):
+    def work():
+        runtime.spawn(runtime.sleep, 0.001).get()
+
+    def count():
+        gc.collect()
+        return len(list(Path("/dev/fd").iterdir())), sum(isinstance(one, runtime.Hub) for one in gc.get_objects())
+
+    before = count()
+    for _ in range(30):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    assert count() == before
 
 
 def test_another_thread_may_wake_a_greenlet(hub):
