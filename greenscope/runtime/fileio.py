@@ -1,7 +1,7 @@
 """A raw file over a descriptor, whose reads and writes park the greenlet instead of blocking the hub.
 
-Owns ``GreenFileIO``, the bottom of every green file: pipes of processes, terminals, ``FileObject``; and
-``layers``, the buffer and the text layer that the standard library puts on top of such a file.
+Owns ``GreenFileIO``, the bottom of every green file: pipes of processes, terminals, ``FileObject``.
+What goes on top of it is in ``layers``.
 
 What it does when the kernel is not ready depends on whose descriptor it is:
 
@@ -34,7 +34,7 @@ from greenscope.runtime.waiter import running
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-__all__ = ["GreenFileIO", "layers", "wait_fd", "would_block"]
+__all__ = ["GreenFileIO", "wait_fd", "would_block"]
 
 
 class GreenFileIO(io.RawIOBase):
@@ -87,20 +87,23 @@ class GreenFileIO(io.RawIOBase):
 
     def _write_all(self, octets: memoryview) -> int:
         sent = 0
-        size = len(octets)
+        while True:
+            sent += self.write_some(octets[sent:] if sent else octets)
+            if sent >= len(octets):
+                return sent
+
+    def write_some(self, octets: memoryview) -> int:
+        """Write what the kernel takes, when it takes something; how many bytes it took."""
+        if self._polls:  # a blocking write of more than this blocks, although poll says that it would not
+            while would_block(self._fd, POLLOUT):
+                self._wait(WRITE)
+            octets = octets[:PIPE_BUF]
         while True:
             try:
-                if self._polls:  # a blocking write of more than this blocks although poll said that it would not
-                    while would_block(self._fd, POLLOUT):
-                        self._wait(WRITE)
-                    sent += _write(self._fd, octets[sent : sent + PIPE_BUF])
-                else:
-                    sent += _write(self._fd, octets[sent:] if sent else octets)
+                return _write(self._fd, octets)
             except BlockingIOError:
-                self._wait(WRITE)
-                self._check(self._writes, "writing")
-            if sent >= size:
-                return sent
+                pass
+            self._wait(WRITE)
 
     def _wait(self, events: int) -> None:
         hub = get_hub()
@@ -238,46 +241,3 @@ def would_block(fd: int, events: int) -> bool:
     poller = poll()
     poller.register(fd, events)
     return not poller.poll(0)
-
-
-def layers(
-    raw: Any,
-    mode: str,
-    buffering: int = -1,
-    encoding: str | None = None,
-    errors: str | None = None,
-    newline: str | None = None,
-) -> Any:
-    """Put on a raw file what ``open`` would.
-
-    Args:
-        raw: the raw file.
-        mode: as ``open``'s: without ``b`` it is text.
-        buffering: as ``open``'s: 0 is none, 1 is lines (of text), -1 the default; else bytes.
-        encoding, errors, newline: of text.
-
-    Returns:
-        ``raw`` itself, or a buffered or a text file on top of it.
-    """
-    binary = "b" in mode
-    line_buffering = buffering == 1 and not binary
-    if buffering < 0 or buffering == 1:
-        if buffering < 0 and not binary and raw.isatty():
-            line_buffering = True
-        buffering = io.DEFAULT_BUFFER_SIZE
-    if buffering == 0:
-        if not binary:
-            raise ValueError("a text file cannot be unbuffered; open it with a mode that has a b")
-        return raw
-    buffered: Any
-    if "+" in mode:
-        buffered = io.BufferedRandom(raw, buffering) if raw.seekable() else io.BufferedRWPair(raw, raw, buffering)
-    elif raw.writable():
-        buffered = io.BufferedWriter(raw, buffering)
-    else:
-        buffered = io.BufferedReader(raw, buffering)
-    if binary:
-        return buffered
-    text: Any = io.TextIOWrapper(buffered, encoding, errors, newline, line_buffering)
-    text.mode = mode
-    return text

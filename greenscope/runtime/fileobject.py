@@ -19,7 +19,8 @@ from os import PathLike
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
-from greenscope.runtime.fileio import GreenFileIO, layers
+from greenscope.runtime.fileio import GreenFileIO
+from greenscope.runtime.layers import layers
 from greenscope.runtime.lock import Lock
 from greenscope.runtime.threads import run_in_thread
 

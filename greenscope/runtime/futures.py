@@ -22,8 +22,8 @@ from threading import Condition
 from time import monotonic
 from typing import Any, Self
 
-from greenscope.runtime.greenlet import park_for
 from greenscope.runtime.hub import get_hub
+from greenscope.runtime.line import park_for
 from greenscope.runtime.threads import Workers
 from greenscope.runtime.waiter import Waiter
 from greenscope.trace.events import Ready, Wait

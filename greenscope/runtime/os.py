@@ -135,7 +135,7 @@ def fork_gevent() -> int:
     """``os.fork``; the child has a hub of its own, and none of the parent's other greenlets."""
     pid = _fork()
     if pid:
-        _watched.pop(pid, None)
+        forget_child(pid)
     return pid
 
 
@@ -143,7 +143,7 @@ def forkpty_gevent() -> tuple[int, int]:
     """``os.forkpty``; as ``fork_gevent``."""
     pid, fd = _forkpty()
     if pid:
-        _watched.pop(pid, None)
+        forget_child(pid)
     return pid, fd
 
 
@@ -200,6 +200,11 @@ def _ended(watcher: ChildWatcher, callback: Callable[[Any], object] | None) -> N
         del _watched[pid]
     if callback is not None:
         callback(watcher)
+
+
+def forget_child(pid: int) -> None:
+    """Forget how a watched child ended that had the number of a process just begun."""
+    _watched.pop(pid, None)
 
 
 _watched: dict[int, ChildWatcher] = {}

@@ -27,7 +27,7 @@ from greenscope.trace.events import Ready, Wait
 __all__ = ["ThreadPool", "ThreadPoolExecutor", "ThreadResult", "as_completed", "wait"]
 
 
-class ThreadResult(AsyncResult):
+class ThreadResult(AsyncResult[Any]):
     """What a function that runs in a thread will have returned."""
 
 
