@@ -249,7 +249,9 @@ def test_threads_that_had_hubs_leave_no_descriptor_and_no_hub(hub):
         thread = threading.Thread(target=work)
         thread.start()
         thread.join()
-    assert count() == before
+    after = count()
+    assert after[0] <= before[0]  # fewer, if what earlier tests had left has gone
+    assert after[1] <= before[1]
 
 
 def test_another_thread_may_wake_a_greenlet(hub):
