@@ -489,13 +489,19 @@ class Hub(_greenlet.greenlet):
             main.throw(error)
 
     def _take_interrupt(self) -> bool:
-        """Ctrl-C while the hub runs is main's; while a greenlet runs, it strikes there, as it does in a thread."""
-        if getcurrent() is not self:
-            return False
+        """Ctrl-C while the hub runs is main's; while a greenlet runs, it strikes there.
+
+        A greenlet that stands for a thread of a patched program leaves it to main, as threads do; but if main
+        has not come to take the last one, the thread is what does not end, and it strikes there after all.
+        """
+        me = getcurrent()
         main = self.parent
         assert main is not None
-        self.raise_in(main, KeyboardInterrupt(), Ready.OTHER, 0)
-        return True
+        if me is self:
+            self.raise_in(main, KeyboardInterrupt(), Ready.OTHER, 0)
+            return True
+        is_thread: bool = getattr(me, "is_thread", False)
+        return is_thread and self.interrupt(main, KeyboardInterrupt(), Ready.OTHER, 0)
 
     def _callback_failed(self, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
         self.handle_error(None, kind, value, trace)

@@ -52,7 +52,7 @@ _getpid = os.getpid
 
 error = _thread.error
 exit = _thread.exit  # noqa: A001  (its name there)
-interrupt_main = _thread.interrupt_main
+interrupt_main = _thread.interrupt_main  # the hub sees to it that it strikes there
 stack_size = _thread.stack_size  # of native threads: a greenlet's grows as it needs
 
 
@@ -64,10 +64,18 @@ def get_ident(greenlet: Any = None) -> int:
     return id(me)
 
 
+get_ident.__module__ = "_thread"  # that it is to be found there is the interpreter's own tests' business
+
+
 class LockType(Lock):
     """A lock that shows itself as the standard library's; any thread may release it."""
 
     __slots__ = ()
+    __module__ = "_thread"
+
+    def __init_subclass__(cls) -> None:
+        if cls.__module__ != __name__:
+            raise TypeError("type '_thread.lock' is not an acceptable base type")
 
     def acquire_lock(self, blocking: bool = True, timeout: float = -1) -> bool:
         """As ``acquire``."""
@@ -85,7 +93,9 @@ class LockType(Lock):
         self.__init__()  # type: ignore[misc]
 
     def __repr__(self) -> str:
-        return f"<{'locked' if self.locked() else 'unlocked'} _thread.lock object at {id(self):#x}>"
+        kind = type(self)
+        name = "_thread.lock" if kind is LockType else f"{kind.__module__}.{kind.__qualname__}"
+        return f"<{'locked' if self.locked() else 'unlocked'} {name} object at {id(self):#x}>"
 
 
 allocate_lock = LockType
@@ -95,18 +105,21 @@ class RLock(rlock.RLock):
     """A lock that its owner may take again, and that shows itself as the standard library's."""
 
     __slots__ = ()
+    __module__ = "_thread"
 
     def __repr__(self) -> str:
         state = "locked" if self._count else "unlocked"
         owner = 0 if self._owner is None else get_ident(self._owner)
-        name = "_thread.RLock" if type(self) is RLock else f"{type(self).__module__}.{type(self).__qualname__}"
+        name = f"{type(self).__module__}.{type(self).__qualname__}"
         return f"<{state} {name} object owner={owner} count={self._count} at {id(self):#x}>"
 
 
-class _ThreadGreenlet(Greenlet):
+class ThreadGreenlet(Greenlet):
     """The greenlet that a thread is."""
 
     __slots__ = ("_tell", "thread_handle")
+
+    is_thread = True  # the hub asks, at Ctrl-C
 
     def __init__(self, function: Callable[..., object], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         super().__init__(_call, function, arguments, keywords)
@@ -131,7 +144,7 @@ class _ThreadGreenlet(Greenlet):
 
 _main = threading.main_thread().ident or 0
 _main_pid = _getpid()
-_running: set[_ThreadGreenlet] = set()
+_running: set[ThreadGreenlet] = set()
 
 
 def _call(function: Callable[..., object], arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
@@ -147,20 +160,22 @@ def _call(function: Callable[..., object], arguments: tuple[Any, ...], keywords:
 
 def _report(function: Callable[..., object], error: BaseException) -> None:
     error.__traceback__ = error.__traceback__ and error.__traceback__.tb_next  # our own frame
+    message = "Exception ignored in thread started by"
     if sys.unraisablehook is not sys.__unraisablehook__:
         hook: Any = sys.unraisablehook
+        names_function = sys.version_info >= (3, 13)
         hook(
             SimpleNamespace(
                 exc_type=type(error),
                 exc_value=error,
                 exc_traceback=error.__traceback__,
-                err_msg="Exception ignored in thread started by",
-                object=function,
+                err_msg=message + (f" {function!r}" if names_function else ""),
+                object=None if names_function else function,
             )  # nobody can make the interpreter's own
         )
     elif sys.stderr is not None:
         with contextlib.suppress(Exception):
-            print(f"Exception ignored in thread started by: {function!r}", file=sys.stderr)
+            print(f"{message} {function!r}:", file=sys.stderr)
             traceback.print_exception(error, file=sys.stderr)
             sys.stderr.flush()
 
@@ -170,7 +185,7 @@ def start_new_thread(
 ) -> int:
     """Call ``function`` in a new thread, a greenlet of this native one; its number."""
     _check_call(function, args, kwargs)
-    new = _ThreadGreenlet(function, args, kwargs or {})
+    new = ThreadGreenlet(function, args, kwargs or {})
     new.start()
     return id(new)
 
@@ -211,7 +226,7 @@ def set_sentinel() -> LockType:
     """A lock, to be acquired by the current thread, that is released when it ends."""
     lock = _Sentinel()
     me = running()
-    if isinstance(me, _ThreadGreenlet):
+    if isinstance(me, ThreadGreenlet):
         me._tell.append(lambda: lock.release() if lock.locked() else None)
     return lock
 
@@ -226,7 +241,7 @@ class ThreadHandle:
 
     def __init__(self) -> None:
         self.ident: int | None = None
-        self._greenlet: _ThreadGreenlet | None = None
+        self._greenlet: ThreadGreenlet | None = None
         self._done = False
         self._joiners: list[Waiter] = []
         self._pid = _getpid()
@@ -307,7 +322,7 @@ def start_joinable_thread(
         raise TypeError("'handle' must be a _ThreadHandle")
     elif handle.ident is not None:
         raise RuntimeError("thread already started")
-    new = _ThreadGreenlet(function, (), {})
+    new = ThreadGreenlet(function, (), {})
     handle.ident = id(new)
     handle._greenlet = new
     new.thread_handle = handle

@@ -8,12 +8,14 @@ for a native thread, one that was started before the patching, without stopping 
 
 from __future__ import annotations
 
+import sys
 import threading as _stdlib
+import warnings
 import weakref
 from typing import Any
 
 from greenscope.runtime import event
-from greenscope.runtime.thread import LockType, RLock, allocate_lock, get_ident
+from greenscope.runtime.thread import LockType, RLock, ThreadGreenlet, allocate_lock, get_ident
 from greenscope.runtime.threads import run_in_thread
 from greenscope.runtime.waiter import running
 
@@ -29,6 +31,12 @@ class Event(event.Event):
     """A flag that threads can wait for; as the standard library's."""
 
     __slots__ = ()
+    __module__ = "threading"
+
+    def isSet(self) -> bool:  # noqa: N802  (its name there)
+        """As ``is_set``, which replaced it."""
+        warnings.warn("isSet() is deprecated, use is_set() instead", DeprecationWarning, stacklevel=2)
+        return self.is_set()
 
     def __repr__(self) -> str:
         kind = type(self)
@@ -48,6 +56,9 @@ class _DummyThread(_stdlib._DummyThread):
         name = getattr(me, "name", None)
         if isinstance(name, str):
             self._name = name
+
+        if isinstance(me, ThreadGreenlet) and sys.version_info < (3, 13):
+            return  # there it stays, until the number is given out again
 
         def forget(_reference: object) -> None:
             if _active.get(ident) is me_thread():
