@@ -14,7 +14,7 @@ WHEELS = build/wheels
 # Empty where Node.js is missing, or older than Vite can work with.
 NPM := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm)
 NODE_MODULES = frontend/node_modules/.installed
-C_SOURCES = $(wildcard greenscope/trace/*.c greenscope/trace/*.h packaging/*.h benchmarks/*.c)
+C_SOURCES = $(wildcard greenscope/runtime/*.c greenscope/trace/*.c greenscope/trace/*.h packaging/*.h benchmarks/*.c)
 C_FLAGS = -O2 -std=c11 -Wall -Wextra -Werror
 
 # Our own builds have a compiler, so an extension that does not compile is a bug, not a circumstance.
@@ -57,7 +57,7 @@ $(VENV)/.installed: $(VENV)/.pyuv pyproject.toml setup.py
 	@touch $@
 
 # Not pip again: one changed C file is a second's work this way, and needs no network.
-$(BUILT): $(VENV)/.installed greenscope/trace/_ring.c greenscope/trace/_ring_layout.h
+$(BUILT): $(VENV)/.installed greenscope/trace/_ring.c greenscope/trace/_ring_layout.h greenscope/runtime/_parking.c
 	$(PY) setup.py --quiet build_ext --inplace
 	@touch $@
 
@@ -112,6 +112,8 @@ check-c-format: $(BUILT)
 check-c-warnings: $(BUILT)
 	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
 	  -c greenscope/trace/_ring.c -o /dev/null
+	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
+	  -c greenscope/runtime/_parking.c -o /dev/null
 	$(CC) $(C_FLAGS) -c benchmarks/echo_client.c -o /dev/null
 
 ifdef NPM
@@ -147,4 +149,4 @@ frontend: $(NODE_MODULES) ## build the page into greenscope/web/static (commit t
 clean: ## remove everything that was built, and the virtual environments
 	rm -rf .venv .venv-* build dist frontend/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find greenscope tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} +
-	rm -f greenscope/trace/_ring.*.so
+	rm -f greenscope/trace/_ring.*.so greenscope/runtime/_parking.*.so

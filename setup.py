@@ -1,4 +1,4 @@
-"""The one thing pyproject.toml cannot say: a C extension with compiler flags."""
+"""The one thing pyproject.toml cannot say: C extensions with compiler flags."""
 
 import os
 
@@ -7,14 +7,18 @@ from setuptools import Extension, setup
 setup(
     ext_modules=[
         Extension(
-            "greenscope.trace._ring",
-            sources=["greenscope/trace/_ring.c"],
-            depends=["greenscope/trace/_ring_layout.h"],
+            name,
+            sources=[source],
+            depends=depends,
             extra_compile_args=["-O2", "-std=c11", "-Wall", "-Wextra"],
-            # ring_python.py does the same work, slowly, so an interpreter without a compiler
-            # still gets a greenscope. Where we build it ourselves (the Makefile), silence
+            # ring_python.py and parking.py do the same work, slowly, so an interpreter without a
+            # compiler still gets a greenscope. Where we build it ourselves (the Makefile), silence
             # about a failed compilation would hide a bug.
             optional=os.environ.get("GREENSCOPE_REQUIRE_EXTENSION") != "1",
+        )
+        for name, source, depends in (
+            ("greenscope.trace._ring", "greenscope/trace/_ring.c", ["greenscope/trace/_ring_layout.h"]),
+            ("greenscope.runtime._parking", "greenscope/runtime/_parking.c", []),
         )
     ]
 )

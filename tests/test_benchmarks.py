@@ -28,6 +28,18 @@ def test_the_echo_benchmark_serves_and_checks_every_request():
     assert all(row["cpu_us_per_request"] > 0 and row["ratio_to_gevent"] > 0 for row in rows)
 
 
+def test_the_primitives_benchmark_measures_every_runtime():
+    pytest.importorskip("gevent")
+    rows = run("benchmarks.primitives", "--rounds", "1", "--number", "100", "--only", "sleep(0)", "spawn, join")[
+        "results"
+    ]
+    assert {(row["work"], row["runtime"]) for row in rows} == {
+        (work, runtime)
+        for work in ("sleep(0)", "spawn, join")
+        for runtime in ("greenscope, untraced", "greenscope, traced", "gevent")
+    }
+
+
 def test_the_ring_benchmark_times_every_writer():
     columns = run("benchmarks.ring_write", "--number", "200", "--repeats", "1")["nanoseconds"]
     assert {"Python", "off"} <= set(columns)

@@ -46,6 +46,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "greenscope.runtime",  # exports its names, as gevent does
         "greenscope.runtime.greenlet",
         "greenscope.runtime.hub",
+        "greenscope.runtime.parking",
         "greenscope.runtime.parked",  # the type, to find them all
         "greenscope.runtime.thread",  # a thread that is killed ends as a greenlet does
         "greenscope.runtime.timeout",  # getcurrent

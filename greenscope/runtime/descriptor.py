@@ -11,7 +11,8 @@ import errno
 from os import fstat as _fstat
 from typing import TYPE_CHECKING
 
-from greenscope.runtime.watcher import READ, WATCH_READ, WRITE, IoWatcher
+from greenscope.runtime.waiter import Armed
+from greenscope.runtime.watcher import READ, WRITE, IoWatcher
 
 if TYPE_CHECKING:
     from greenscope.runtime.loop import Loop, UvPoll
@@ -20,21 +21,22 @@ if TYPE_CHECKING:
 __all__ = ["Descriptor"]
 
 
-class Descriptor:
+class Descriptor(Armed):
     """One file descriptor in the loop: its ``Poll`` handle and its watchers.
 
     The first watcher of each direction, which is nearly always the only one, is found at once.
     """
 
-    __slots__ = ("_identity", "_loop", "_poll", "_told_kernel", "armed", "fd", "others", "reader", "writer")
+    __slots__ = ("_identity", "_loop", "_poll", "_told_kernel", "fd")
+
+    reader: IoWatcher | None
+    writer: IoWatcher | None
+    others: list[IoWatcher | ChildWatcher]
 
     def __init__(self, loop: Loop, fd: int) -> None:
+        super().__init__(loop)
         self._loop = loop
         self.fd = fd
-        self.armed = 0
-        self.reader: IoWatcher | None = None
-        self.writer: IoWatcher | None = None
-        self.others: list[IoWatcher | ChildWatcher] = []
         self._told_kernel = False
         self._identity = _identity(fd)
         self._poll: UvPoll | None = loop.poll_handle(fd)
@@ -65,7 +67,7 @@ class Descriptor:
             raise OSError(errno.EBADF, f"descriptor {self.fd} was closed without closing its socket")
         self.armed |= events
         self._told_kernel = True
-        self._poll.start(self.armed, self._on_events)
+        self._poll.start(self.armed, self.on_events)
 
     def remove(self, watcher: IoWatcher | ChildWatcher) -> None:
         """Take a watcher out; with the last one the handle goes."""
@@ -95,18 +97,9 @@ class Descriptor:
             return
         self._loop.forget_descriptor(self.fd, poll, self._told_kernel)
 
-    def _on_events(self, _poll: object, events: int | None, _error: int | None) -> None:
-        if events == READ and not self.others:  # nearly always, and worth a path of its own
-            watcher = self.reader
-            if watcher is not None and watcher.greenlet is not None:
-                if not watcher.queued:
-                    handle = watcher.state.handle
-                    loop = self._loop
-                    loop.record_fire(handle, WATCH_READ, watcher.resource, watcher.fd)
-                    watcher.queued = True
-                    loop.ready.append(watcher)
-                return
-        elif events is None:
+    def several_events(self, events: int | None) -> None:
+        """The kernel's news, where they are not for one who waits to read, alone."""
+        if events is None:
             self.armed = 0
             events = READ | WRITE
         wanted = 0
@@ -122,7 +115,7 @@ class Descriptor:
             return
         self.armed &= ~events
         if self.armed:
-            poll.start(self.armed, self._on_events)
+            poll.start(self.armed, self.on_events)
         else:
             poll.stop()
 

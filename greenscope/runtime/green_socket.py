@@ -27,6 +27,7 @@ from greenscope.runtime.hub import ConcurrentWaitError, current, get_hub
 from greenscope.runtime.loop import READ, WRITE, IoWatcher
 from greenscope.runtime.resolve import format_address, resolve
 from greenscope.runtime.timeout import SocketTimeout
+from greenscope.runtime.waiter import receive, transmit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["socket"]
 
+_WOULD_BLOCK = os.strerror(errno.EAGAIN)
 _CLOSED_ELSEWHERE = "File descriptor was closed in another greenlet"
 
 
@@ -100,7 +102,7 @@ class socket:  # noqa: N801  (the standard library's name)
         if watcher.loop is not hub.loop:
             watcher = self._moved(watcher)
         if seconds is None:
-            hub.wait(watcher)
+            hub.wait_io(watcher)
             return
         if watcher.greenlet is not None:
             raise ConcurrentWaitError(
@@ -110,7 +112,7 @@ class socket:  # noqa: N801  (the standard library's name)
         timer = SocketTimeout(seconds, timeout_exc, ref=False)  # type: ignore[arg-type]
         timer.start()
         try:
-            hub.wait(watcher)
+            hub.wait_io(watcher)
         finally:
             timer.cancel()
 
@@ -164,13 +166,11 @@ class socket:  # noqa: N801  (the standard library's name)
 
     def recv(self, bufsize: int, flags: int = 0) -> bytes:
         """Up to ``bufsize`` bytes; none at the end of the stream."""
-        while True:
-            try:
-                return self._sock.recv(bufsize, flags)
-            except BlockingIOError:
-                if self.timeout == 0.0:
-                    raise
+        while (data := receive(self._sock, bufsize, flags)) is None:
+            if self.timeout == 0.0:
+                raise BlockingIOError(errno.EAGAIN, _WOULD_BLOCK)
             self._wait(self._read or self._reader())
+        return data
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
         """``recv`` into a buffer; the number of bytes."""
@@ -223,24 +223,20 @@ class socket:  # noqa: N801  (the standard library's name)
 
     def send(self, data: ReadableBuffer, flags: int = 0, timeout: float | _OwnTimeout | None = _OWN) -> int:
         """Send what the kernel takes; the number of bytes, which is 0 if it took none after one wait."""
-        try:
-            return self._sock.send(data, flags)
-        except BlockingIOError:
+        sent = transmit(self._sock, data, flags)
+        if sent is None:
             if (self.timeout if timeout is _OWN else timeout) == 0.0:
-                raise
-        self._wait(self._write or self._writer(), None, timeout)
-        try:
-            return self._sock.send(data, flags)
-        except BlockingIOError:
-            return 0
+                raise BlockingIOError(errno.EAGAIN, _WOULD_BLOCK)
+            self._wait(self._write or self._writer(), None, timeout)
+            sent = transmit(self._sock, data, flags)
+        return sent or 0
 
     def sendall(self, data: ReadableBuffer, flags: int = 0) -> None:
         """Send everything; the timeout is for all of it together."""
-        try:
-            sent = self._sock.send(data, flags)
-        except BlockingIOError:
+        sent = transmit(self._sock, data, flags)
+        if sent is None:
             if self.timeout == 0.0:
-                raise
+                raise BlockingIOError(errno.EAGAIN, _WOULD_BLOCK)
             sent = 0
         if data.__class__ is bytes and sent == len(data):
             return

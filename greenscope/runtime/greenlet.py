@@ -276,7 +276,7 @@ class Greenlet(_greenlet.greenlet):
         recorder = hub.recorder
         name = recorder.string(self._name or self._function)
         self._handle = recorder.spawn(Spawn.GREENLET, name, 0 if self._name else 1, recorder.current)
-        self._state = State(hub, self._handle)
+        self._state = State(hub, hub.loop, self._handle)
 
     def _forget_start(self) -> None:
         start = self._start

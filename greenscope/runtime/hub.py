@@ -3,11 +3,13 @@
 One a thread. Its whole life is two steps, again and again (``_rounds``):
 
 1. switch to every greenlet that was ready when the round began, in order;
-2. ask the kernel: without waiting if somebody is ready by now, else until something happens.
+2. ask the kernel: until something happens if nobody is ready by now; else without waiting, and only
+   when a millisecond (``BUDGET``) has gone by since it was asked last.
 
 A greenlet that has to wait says what for and switches to the hub (``wait``, ``park``); when the news
-has come, the hub switches back. Because a round takes a *snapshot* of the ready queue, a greenlet that
-makes itself ready over and over (``sleep(0)``) can never keep the others from the kernel's news.
+has come, the hub switches back. These steps are ``parking``'s, and in C. A round takes a *snapshot* of
+the ready queue, and has an end: a greenlet that makes itself ready over and over (``sleep(0)``) runs
+once a round, and never keeps the others from the kernel's news.
 
 Nothing ends the hub: not an exception in a greenlet (printed, and kept by the greenlet), nor one in a
 callback. What is meant for the whole program, KeyboardInterrupt and SystemExit, is raised in the main
@@ -28,6 +30,7 @@ import traceback
 from _thread import _count as _thread_count
 from _thread import get_ident
 from collections.abc import Callable
+from time import monotonic
 from types import TracebackType
 from typing import Any
 
@@ -54,8 +57,8 @@ __all__ = [
     "sleep",
 ]
 
-_YIELD = int(Wait.YIELD)
-_BY_ITSELF = int(Ready.YIELD)
+BUDGET = 0.001
+"""Seconds after which the kernel is asked, though somebody is ready all the time."""
 
 
 class LoopExit(Exception):
@@ -75,17 +78,28 @@ class Hub(_greenlet.greenlet):
 
     __slots__ = (
         "_joiners",
+        "give_way",
         "loop",
         "number",
+        "park",
         "ready",
         "record_cancel",
         "record_park",
         "record_ready",
         "record_timeout",
-        "record_wait",
         "recorder",
         "thread",
+        "wait_io",
     )
+
+    give_way: Callable[[], None]
+    """Let everybody else who is ready run, and go on."""
+
+    park: Callable[[Parking], None]
+    """Park the current greenlet until somebody calls the waiter's ``wake``; raises as ``wait`` does."""
+
+    wait_io: Callable[[IoWatcher], None]
+    """``wait``, for a descriptor's watcher."""
 
     def __init__(self) -> None:
         main = running()
@@ -96,16 +110,19 @@ class Hub(_greenlet.greenlet):
         self.number = next(_numbers)
         self.recorder = recorder = open_recorder(self.number, _threadname_of())
         self.loop = Loop(recorder, self._callback_failed)
+        self.loop.hub = self
         self.ready = self.loop.ready
+        self.give_way = self.loop.give_way
+        self.park = self.loop.park
+        self.wait_io = self.loop.wait_io
         self._joiners: list[Parking] = []
         self.record_park = recorder.park
-        self.record_wait = recorder.wait
         self.record_ready = recorder.ready
         self.record_timeout = recorder.timeout_start
         self.record_cancel = recorder.timeout_cancel
         recorder.spawn(Spawn.HUB, recorder.string("hub"), 0, 0)
         first = recorder.spawn(Spawn.MAIN, recorder.string("main"), 0, 0)
-        main._state = State(self, first)
+        main._state = State(self, self.loop, first)
         recorder.switch(first)
         if self.thread == main_thread_ident[0]:
             self.loop.handle_signals(self._take_interrupt)
@@ -128,38 +145,6 @@ class Hub(_greenlet.greenlet):
         else:
             self.wait_on(watcher)
 
-    def wait_io(self, watcher: IoWatcher) -> None:
-        """``wait``, for a descriptor's watcher."""
-        # Starting and stopping are written out, not called: this is half of what a request costs.
-        me = running()
-        try:
-            state: State = me._state
-        except AttributeError:
-            state = self.state_of(me)
-        if watcher.greenlet is not None:
-            raise ConcurrentWaitError(
-                f"cannot wait for {watcher.describe()}: greenlet {name_of(watcher.greenlet)} waits for it already"
-            )
-        watch = watcher.watch
-        resource = watcher.resource
-        fd = watcher.fd
-        if watcher.mask & ~watcher.descriptor.armed:
-            watcher.descriptor.arm(watcher.mask)
-        watcher.greenlet = me
-        watcher.state = state
-        state.waiting_on = watcher
-        loop = self.loop
-        counts = watcher._ref
-        loop.active += counts
-        try:  # from here on, because Ctrl-C can strike in the next line
-            self.record_wait(watch, resource, fd, state.deadline_ms() if state.timeouts else 0, watcher.peer)
-            if self.switch() is not watcher:
-                raise SwitchError(f"{name_of(me)} was switched to while it waited for {watcher.describe()}")
-        finally:
-            watcher.greenlet = None
-            loop.active -= counts
-            loop.record_stop(watch, resource, fd)
-
     def wait_on(self, watcher: Watcher) -> None:
         """``wait``, for every other watcher."""
         me = running()
@@ -168,60 +153,15 @@ class Hub(_greenlet.greenlet):
         except AttributeError:
             state = self.state_of(me)
         if watcher.greenlet is not None:
-            raise ConcurrentWaitError(
-                f"cannot wait for {watcher.describe()}: greenlet {name_of(watcher.greenlet)} waits for it already"
-            )
+            self.refuse_second_wait(watcher)
         state.waiting_on = watcher
         try:
             watcher.wait_begins(me, state)
-            self.record_park(watcher.reason, watcher.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
+            self.record_park(watcher.reason, watcher.resource, -1, state.deadline_ms(), b"")
             if self.switch() is not watcher:
-                raise SwitchError(f"{name_of(me)} was switched to while it waited for {watcher.describe()}")
+                self.refuse_switch(me, watcher)
         finally:
             watcher.wait_ends()
-
-    def park(self, waiter: Parking) -> None:
-        """Park the current greenlet until somebody calls ``waiter.wake``; raises as ``wait`` does."""
-        me = running()
-        try:
-            state: State = me._state
-        except AttributeError:
-            state = self.state_of(me)
-        waiter.greenlet = me
-        waiter.state = state
-        if waiter.early:
-            waiter.greenlet = None
-            return
-        state.waiting_on = waiter
-        try:
-            self.record_park(waiter.reason, waiter.resource, -1, state.deadline_ms() if state.timeouts else 0, b"")
-            if self.switch() is not waiter:
-                raise SwitchError(f"{name_of(me)} was switched to while it waited for {waiter.describe()}")
-        finally:
-            waiter.greenlet = None
-
-    def give_way(self) -> None:
-        """Let everybody else who is ready run, and the kernel's news in, and go on."""
-        me = running()
-        try:
-            state: State = me._state
-        except AttributeError:
-            state = self.state_of(me)
-        waiter = state.yielder
-        if waiter is None or waiter.queued:
-            waiter = state.yielder = Parking(Wait.YIELD, 0, "its turn")
-        waiter.greenlet = me
-        waiter.state = state
-        state.waiting_on = waiter
-        self.record_park(_YIELD, 0, -1, state.deadline_ms() if state.timeouts else 0, b"")
-        self.record_ready(state.handle, _BY_ITSELF, state.handle)
-        waiter.queued = True
-        self.ready.append(waiter)
-        try:
-            if self.switch() is not waiter:
-                raise SwitchError(f"{name_of(me)} was switched to while it waited for its turn")
-        finally:
-            waiter.greenlet = None
 
     def cancel_wait(self, watcher: Watcher, error: BaseException, close_watcher: bool = False) -> None:
         """Raise ``error`` in the greenlet that waits on ``watcher``, if one does; and close that, if told to."""
@@ -317,7 +257,7 @@ class Hub(_greenlet.greenlet):
         if state is None or state.hub is not self:
             recorder = self.recorder
             name = recorder.string(getattr(target, "name", "") or "raw greenlet")
-            state = State(self, recorder.spawn(Spawn.RAW, name, 1, recorder.current))
+            state = State(self, self.loop, recorder.spawn(Spawn.RAW, name, 1, recorder.current))
             target._state = state  # type: ignore[attr-defined]
             recorder.switch(state.handle)
         return state
@@ -399,44 +339,44 @@ class Hub(_greenlet.greenlet):
         # This `while` is the event loop.
         loop = self.loop
         ready = self.ready
-        next_ready = ready.popleft
         recorder = self.recorder
-        record_switch = recorder.switch
+        run_ready = loop.run_ready
         poll_begin = recorder.poll_begin
         poll_end = recorder.poll_end
         poll, nowait, once = loop.run, loop.NOWAIT, loop.ONCE
-        entry: Wakeable | None = None
-        try:
-            while True:
-                for _ in range(len(ready)):
-                    entry = next_ready()
-                    target = entry.greenlet
-                    if target is None or entry.exception is not None:
-                        self._special(entry)
-                    else:
-                        record_switch(entry.state.handle)
-                        entry.queued = False
-                        target.switch(entry)
-                entry = target = None
-                count = len(ready)
-                if count:
-                    poll_begin(0)
-                    poll(nowait)
-                    poll_end(len(ready) - count)
-                elif loop.idlers:
-                    self._poll_idle()
-                elif loop.active:
-                    poll_begin(1)
-                    poll(once)
-                    poll_end(len(ready))
-                else:
-                    self._nothing_left()
-        finally:
-            # Ctrl-C can strike between taking an entry and switching to it. It goes back.
-            if entry is not None and entry.queued and entry not in ready:
-                ready.appendleft(entry)
+        poll_by = 0.0
+        while True:
+            run_ready()
+            count = len(ready)
+            if count:
+                now = monotonic()
+                if now < poll_by:
+                    continue
+                poll_begin(0)
+                poll(nowait)
+                poll_end(len(ready) - count)
+                poll_by = now + BUDGET
+            elif loop.idlers:
+                self._poll_idle()
+            elif loop.active:
+                poll_begin(1)
+                poll(once)
+                poll_end(len(ready))
+                poll_by = 0.0
+            else:
+                self._nothing_left()
 
-    def _special(self, entry: Wakeable) -> None:
+    def refuse_second_wait(self, watcher: Wakeable) -> None:
+        """Raise what a greenlet gets that waits where another one does."""
+        raise ConcurrentWaitError(
+            f"cannot wait for {watcher.describe()}: greenlet {name_of(watcher.greenlet)} waits for it already"
+        )
+
+    def refuse_switch(self, target: _greenlet.greenlet, entry: Wakeable) -> None:
+        """Raise what a greenlet gets that somebody else than the hub switched to."""
+        raise SwitchError(f"{name_of(target)} was switched to while it waited for {entry.describe()}")
+
+    def special(self, entry: Wakeable) -> None:
         """An entry that is not simply switched to: cancelled, a callback, or with something to raise."""
         entry.queued = False
         target = entry.greenlet
@@ -622,7 +562,7 @@ def sleep(seconds: float = 0, ref: bool = True) -> None:
         return
     watcher = hub.loop.sleeper(seconds)
     if not ref:
-        watcher._ref = False
+        watcher.counts = False
     try:
         hub.wait_on(watcher)
     finally:

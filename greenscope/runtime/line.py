@@ -40,14 +40,7 @@ class Place(Waiter):
     __slots__ = ("given", "item")
 
     def __init__(self, reason: Wait, resource: int, what: str) -> None:
-        # Waiter's own, written out: this is half of what joining a line costs.
-        self.greenlet = None
-        self.exception = None
-        self.queued = False
-        self.early = False
-        self.reason = reason
-        self.resource = resource
-        self.what = what
+        super().__init__(reason, resource, what)
         self.given = False
         self.item: Any = None
 

@@ -45,7 +45,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from greenscope.errors import MissingDependencyError
 from greenscope.runtime.descriptor import Descriptor
-from greenscope.runtime.waiter import Callback, Wakeable
+from greenscope.runtime.waiter import Board, Callback
 from greenscope.runtime.wakeup import SignalWakeup
 from greenscope.runtime.watcher import READ, WRITE, IoWatcher, TimerWatcher
 from greenscope.runtime.watchers import (
@@ -90,7 +90,7 @@ def milliseconds(seconds: float) -> int:
     return math.ceil(seconds * 1000)
 
 
-class Loop:
+class Loop(Board):
     """One libuv loop, its ready queue, and the count of what it still waits for.
 
     Args:
@@ -110,30 +110,25 @@ class Loop:
         "_timers",
         "_update_time",
         "_uv",
-        "active",
         "closed",
         "idlers",
-        "ready",
         "record_fire",
         "record_start",
         "record_stop",
         "recorder",
         "run",
-        "thread",
     )
 
     NOWAIT: int = pyuv.UV_RUN_NOWAIT
     ONCE: int = pyuv.UV_RUN_ONCE
 
     def __init__(self, recorder: Recorder, on_error: ErrorHook) -> None:
+        super().__init__(deque(), recorder, recorder.recording)
         self.recorder = recorder
         self.record_fire = recorder.fire
         self.record_start = recorder.watcher_start
         self.record_stop = recorder.watcher_stop
-        self.ready: deque[Wakeable] = deque()
-        self.active = 0
         self.closed = False
-        self.thread = get_ident()
         self._inherited = False
         self._uv = pyuv.Loop()
         self._on_error: Any = on_error

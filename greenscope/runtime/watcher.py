@@ -41,20 +41,21 @@ class Watcher(Wakeable):
     watch (``_begin``, ``_end``); the loop calls ``fire``.
     """
 
-    __slots__ = ("_active", "_ref", "args", "callback", "loop", "resource")
+    __slots__ = ("_active", "args", "callback", "loop")
 
     watch: int
-    reason: int
-    fd = -1
-    peer = b""
+    waits_for: int
 
-    def __init__(self, loop: Loop, ref: bool = True) -> None:
+    def __init__(self, loop: Loop, ref: bool = True, fd: int = -1, peer: bytes = b"") -> None:
         super().__init__()
+        self.fd = fd
+        self.peer = peer
+        self.reason = self.waits_for
         self.loop = loop
         self.callback: Callable[..., object] | None = None
         self.args: tuple[Any, ...] | None = None
         self._active = False
-        self._ref = ref
+        self.counts = ref
         self.resource = loop.recorder.watcher_open(self.watch, self.fd, self.peer)
 
     def start(self, callback: Callable[..., object], *args: Any) -> None:
@@ -99,13 +100,13 @@ class Watcher(Wakeable):
     @property
     def ref(self) -> bool:
         """Whether it keeps the loop alive while it is active."""
-        return self._ref
+        return self.counts
 
     @ref.setter
     def ref(self, value: bool) -> None:
         if self._active:
-            self.loop.active += bool(value) - self._ref
-        self._ref = bool(value)
+            self.loop.active += bool(value) - self.counts
+        self.counts = bool(value)
 
     priority = None
     """gevent's, for its libev loop; ours serves in the order of the news."""
@@ -158,13 +159,13 @@ class Watcher(Wakeable):
         self._begin()
         self._active = True
         loop = self.loop
-        loop.active += self._ref
+        loop.active += self.counts
         loop.record_start(self.watch, self.resource, self._detail())
 
     def _deactivate(self) -> None:
         self._active = False
         loop = self.loop
-        loop.active -= self._ref
+        loop.active -= self.counts
         if not loop.closed:
             self._end()
             loop.record_stop(self.watch, self.resource, self._detail())
@@ -209,21 +210,15 @@ class IoWatcher(Watcher):
     and then not before it fires for nobody.
     """
 
-    __slots__ = ("descriptor", "fd", "mask", "peer", "watch")
+    __slots__ = ("waits_for", "watch")
 
     def __init__(self, loop: Loop, descriptor: Descriptor, events: int, peer: bytes, ref: bool) -> None:
-        self.fd = descriptor.fd
+        # One number for both: Wait's and Watch's agree for reading and writing.
+        self.watch = self.waits_for = WATCH_READ if events & READ else int(Watch.WRITE)
+        super().__init__(loop, ref, descriptor.fd, peer)
         self.mask = events
-        self.peer = peer
-        self.watch = WATCH_READ if events & READ else int(Watch.WRITE)
-        super().__init__(loop, ref)
         self.descriptor: Descriptor | _NoDescriptor = descriptor
         descriptor.add(self)
-
-    @property
-    def reason(self) -> int:  # type: ignore[override]
-        """The same number: Wait's and Watch's agree for reading and writing."""
-        return self.watch
 
     @property
     def events(self) -> int:
@@ -264,7 +259,7 @@ class TimerWatcher(Watcher):
     __slots__ = ("_timer", "ms")
 
     watch = _TIMER
-    reason = int(Wait.TIMER)
+    waits_for = int(Wait.TIMER)
 
     def __init__(self, loop: Loop) -> None:
         super().__init__(loop)
@@ -274,7 +269,7 @@ class TimerWatcher(Watcher):
     def release(self) -> None:
         """Put it with the idle ones, for the next sleep."""
         if not self.queued:
-            self._ref = True
+            self.counts = True
             self.loop._sleepers.append(self)
 
     def describe(self) -> str:

@@ -52,7 +52,7 @@ class TimerOfLoop(Watcher):
     __slots__ = ("_handle", "after", "repeat")
 
     watch = int(Watch.TIMER)
-    reason = int(Wait.TIMER)
+    waits_for = int(Wait.TIMER)
 
     def __init__(self, loop: Loop, handle: UvTimer, after: float, repeat: float, ref: bool) -> None:
         if repeat < 0:
@@ -102,7 +102,7 @@ class AsyncWatcher(Watcher):
     __slots__ = ()
 
     watch = int(Watch.ASYNC)
-    reason = int(Wait.OTHER)
+    waits_for = int(Wait.OTHER)
 
     def send(self) -> None:
         """Make it fire soon. Several calls before that make it fire once."""
@@ -134,7 +134,7 @@ class SignalWatcher(Watcher):
     __slots__ = ("signum",)
 
     watch = int(Watch.SIGNAL)
-    reason = int(Wait.SIGNAL)
+    waits_for = int(Wait.SIGNAL)
 
     def __init__(self, loop: Loop, signum: int, ref: bool) -> None:
         if not 1 <= signum < _signal.NSIG:
@@ -196,10 +196,10 @@ class ChildWatcher(Watcher):
         ChildProcessError: (by ``start``) there is no such process.
     """
 
-    __slots__ = ("_pidfd", "_thread", "descriptor", "mask", "pid", "rpid", "rstatus")
+    __slots__ = ("_pidfd", "_thread", "pid", "rpid", "rstatus")
 
     watch = int(Watch.CHILD)
-    reason = int(Wait.CHILD)
+    waits_for = int(Wait.CHILD)
 
     def __init__(self, loop: Loop, pid: int, ref: bool) -> None:
         if pid <= 0:
@@ -209,10 +209,10 @@ class ChildWatcher(Watcher):
         """The process, once it has ended."""
         self.rstatus: int | None = 0
         """Its status, as ``os.waitpid`` gives it; None if somebody else took it."""
-        self.mask = READ
         self._pidfd = -1
         self._thread = False
         super().__init__(loop, ref)
+        self.mask = READ
 
     def describe(self) -> str:
         return f"process {self.pid} to end"
@@ -286,7 +286,7 @@ class _Turn(Watcher):
 
     __slots__ = ("_handle",)
 
-    reason = int(Wait.OTHER)
+    waits_for = int(Wait.OTHER)
 
     def __init__(self, loop: Loop, handle: TurnHandle, ref: bool) -> None:
         self._handle = handle
@@ -330,7 +330,7 @@ class IdleWatcher(Watcher):
 
     __slots__ = ()
     watch = int(Watch.IDLE)
-    reason = int(Wait.OTHER)
+    waits_for = int(Wait.OTHER)
 
     def describe(self) -> str:
         return "the loop to be idle"

@@ -54,6 +54,11 @@ class Recorder(Ring):
         _open.add(self)
 
     @property
+    def recording(self) -> bool:
+        """Whether it writes anything: not with ``GREENSCOPE=0``, nor after ``close``."""
+        return self in _open
+
+    @property
     def path(self) -> Path | None:
         """The ring's file; None when it is in memory only."""
         return self._file.path

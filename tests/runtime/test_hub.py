@@ -105,41 +105,6 @@ def test_what_a_callback_raises_for_the_program_reaches_main(hub, error):
         runtime.sleep(60)
 
 
-def test_an_entry_is_not_lost_when_ctrl_c_strikes_the_hub(hub):
-    event = Event()
-    waiter = runtime.spawn(event.wait)
-    runtime.sleep(0)
-    real, struck = hub.recorder.switch, []
-
-    class Strike:
-        """The recorder, which is called between taking an entry and switching to it."""
-
-        def __getattr__(self, name):
-            return getattr(hub_recorder, name)
-
-        def switch(self, handle):
-            if not struck and handle == waiter._handle:
-                struck.append(True)
-                raise KeyboardInterrupt
-            real(handle)
-
-    hub_recorder = hub.recorder
-    hub.recorder = Strike()
-
-    def restart():
-        runtime.sleep(0)
-        raise ValueError  # ends the rounds, so that the next ones take the recorder anew
-
-    hub.call(greenlet.greenlet(restart, parent=hub).switch)
-    runtime.sleep(0.001)
-    event.set()
-    with pytest.raises(KeyboardInterrupt):
-        runtime.sleep(60)
-    assert struck
-    assert waiter.get() is True
-    hub.recorder = hub_recorder
-
-
 def test_a_destroyed_hub_is_replaced_by_a_new_one(hub):
     with pytest.raises(RuntimeError, match="main"):
         runtime.spawn(hub.destroy).get()

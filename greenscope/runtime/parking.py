@@ -1,0 +1,314 @@
+"""Parking, waking and switching, step by step: what ``_parking.c`` does faster.
+
+Owns the five types that a wait goes through, and refuses everything that is rare, which is the hub's
+and the watchers' business. ``waiter`` says which of the two implementations is used; they are held to
+the same behaviour by the same tests.
+
+A greenlet parks *on* a wakeable: it puts itself into ``greenlet``, says what it waits for to the
+recorder, and switches to the hub. Whoever has news puts the wakeable into the ready queue. The hub
+takes it out and switches to the greenlet, which takes itself out of ``greenlet`` and goes on.
+"""
+
+from __future__ import annotations
+
+from _socket import socket
+from _thread import get_ident
+from collections import deque
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from greenlet import getcurrent
+
+from greenscope.trace.events import Ready, Wait
+
+if TYPE_CHECKING:
+    from greenlet import greenlet
+
+    from greenscope.runtime.hub import Hub
+    from greenscope.runtime.timeout import Timeout
+    from greenscope.trace.recorder import Recorder
+
+__all__ = ["Armed", "Board", "State", "Waiter", "Wakeable", "receive", "transmit"]
+
+_YIELD = int(Wait.YIELD)
+_BY_ITSELF = int(Ready.YIELD)
+_READ = 1
+
+
+class State:
+    """What the runtime knows of one greenlet; found as ``greenlet._state``.
+
+    Holds no reference to the greenlet while it runs, so that one that ended is freed at once.
+    """
+
+    __slots__ = ("board", "handle", "hub", "timeouts", "waiting_on", "yielder")
+
+    def __init__(self, hub: Hub, board: Board, handle: int) -> None:
+        self.hub = hub
+        self.board = board
+        self.handle = handle
+        self.waiting_on: Wakeable | None = None
+        self.timeouts: list[Timeout] = []
+        self.yielder: Waiter | None = None
+
+    def deadline_ms(self) -> int:
+        """Milliseconds until the first of the active timeouts is due, at least 1; 0 if there is none."""
+        if not self.timeouts:
+            return 0
+        left = min(timeout.due for timeout in self.timeouts) - monotonic()
+        return max(1, int(left * 1000 + 0.999))
+
+
+class Wakeable:
+    """An entry of the ready queue. See ``waiter`` for its life."""
+
+    __slots__ = (
+        "counts",
+        "descriptor",
+        "early",
+        "exception",
+        "fd",
+        "greenlet",
+        "mask",
+        "peer",
+        "queued",
+        "reason",
+        "resource",
+        "state",
+    )
+
+    greenlet: greenlet | None
+    exception: BaseException | None
+    state: State
+    descriptor: Any
+
+    def __init__(self) -> None:
+        self.greenlet = None
+        self.exception = None
+        self.queued = False
+        self.early = False
+        self.counts = True
+        self.reason = 0
+        self.resource = 0
+        self.fd = -1
+        self.peer = b""
+        self.mask = 0
+
+    def describe(self) -> str:
+        """What a greenlet that is parked on this waits for, for a person to read."""
+        return "something"
+
+    def call(self) -> None:
+        """What the hub does when it comes to this entry and nobody is parked on it: nothing, it was cancelled."""
+
+    def wake(self, reason: int, by: int) -> bool:
+        """Make the parked greenlet ready, for ``reason``.
+
+        Args:
+            reason: who does it (``Ready``), which says what ``by`` numbers: a watcher, greenlet or timeout.
+            by: its number in the recording; 0 if there is none.
+
+        Returns:
+            False if it is ready already, or not parked. One who parks after that goes on at once (``early``).
+        """
+        if self.greenlet is None:
+            self.early = True
+            return False
+        if self.queued:
+            return False
+        state = self.state
+        board = state.board
+        if get_ident() != board.thread:
+            board.call_threadsafe(self.wake, Ready.OTHER, 0)
+            return True
+        board.record_ready(state.handle, reason, by)
+        self.queued = True
+        board.ready.append(self)
+        return True
+
+
+class Waiter(Wakeable):
+    """A place to park that is neither a descriptor nor a timer: a lock, a queue, an event, a join.
+
+    Args:
+        reason: what for, one of ``Wait``.
+        resource: the number of what is waited for, in the recording.
+        what: it, in words.
+    """
+
+    __slots__ = ("what",)
+
+    def __init__(self, reason: int, resource: int = 0, what: str = "") -> None:
+        super().__init__()
+        self.reason = int(reason)
+        self.resource = resource
+        self.what = what
+
+    def describe(self) -> str:
+        return self.what or "something"
+
+
+class Board:
+    """Who parks and who is ready in one thread: what a loop is built on.
+
+    Args:
+        ready: the ready queue.
+        recorder: is told of every step.
+        recording: whether it records.
+    """
+
+    hub: Hub
+
+    def __init__(self, ready: deque[Wakeable], recorder: Recorder, recording: bool) -> None:  # noqa: ARG002
+        self.ready = ready
+        self.active = 0
+        self.thread = get_ident()
+        self.record_wait = recorder.wait
+        self.record_park = recorder.park
+        self.record_ready = recorder.ready
+        self.record_switch = recorder.switch
+        self.record_fire = recorder.fire
+        self.record_stop = recorder.watcher_stop
+
+    def call_threadsafe(self, function: Any, *arguments: object) -> None:
+        """Have this thread call ``function`` soon; the loop knows how."""
+        raise NotImplementedError
+
+    def wait_io(self, watcher: Wakeable) -> None:
+        """Park until a descriptor's watcher fires; ``Hub.wait`` says what may be raised."""
+        me, state = self._current()
+        if watcher.greenlet is not None:
+            self.hub.refuse_second_wait(watcher)
+        if watcher.mask & ~watcher.descriptor.armed:
+            watcher.descriptor.arm(watcher.mask)
+        watcher.greenlet = me
+        watcher.state = state
+        state.waiting_on = watcher
+        counts = watcher.counts
+        self.active += counts
+        try:  # from here on, because Ctrl-C can strike in the next line
+            self.record_wait(watcher.reason, watcher.resource, watcher.fd, state.deadline_ms(), watcher.peer)
+            self._switch(watcher)
+        finally:
+            watcher.greenlet = None
+            self.active -= counts
+            self.record_stop(watcher.reason, watcher.resource, watcher.fd)
+
+    def park(self, waiter: Wakeable) -> None:
+        """Park until somebody calls ``waiter.wake``; not at all if that was done before."""
+        me, state = self._current()
+        waiter.greenlet = me
+        waiter.state = state
+        if waiter.early:
+            waiter.greenlet = None
+            return
+        state.waiting_on = waiter
+        try:
+            self.record_park(waiter.reason, waiter.resource, -1, state.deadline_ms(), b"")
+            self._switch(waiter)
+        finally:
+            waiter.greenlet = None
+
+    def give_way(self) -> None:
+        """Let everybody else who is ready run, and go on."""
+        me, state = self._current()
+        waiter = state.yielder
+        if waiter is None or waiter.queued or waiter.greenlet is not None:
+            waiter = state.yielder = Waiter(Wait.YIELD, 0, "its turn")
+        waiter.greenlet = me
+        waiter.state = state
+        state.waiting_on = waiter
+        self.record_park(_YIELD, 0, -1, state.deadline_ms(), b"")
+        self.record_ready(state.handle, _BY_ITSELF, state.handle)
+        waiter.queued = True
+        self.ready.append(waiter)
+        try:
+            self._switch(waiter)
+        finally:
+            waiter.greenlet = None
+
+    def run_ready(self) -> int:
+        """Switch to whoever is ready by now, in order: the hub's round.
+
+        Returns:
+            How many that were.
+        """
+        ready = self.ready
+        count = len(ready)
+        entry: Wakeable | None = None
+        try:
+            for _ in range(count):
+                entry = ready.popleft()
+                target = entry.greenlet
+                if target is None or entry.exception is not None:
+                    self.hub.special(entry)
+                else:
+                    self.record_switch(entry.state.handle)
+                    entry.queued = False
+                    target.switch(entry)
+                entry = None
+        finally:
+            # Ctrl-C can strike between taking an entry and switching to it. It goes back.
+            if entry is not None and entry.queued and entry not in ready:
+                ready.appendleft(entry)
+        return count
+
+    def _current(self) -> tuple[Any, State]:
+        me: Any = getcurrent()
+        try:
+            return me, me._state
+        except AttributeError:
+            return me, self.hub.state_of(me)
+
+    def _switch(self, entry: Wakeable) -> None:
+        if self.hub.switch() is not entry:
+            self.hub.refuse_switch(getcurrent(), entry)
+
+
+class Armed:
+    """Whom the kernel's news of one descriptor are for.
+
+    Args:
+        board: of the loop whose descriptor it is.
+    """
+
+    __slots__ = ("armed", "board", "others", "reader", "writer")
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.armed = 0
+        self.reader: Any = None
+        self.writer: Any = None
+        self.others: list[Any] = []
+
+    def several_events(self, events: int | None) -> None:
+        """The news that are not for one who waits to read, alone."""
+        raise NotImplementedError
+
+    def on_events(self, _poll: object, events: int | None, _error: int | None) -> None:
+        """The kernel's news, as libuv gives them."""
+        watcher = self.reader
+        if events == _READ and not self.others and watcher is not None and watcher.greenlet is not None:
+            if not watcher.queued:
+                board = self.board
+                board.record_fire(watcher.state.handle, watcher.reason, watcher.resource, watcher.fd)
+                watcher.queued = True
+                board.ready.append(watcher)
+        else:
+            self.several_events(events)
+
+
+def receive(sock: socket, bufsize: int, flags: int) -> bytes | None:
+    """``sock.recv``; None if it would block."""
+    try:
+        return sock.recv(bufsize, flags)
+    except BlockingIOError:
+        return None
+
+
+def transmit(sock: socket, data: Any, flags: int) -> int | None:
+    """``sock.send``; None if it would block."""
+    try:
+        return sock.send(data, flags)
+    except BlockingIOError:
+        return None
