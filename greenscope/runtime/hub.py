@@ -344,9 +344,12 @@ class Hub(_greenlet.greenlet):
         poll_begin = recorder.poll_begin
         poll_end = recorder.poll_end
         poll, nowait, once = loop.run, loop.NOWAIT, loop.ONCE
+        unarmed = loop.unarmed
         poll_by = 0.0
         while True:
             run_ready()
+            if unarmed:
+                loop.arm_timeouts()
             count = len(ready)
             if count:
                 now = monotonic()

@@ -38,10 +38,12 @@ import sys
 from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
+from operator import attrgetter
 from os import get_blocking, set_blocking
 from signal import set_wakeup_fd
+from time import monotonic
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from greenscope.errors import MissingDependencyError
 from greenscope.runtime.descriptor import Descriptor
@@ -58,6 +60,9 @@ from greenscope.runtime.watchers import (
     TimerOfLoop,
 )
 from greenscope.trace.recorder import Recorder
+
+if TYPE_CHECKING:
+    from greenscope.runtime.timeout import Timeout
 
 try:
     import pyuv
@@ -78,6 +83,7 @@ _Handle = TypeVar("_Handle", bound="pyuv.Handle")
 ErrorHook = Callable[[type[BaseException], BaseException, TracebackType | None], object]
 
 _MAX_MS = 0xFFFFFFFF
+_due = attrgetter("due")
 _epoll = getattr(select, "epoll", None)  # kept: monkey patching takes it away
 
 
@@ -117,6 +123,7 @@ class Loop(Board):
         "record_stop",
         "recorder",
         "run",
+        "unarmed",
     )
 
     NOWAIT: int = pyuv.UV_RUN_NOWAIT
@@ -141,6 +148,7 @@ class Loop(Board):
         self._timers: list[Timer] = []
         self._sleepers: list[TimerWatcher] = []
         self.idlers: list[IdleWatcher] = []
+        self.unarmed: list[Timeout] = []
         self._signals: SignalWakeup | None = None
         # Removes what libuv leaves behind (see above). kqueue forgets a closed descriptor by itself.
         self._epoll = _epoll.fromfd(os.dup(self._uv.fileno())) if _epoll is not None else None
@@ -305,6 +313,16 @@ class Loop(Board):
         # One more, because "now" was truncated as well: never early. The half survives the float.
         timer.start_handle(timer.on_time, (ms + 1.5) / 1000 if ms else 0.0, 0.0)
         return timer
+
+    def arm_timeouts(self) -> None:
+        """Start the timers of the timeouts that began to count since this was called last."""
+        timeouts = self.unarmed[:]
+        del self.unarmed[: len(timeouts)]
+        if len(timeouts) > 1:  # of those that are over by now, the one that was over first is raised first
+            timeouts.sort(key=_due)
+        now = monotonic()
+        for timeout in timeouts:
+            timeout.arm(now)
 
     def sleeper(self, seconds: float) -> TimerWatcher:
         """A watcher to wait on for ``seconds``; ``release`` it afterwards."""

@@ -3,7 +3,8 @@
 Owns ``Timeout`` and ``with_timeout``. A timeout belongs to the greenlet that started it and counts
 until it is cancelled; every greenlet knows its own, so that a wait can be shown with its deadline.
 Refuses to be started twice. In the recording it is a timeout, not a watcher: its libuv timer is an
-implementation detail, taken from a list of idle ones.
+implementation detail, taken from a list of idle ones. And most timeouts end before the hub runs again,
+so the timer is not started before it does (``Loop.unarmed``): nothing could fire sooner.
 
 A timeout keeps the loop alive (``ref``), because it will do something; a socket's does not, because
 the socket's watcher does already.
@@ -41,14 +42,12 @@ class Timeout(BaseException):
         ref: whether it keeps the loop alive.
     """
 
-    # Few timeouts ever fire: what is not told apart yet is a default of the class, which costs nothing.
-    due = 0.0
+    __slots__ = ("_greenlet", "_number", "_ref", "_state", "_timer", "due", "exception", "seconds")
+
     _reason = int(Timeouts.SCOPE)
-    _ref = True
-    _timer: Timer | None = None
-    _greenlet: greenlet | None = None
-    _state: State
-    _number = 0
+
+    due: float
+    """When it is raised, by ``time.monotonic``."""
 
     def __init__(
         self,
@@ -58,8 +57,9 @@ class Timeout(BaseException):
     ) -> None:
         self.seconds = seconds
         self.exception = exception
-        if not ref:
-            self._ref = False
+        self._ref = ref
+        self._greenlet: greenlet | None = None
+        self._timer: Timer | None = None
 
     @classmethod
     def start_new(
@@ -99,26 +99,30 @@ class Timeout(BaseException):
         except AttributeError:
             state = get_hub().state_of(me)
         hub = state.hub
-        ms = milliseconds(seconds)
-        self._greenlet = me
-        self._state = state
-        self.due = monotonic() + seconds
-        state.timeouts.append(self)
-        self._number = hub.record_timeout(self._reason, ms)
         loop = hub.loop
+        self._number = hub.record_timeout(self._reason, milliseconds(seconds))
+        self.due = monotonic() + seconds
+        self._state = state
+        self._greenlet = me
+        state.timeouts.append(self)
         if self._ref:
             loop.active += 1
-        self._timer = loop.call_later(ms, self._expire)
+        loop.unarmed.append(self)
 
     def cancel(self) -> None:
         """Count no more; does nothing if it does not count."""
         if self._greenlet is None:
             return
+        state = self._state
+        hub = state.hub
         timer = self._timer
         if timer is not None:
             self._timer = None
             timer.stop()
-            self._state.hub.record_cancel(self._reason, self._number)
+            hub.record_cancel(self._reason, self._number)
+        elif self.due:  # else it has fired, and is about to be raised
+            _take(hub.loop.unarmed, self)
+            hub.record_cancel(self._reason, self._number)
         self._forget()
 
     close = cancel
@@ -155,15 +159,20 @@ class Timeout(BaseException):
             return self
         return wanted() if isinstance(wanted, type) else wanted
 
+    def arm(self, now: float) -> None:
+        """Start the timer; the loop's, when the hub is about to ask the kernel."""
+        self._timer = self._state.hub.loop.call_later(milliseconds(self.due - now), self._expire)
+
     def _forget(self) -> None:
         self._greenlet = None
-        self._state.timeouts.remove(self)
+        _take(self._state.timeouts, self)
         if self._ref:
             self._state.hub.loop.active -= 1
 
     def _expire(self) -> None:
         # Runs in the loop. The timer is somebody else's from here on.
         self._timer = None
+        self.due = 0.0
         state = self._state
         hub = state.hub
         hub.recorder.timeout_fire(state.handle, self._reason, self._number)
@@ -191,8 +200,18 @@ class Timeout(BaseException):
             hub.throw_in(target, self._error())
 
 
+def _take(timeouts: list[Timeout], timeout: Timeout) -> None:
+    """Take it out of a list, in which it is last, nearly always."""
+    if timeouts[-1] is timeout:
+        timeouts.pop()
+    else:
+        timeouts.remove(timeout)
+
+
 class SocketTimeout(Timeout):
     """The timeout of one wait of a socket: raises the standard library's TimeoutError."""
+
+    __slots__ = ()
 
     _reason = int(Timeouts.SOCKET)
 

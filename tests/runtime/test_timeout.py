@@ -209,3 +209,31 @@ def test_a_sleep_that_does_not_keep_the_loop_alive():
         sleeper.join()
     sleeper.kill()
     assert runtime.sleep(0.001, ref=True) is None
+
+
+def test_timeouts_that_end_before_the_hub_runs_cost_no_timer_and_leave_nothing(hub):
+    before = len(hub.loop._uv.handles)
+    for _ in range(100):
+        with Timeout(60), Timeout(50):
+            pass
+    assert hub.loop.unarmed == [] and len(hub.loop._uv.handles) == before
+
+
+def test_a_timeout_that_began_long_before_the_hub_runs_counts_from_its_beginning():
+    with pytest.raises(Timeout), Timeout(0.02):
+        _spin(0.03)
+        runtime.sleep(60)
+
+
+def test_timeouts_due_together_are_raised_in_the_order_of_their_start():
+    order = []
+
+    def wait(number):
+        try:
+            with Timeout(0.001):
+                runtime.sleep(60)
+        except Timeout:
+            order.append(number)
+
+    runtime.joinall([runtime.spawn(wait, number) for number in range(5)])
+    assert order == [0, 1, 2, 3, 4]
