@@ -3,12 +3,11 @@
 Owns ``GreenFileIO``, the bottom of every green file: pipes of processes, terminals, ``FileObject``.
 What goes on top of it is in ``layers``.
 
-What it does when the kernel is not ready depends on whose descriptor it is:
-
-- one that it may make non-blocking (a pipe of ours) is tried first, and waited for when that fails;
-- a terminal is shared with the shell and with every process that it started: made non-blocking, it would
-  be so for all of them. So it is left as it is, and polled before each read or write;
-- a regular file is always ready, and read directly. ``FileObjectThread`` is for files on slow disks.
+The descriptor stays as blocking as it was: whether it blocks is a property of the open file, which may be
+the shell's too (a terminal), or the next process's (a pipe handed on as its standard input), and those
+would see errors that they do not expect. So it is polled before each read or write, and a write is of no
+more than a pipe takes whole. A regular file is always ready, and read directly; ``FileObjectThread`` is for
+files on slow disks.
 
 The descriptor's watcher is closed before the descriptor is, which wakes whoever waits with EBADF.
 """
@@ -19,13 +18,14 @@ import io
 from _thread import get_ident
 from collections.abc import Callable
 from errno import EBADF, EPERM
-from os import SEEK_CUR, SEEK_SET, fstat, get_blocking, isatty, lseek, readv, set_blocking
+from os import SEEK_CUR, SEEK_SET, fstat, isatty, lseek, readv
 from os import close as _close
 from os import ftruncate as _ftruncate
 from os import write as _write
 from select import PIPE_BUF, POLLIN, POLLOUT, poll
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 from greenscope.runtime.hub import current, get_hub
 from greenscope.runtime.loop import READ, WRITE, IoWatcher
@@ -41,14 +41,16 @@ class GreenFileIO(io.RawIOBase):
     """A raw file over a descriptor.
 
     Args:
-        fd: the descriptor; made non-blocking, unless it is a terminal's.
+        fd: the descriptor.
         mode: ``rb``, ``wb`` or ``r+b``, as ``open`` takes it: what it may be used for.
         closefd: whether closing the file closes the descriptor.
         owner: an object that the descriptor belongs to, which is closed in its place.
+        warns: whether being dropped without being closed is a ResourceWarning.
     """
 
-    def __init__(self, fd: int, mode: str = "rb", closefd: bool = True, owner: Any = None) -> None:
+    def __init__(self, fd: int, mode: str = "rb", closefd: bool = True, owner: Any = None, warns: bool = False) -> None:
         super().__init__()
+        self._always_ready = S_ISREG(fstat(fd).st_mode)  # first: what is no descriptor is not closed either
         self._fd = fd
         self._closefd = closefd
         self._owner = owner
@@ -57,10 +59,7 @@ class GreenFileIO(io.RawIOBase):
         self._watchers: dict[int, IoWatcher] = {}
         self.mode = mode
         self.name: Any = getattr(owner, "name", fd)
-        self._is_regular = S_ISREG(fstat(fd).st_mode)
-        if not self._is_regular and not isatty(fd):
-            set_blocking(fd, False)
-        self._polls = not self._is_regular and get_blocking(fd)
+        self._warns = warns
 
     # Reading and writing.
 
@@ -69,15 +68,13 @@ class GreenFileIO(io.RawIOBase):
         self._check(self._reads, "reading")
         if not memoryview(buffer).nbytes:
             return 0
-        if self._polls:
-            while would_block(self._fd, POLLIN):
-                self._wait(READ)
         while True:
+            while not self._always_ready and would_block(self._fd, POLLIN):
+                self._wait(READ)
             try:
                 return readv(self._fd, [buffer])
-            except BlockingIOError:
-                pass
-            self._wait(READ)
+            except BlockingIOError:  # somebody else was quicker
+                self._wait(READ)
 
     def write(self, data: ReadableBuffer, /) -> int:
         """Write all of ``data``; how many bytes that are."""
@@ -94,16 +91,15 @@ class GreenFileIO(io.RawIOBase):
 
     def write_some(self, octets: memoryview) -> int:
         """Write what the kernel takes, when it takes something; how many bytes it took."""
-        if self._polls:  # a blocking write of more than this blocks, although poll says that it would not
-            while would_block(self._fd, POLLOUT):
-                self._wait(WRITE)
-            octets = octets[:PIPE_BUF]
         while True:
+            if not self._always_ready:
+                while would_block(self._fd, POLLOUT):
+                    self._wait(WRITE)
+                octets = octets[:PIPE_BUF]  # a write of more would block, although there is room
             try:
                 return _write(self._fd, octets)
-            except BlockingIOError:
-                pass
-            self._wait(WRITE)
+            except BlockingIOError:  # there is less room than that
+                self._wait(WRITE)
 
     def _wait(self, events: int) -> None:
         hub = get_hub()
@@ -133,9 +129,10 @@ class GreenFileIO(io.RawIOBase):
         if self.closed:
             return
         super().close()
-        watchers = list(self._watchers.values())
-        self._watchers.clear()
-        _release(watchers, self._close_descriptor)
+        if "_watchers" in self.__dict__:  # else it was never opened
+            watchers = list(self._watchers.values())
+            self._watchers.clear()
+            _release(watchers, self._close_descriptor)
 
     def _close_descriptor(self) -> None:
         if self._closefd:
@@ -144,9 +141,10 @@ class GreenFileIO(io.RawIOBase):
             else:
                 _close(self._fd)
 
-    def __del__(self) -> None:
-        if not self.closed and getattr(self, "_watchers", None) is not None:
-            self.close()
+    def _dealloc_warn(self, source: object) -> None:
+        # The standard library's buffers call this when they are dropped and not closed.
+        if self._warns:
+            warn(f"unclosed file {source!r}", ResourceWarning, stacklevel=2, source=source)
 
     # What is asked of the descriptor.
 

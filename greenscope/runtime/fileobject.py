@@ -68,6 +68,8 @@ class _FileObject:
             raise ValueError("encoding, errors and newline are for text; the mode has a b")
         if "U" in mode:
             raise ValueError("mode U is of the past: newline=None, the default, reads every kind of line end")
+        if size == 0 and "b" not in mode:
+            raise ValueError("a text file cannot be unbuffered; open it with a mode that has a b")
         self._closed = False
         self.io: Any = self._open(fobj, mode, -1 if size is None else size, closing, text)
 
@@ -151,7 +153,7 @@ class FileObjectThread(_FileObject):
 
     def __init__(self, fobj: Any, *args: Any, lock: bool = True, threadpool: Any = None, **kwargs: Any) -> None:
         self._lock: AbstractContextManager[Any] = Lock() if lock else nullcontext()
-        self._run = run_in_thread if threadpool is None else threadpool.apply
+        self._pool = threadpool
         super().__init__(fobj, *args, **kwargs)
 
     def _open(self, fobj: Any, mode: str, buffering: int, closing: bool, text: dict[str, Any]) -> Any:
@@ -174,7 +176,9 @@ class FileObjectThread(_FileObject):
 
     def _in_thread(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         with self._lock:
-            return self._run(partial(method, *args, **kwargs))
+            if self._pool is not None:
+                return self._pool.spawn(method, *args, **kwargs).get()
+            return run_in_thread(partial(method, *args, **kwargs))
 
 
 FileObject = FileObjectPosix

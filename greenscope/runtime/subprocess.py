@@ -186,7 +186,7 @@ def _green(file: Any, size: int) -> Any:
     if file is None or isinstance(file, GreenFileIO):
         return file
     plain: Any = file if isinstance(file, io.RawIOBase) else file.detach()
-    raw = GreenFileIO(plain.fileno(), plain.mode, owner=plain)
+    raw = GreenFileIO(plain.fileno(), plain.mode, owner=plain, warns=True)
     layered = layers(raw, plain.mode, size)
     return layered if text is None else io.TextIOWrapper(layered, *settings)
 

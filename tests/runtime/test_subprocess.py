@@ -9,7 +9,6 @@ import signal
 import subprocess as stdlib
 import sys
 import threading
-import warnings
 from pathlib import Path
 
 import pytest
@@ -255,6 +254,17 @@ def test_many_greenlets_write_to_one_pipe():
         assert len(reader.get(timeout=10)) == 20 * len(block)
 
 
+def test_a_pipe_handed_on_to_another_process_blocks_there_as_ever():
+    with Popen(CAT, stdin=PIPE, stdout=PIPE) as first, Popen(CAT, stdin=first.stdout, stdout=PIPE) as second:
+        reader = runtime.spawn(second.stdout.read)
+        settle()
+        assert os.get_blocking(first.stdout.fileno())
+        assert os.get_blocking(first.stdin.fileno())
+        first.stdin.write(b"through both")
+        first.stdin.close()
+        assert reader.get(timeout=10) == b"through both"
+
+
 def test_signals_and_their_return_codes():
     with Popen(["sleep", "60"]) as process:
         process.terminate()
@@ -276,10 +286,9 @@ def test_a_process_dropped_while_it_runs_is_said_and_reaped_later():
         runtime.sleep(0.001)
 
 
-def test_a_pipe_dropped_is_closed():
+def test_a_pipe_dropped_is_closed_and_said():
     process = Popen(CAT, stdin=PIPE)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
+    with pytest.warns(ResourceWarning, match="unclosed file"):
         process.stdin = None
     assert process.wait(timeout=10) == 0
 
