@@ -45,11 +45,14 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "greenlet": (
         "greenscope.runtime",  # exports its names, as gevent does
         "greenscope.runtime.greenlet",
+        "greenscope.runtime.links",  # half of it
+        "greenscope.runtime.raw_greenlet",
         "greenscope.runtime.hub",
         "greenscope.runtime.parking",
         "greenscope.runtime.parked",  # the type, to find them all
         "greenscope.runtime.thread",  # a thread that is killed ends as a greenlet does
         "greenscope.runtime.timeout",  # getcurrent
+        "greenscope.runtime.waiting",  # GreenletExit, and the type
         "greenscope.runtime.loop",  # the type alone, here and in waiter
         "greenscope.runtime.waiter",
     ),

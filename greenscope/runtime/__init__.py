@@ -9,11 +9,12 @@ from greenlet import GreenletExit, getcurrent
 
 from greenscope.runtime import event, greenlet, hub, lock, loop, queue, server, socket, timeout
 from greenscope.runtime.event import AsyncResult, Event
-from greenscope.runtime.greenlet import Greenlet, joinall, killall, spawn, spawn_later
+from greenscope.runtime.greenlet import Greenlet, joinall, killall, spawn, spawn_later, spawn_raw
 from greenscope.runtime.hub import Hub, LoopExit, get_hub, idle, reinit, sleep
 from greenscope.runtime.lock import BoundedSemaphore, Lock, Semaphore
 from greenscope.runtime.queue import Queue
 from greenscope.runtime.timeout import Timeout, with_timeout
+from greenscope.runtime.waiting import iwait, wait
 
 __all__ = [
     "AsyncResult",
@@ -33,6 +34,7 @@ __all__ = [
     "greenlet",
     "hub",
     "idle",
+    "iwait",
     "joinall",
     "killall",
     "lock",
@@ -44,6 +46,8 @@ __all__ = [
     "socket",
     "spawn",
     "spawn_later",
+    "spawn_raw",
     "timeout",
+    "wait",
     "with_timeout",
 ]

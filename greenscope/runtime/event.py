@@ -8,14 +8,12 @@ them, one without a hub too. Refuses nothing: setting twice is fine.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
 from greenscope.runtime.line import Linkable
 from greenscope.runtime.timeout import Timeout
 
 __all__ = ["AsyncResult", "Event"]
-
-T = TypeVar("T")
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -57,7 +55,7 @@ class Event(Linkable):
         self._line.clear()
 
 
-class AsyncResult(Linkable, Generic[T]):
+class AsyncResult(Linkable):
     """A value or an exception that somebody provides later."""
 
     __slots__ = ("_error", "_exc_info", "_ready", "value")
@@ -67,7 +65,7 @@ class AsyncResult(Linkable, Generic[T]):
         self._ready = False
         self._error: BaseException | None = None
         self._exc_info: ExcInfo | tuple[()] = ()
-        self.value: T | None = None
+        self.value: Any = None
 
     @property
     def exception(self) -> BaseException | None:
@@ -89,7 +87,7 @@ class AsyncResult(Linkable, Generic[T]):
         """Whether there is a value."""
         return self._ready and self._error is None
 
-    def set(self, value: T | None = None) -> None:
+    def set(self, value: Any = None) -> None:
         """Provide the value."""
         self.value = value
         self._error, self._exc_info = None, ()
@@ -115,13 +113,13 @@ class AsyncResult(Linkable, Generic[T]):
         if self._line:
             self._tell()
 
-    def wait(self, timeout: float | None = None) -> T | None:
+    def wait(self, timeout: float | None = None) -> Any:
         """Wait for it, for at most ``timeout`` seconds; the value, or None."""
         if not self._ready:
             self._await("a result", timeout)
         return self.value
 
-    def get(self, block: bool = True, timeout: float | None = None) -> T | None:
+    def get(self, block: bool = True, timeout: float | None = None) -> Any:
         """Wait for it, and give the value or raise the exception.
 
         Args:
@@ -143,11 +141,11 @@ class AsyncResult(Linkable, Generic[T]):
             raise self._error.with_traceback(self._exc_info[2] if self._exc_info else None)
         return self.value
 
-    def result(self, timeout: float | None = None) -> T | None:
+    def result(self, timeout: float | None = None) -> Any:
         """``get``, by the name that futures have for it."""
         return self.get(timeout=timeout)
 
-    def get_nowait(self) -> T | None:
+    def get_nowait(self) -> Any:
         """``get`` without waiting."""
         return self.get(block=False)
 

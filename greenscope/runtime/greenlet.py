@@ -1,40 +1,57 @@
-"""Greenlets: what ``spawn`` gives, and how to wait for many of them.
+"""Greenlets: what ``spawn`` gives.
 
 Owns ``Greenlet``: a function that runs in a greenlet of its own, its result or exception, and who is
 told when it ends. Refuses to end the hub: what the function raises is printed, kept for ``get``, and
 goes no further (but KeyboardInterrupt and SystemExit, which go to the main greenlet).
 
 A greenlet begins to exist in the recording when it is started, not when the object is made. A kill
-before its first switch ends it without running it.
+before its first switch ends it without running it. It runs in the thread that made it; any thread may
+start it, join it, link to it and kill it.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from types import TracebackType
-from typing import Any
+from _thread import get_ident
+from collections import deque
+from collections.abc import Callable
+from functools import wraps
+from types import GenericAlias, TracebackType
+from typing import Any, Self
+from weakref import ref
 
 import greenlet as _greenlet
 from greenlet import GreenletExit, getcurrent
 
-from greenscope.runtime.hub import Hub, get_hub
+from greenscope.runtime.hub import Hub, current, get_hub
+from greenscope.runtime.idents import ident_of
 from greenscope.runtime.line import park_for
+from greenscope.runtime.links import Ending, Link, SpawnedLink
 from greenscope.runtime.loop import TimerWatcher
-from greenscope.runtime.timeout import Timeout
+from greenscope.runtime.raw_greenlet import spawn_raw
 from greenscope.runtime.waiter import State, Waiter
+from greenscope.runtime.waiting import joinall, killall
 from greenscope.trace.events import Exit, Ready, Spawn, Wait
 
-__all__ = ["Greenlet", "joinall", "killall", "spawn", "spawn_later"]
+__all__ = ["Greenlet", "getcurrent", "joinall", "killall", "park_for", "spawn", "spawn_later", "spawn_raw"]
 
 _ID_MASK = (1 << 40) - 1
 
 _STARTED = Waiter(Wait.OTHER)
+_OTHER = Wait.OTHER
+_SPAWN = int(Ready.SPAWN)
+_GREENLET = int(Spawn.GREENLET)
+_RETURNED = Exit.RETURNED  # to look a member up costs as much as to record the event
+_RAISED = Exit.RAISED
 
-Link = Callable[["Greenlet"], object]
+_init_greenlet = _greenlet.greenlet.__init__
+_has_begun = _greenlet.greenlet.__bool__
+_throw = _greenlet.greenlet.throw
+
+_on_spawn: list[Link] = []
 
 
-class Greenlet(_greenlet.greenlet):
+class Greenlet(Ending):
     """A function that runs in a greenlet of its own.
 
     Args:
@@ -43,30 +60,33 @@ class Greenlet(_greenlet.greenlet):
     """
 
     __slots__ = (
-        "_done",
-        "_error",
         "_function",
         "_handle",
         "_hub",
-        "_joiners",
-        "_links",
         "_name",
-        "_resource",
         "_start",
         "_state",
+        "_title",
+        "_tree_locals",
         "args",
         "kwargs",
-        "value",
+        "spawning_greenlet",
     )
 
+    spawning_stack: Any = None
+    """Where it was spawned. The recording knows; here it would cost more than it is worth."""
+
+    spawning_stack_limit = 0
+
     def __init__(self, run: Callable[..., Any] | None = None, *arguments: Any, **keywords: Any) -> None:
-        hub = get_hub()
-        super().__init__(None, hub)
-        if run is not None:
-            if not callable(run):
-                raise TypeError(f"a greenlet runs a function; {run!r} cannot be called")
-            self._run = run  # type: ignore[method-assign]
-        self._function = getattr(self._run, "__qualname__", None) or type(self._run).__qualname__
+        # Slots, all written here, cost a third of what finding defaults in the class does later.
+        hub = current.hub
+        if hub is None:
+            hub = get_hub()
+        _init_greenlet(self, None, hub)
+        if run is not None and not callable(run):
+            raise TypeError(f"a greenlet runs a function; {run!r} cannot be called")
+        self._function = run
         self._hub: Hub = hub
         self.args = arguments
         self.kwargs = keywords
@@ -74,11 +94,23 @@ class Greenlet(_greenlet.greenlet):
         self._done = False
         self._error: BaseException | None = None
         self._handle = 0
-        self._joiners: list[Waiter] = []
-        self._links: list[Link] = []
+        self._joiners: deque[Any] = deque()
+        self._links: deque[Any] | None = None
         self._name: str | None = None
         self._resource = 0
         self._start: Waiter | TimerWatcher | None = None
+        self._title = ""
+        spawner: Any = getcurrent()
+        self.spawning_greenlet = ref(spawner)
+        self._tree_locals: dict[str, Any] | None = getattr(spawner, "_tree_locals", None)
+
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        run = cls.__dict__.get("run")
+        if run is not None:  # as if it were ``_run``, which knows how to end
+            cls.run = _overridden(run)  # type: ignore[method-assign]
+
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     @classmethod
     def spawn(cls, *arguments: Any, **keywords: Any) -> Greenlet:
@@ -94,15 +126,21 @@ class Greenlet(_greenlet.greenlet):
         new.start_later(seconds)
         return new
 
-    def _run(self, *arguments: Any, **keywords: Any) -> Any:
-        """What the greenlet does, where no function was given."""
+    @property
+    def _run(self) -> Callable[..., Any]:
+        """The function; a subclass may have a method of this name instead."""
+        return self._function or _nothing
+
+    @_run.setter
+    def _run(self, function: Callable[..., Any]) -> None:
+        self._function = function
 
     # Its name, and how it is doing.
 
     @property
     def name(self) -> str:
         """What it is called: its function's name and its number, until you give it one."""
-        return self._name or f"{self._function} #{self._handle & _ID_MASK}"
+        return self._name or f"{self._title or self._function_name()} #{self._handle & _ID_MASK}"
 
     @name.setter
     def name(self, name: str) -> None:
@@ -110,6 +148,28 @@ class Greenlet(_greenlet.greenlet):
         if self._handle and not self._done:
             recorder = self._hub.recorder
             recorder.rename(self._handle, recorder.string(name), 0)
+
+    @property
+    def minimal_ident(self) -> int:
+        """A small number that no other living greenlet has."""
+        return ident_of(self)
+
+    @property
+    def spawn_tree_locals(self) -> dict[str, Any]:
+        """A dictionary shared with those it spawns, and theirs; every child of a main greenlet has one of its own."""
+        tree = self._tree_locals
+        if tree is None:
+            tree = self._tree_locals = {}
+        return tree
+
+    @spawn_tree_locals.setter
+    def spawn_tree_locals(self, tree: dict[str, Any]) -> None:
+        self._tree_locals = tree
+
+    @property
+    def loop(self) -> Any:
+        """The loop of its hub."""
+        return self._hub.loop
 
     @property
     def started(self) -> bool:
@@ -121,39 +181,52 @@ class Greenlet(_greenlet.greenlet):
         """Whether it has ended, or was killed before it ran."""
         return self._done
 
-    def ready(self) -> bool:
-        """Whether it has ended, and so has a value or an exception."""
-        return self._done
-
-    def successful(self) -> bool:
-        """Whether it has ended without an exception; being killed is not one."""
-        return self._done and self._error is None
-
     def __bool__(self) -> bool:
         """Whether it was started and has not ended."""
-        return self.started
-
-    @property
-    def exception(self) -> BaseException | None:
-        """What its function raised."""
-        return self._error
-
-    @property
-    def exc_info(self) -> tuple[type[BaseException], BaseException, TracebackType | None] | None:
-        """What its function raised, as ``sys.exc_info`` would give it."""
-        error = self._error
-        return (type(error), error, error.__traceback__) if error is not None else None
+        return self._start is not None and not self._done
 
     # Its start and its end.
 
+    @staticmethod
+    def add_spawn_callback(callback: Link) -> None:
+        """Have ``callback`` called with every greenlet that is started, as it is."""
+        _on_spawn.append(callback)
+
+    @staticmethod
+    def remove_spawn_callback(callback: Link) -> None:
+        """Undo ``add_spawn_callback``."""
+        while callback in _on_spawn:
+            _on_spawn.remove(callback)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait until it has ended; kill it first if the body of the ``with`` raised."""
+        if kind is None:
+            self.join()
+        else:
+            self.kill()
+
     def start(self) -> None:
         """Have the hub run it soon; a second start does nothing."""
-        if self._start is None:
-            self._begin()
-            self._start = start = Waiter(Wait.OTHER, 0, "its first turn")
-            start.greenlet = self
-            start.state = self._state
-            start.wake(Ready.SPAWN, self._hub.recorder.current)
+        if self._start is not None:
+            return
+        hub = self._hub
+        if get_ident() != hub.thread:
+            hub.loop.call_threadsafe(self.start)
+            return
+        self._begin()
+        self._start = start = Waiter(_OTHER, 0, "its first turn")
+        start.greenlet = self
+        start.state = self._state
+        hub.record_ready(self._handle, _SPAWN, hub.recorder.current)
+        start.queued = True
+        hub.ready.append(start)
+        if _on_spawn:
+            self._tell_spawned()
 
     def start_later(self, seconds: float) -> None:
         """Have the hub run it in ``seconds``."""
@@ -161,6 +234,12 @@ class Greenlet(_greenlet.greenlet):
             self._begin()
             self._start = watcher = self._hub.loop.sleeper(seconds)
             watcher.wait_begins(self, self._state)
+            if _on_spawn:
+                self._tell_spawned()
+
+    def _tell_spawned(self) -> None:
+        for callback in tuple(_on_spawn):
+            callback(self)
 
     def kill(
         self,
@@ -178,22 +257,41 @@ class Greenlet(_greenlet.greenlet):
         if self._done:
             return
         error = exception() if isinstance(exception, type) else exception
-        if block and getcurrent() is self:
+        hub = self._hub_now()
+        if get_ident() != hub.thread:
+            hub.loop.call_threadsafe(self.kill, error, False)
+        elif block and getcurrent() is self:
             raise error
-        if not _greenlet.greenlet.__bool__(self):  # not switched to yet
+        elif not _has_begun(self):  # not switched to yet
             self._never_ran(error)
-            return
-        self._hub.raise_in(self, error, Ready.KILL, self._hub.recorder.current)
-        if block:
+        else:
+            hub.raise_in(self, error, Ready.KILL, hub.recorder.current)
+        if block and not self._done:
             self.join(timeout)
 
-    def run(self, _entry: object = None) -> None:
-        """What the greenlet's stack begins with; not for calling."""
-        how = Exit.RAISED
+    def throw(self, *exc_info: Any) -> Any:
+        """Raise in it at once, as ``raise`` would take it. For callbacks in the hub; others want ``kill``."""
+        if self._done:
+            return None
+        if not _has_begun(self):
+            self._never_ran(_error_of(*exc_info))
+            return None
+        if getcurrent() is not self._hub:  # the hub has said so itself
+            self._hub.recorder.throw(self._handle)
+        return _throw(self, *exc_info)
+
+    def run(self, _entry: object = None, body: Callable[..., Any] | None = None) -> None:
+        """What the greenlet's stack begins with; not for calling. A subclass may override it, as ``_run``."""
+        how = _RAISED
         try:
-            self._forget_start()
-            self.value = self._run(*self.args, **self.kwargs)
-            how = Exit.RETURNED
+            start = self._start
+            if start.__class__ is Waiter:
+                start.greenlet = None
+                self._start = _STARTED
+            else:
+                self._forget_start()
+            self.value = (body or self._function or self._run)(*self.args, **self.kwargs)
+            how = _RETURNED
         except GreenletExit as error:
             self.value = error
             how = Exit.KILLED
@@ -205,66 +303,13 @@ class Greenlet(_greenlet.greenlet):
             self._finish(how)
             del self  # the error we keep knows this frame
 
-    # Waiting for it.
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait until it has ended, for at most ``timeout`` seconds; raises nothing if it has not."""
-        if not self._done:
-            self._wait(timeout)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> Any:
-        """Its value, once it has ended.
-
-        Args:
-            block: whether to wait for that.
-            timeout: seconds to wait at most.
-
-        Raises:
-            Timeout: it has not ended by then.
-            BaseException: what its function raised.
-        """
-        if not self._done:
-            if not block:
-                raise Timeout
-            timer = Timeout.start_new(timeout)
-            try:
-                self._wait(None)
-            except Timeout as error:
-                if error is not timer or not self._done:
-                    raise
-            finally:
-                timer.cancel()
-        if self._error is not None:
-            raise self._error
-        return self.value
-
-    def rawlink(self, callback: Link) -> None:
-        """Have the hub call ``callback`` with this greenlet when it has ended; it must not wait."""
-        _require_callable(callback)
-        if self._done:
-            self._hub_now().call(callback, self)
-        else:
-            self._links.append(callback)
-
-    def link(self, callback: Link) -> None:
-        """Spawn ``callback`` with this greenlet when it has ended."""
-        self.rawlink(_Link(callback, None))
-
-    def link_value(self, callback: Link) -> None:
-        """Spawn ``callback`` with this greenlet when it has ended without an exception."""
-        self.rawlink(_Link(callback, True))
-
-    def link_exception(self, callback: Link) -> None:
-        """Spawn ``callback`` with this greenlet when it has ended with an exception."""
-        self.rawlink(_Link(callback, False))
-
-    def unlink(self, callback: Link) -> None:
-        """Undo ``link`` and ``rawlink``."""
-        self._links = [link for link in self._links if link != callback]
-
     def __repr__(self) -> str:
         how = "ended" if self._done else "started" if self.started else "not started"
         return f"<{type(self).__name__} {self.name} {how}>"
+
+    def _function_name(self) -> str:
+        run = self._function or self._run
+        return getattr(run, "__qualname__", None) or type(run).__qualname__
 
     def _hub_now(self) -> Hub:
         """Its hub; after a fork, the child's."""
@@ -274,9 +319,11 @@ class Greenlet(_greenlet.greenlet):
     def _begin(self) -> None:
         hub = self._hub
         recorder = hub.recorder
-        name = recorder.string(self._name or self._function)
-        self._handle = recorder.spawn(Spawn.GREENLET, name, 0 if self._name else 1, recorder.current)
-        self._state = State(hub, hub.loop, self._handle)
+        self._title = title = self._title or self._function_name()
+        name = self._name
+        handle = recorder.spawn(_GREENLET, recorder.string(name or title), not name, recorder.current)
+        self._handle = handle
+        self._state = State(hub, hub.loop, handle)
 
     def _forget_start(self) -> None:
         start = self._start
@@ -297,154 +344,49 @@ class Greenlet(_greenlet.greenlet):
         self._finish(Exit.KILLED)
 
     def _finish(self, how: Exit) -> None:
+        if self._done:
+            return
+        if not self._title:
+            self._title = self._function_name()
         self._done = True
         self.args, self.kwargs = (), {}
-        self.__dict__.pop("_run", None)
+        self._function = None
+        if self._links or self._joiners:
+            self._tell_end()
         handle = self._handle
-        links, self._links = self._links, []
-        hub = self._hub_now()
-        for link in links:  # before the joiners: who goes on after join() finds them called
-            if isinstance(link, _Link):
-                link(self)
-            else:
-                hub.call(link, self)
-        joiners, self._joiners = self._joiners, []
-        for waiter in joiners:
-            waiter.wake(Ready.GREENLET, handle)
         if handle:
-            state = hub.state_of(self)
-            hub.recorder.exit(state.handle, how)
+            try:
+                state: State = self._state
+            except AttributeError:  # a fork's child has taken it away
+                state = self._hub_now().state_of(self)
+            state.hub.recorder.exit(state.handle, how)
             state.waiting_on = state.yielder = None  # they know the state: freed now, not by the collector
 
-    def _wait(self, timeout: float | None) -> bool:
-        if getcurrent() is self:
-            raise RuntimeError(f"{self.name} cannot wait for itself to end")
-        hub = get_hub()
-        if not self._resource:
-            self._resource = hub.recorder.resource()
-        waiter = Waiter(Wait.JOIN, self._resource, f"greenlet {self.name} to end")
-        self._joiners.append(waiter)
-        try:
-            return park_for(hub, waiter, timeout)
-        finally:
-            if not self._done:
-                self._joiners.remove(waiter)
+
+SpawnedLink.spawn = Greenlet.spawn
+
+spawn = Greenlet.spawn
+spawn_later = Greenlet.spawn_later
 
 
-class _Link:
-    """Spawns a callback, if the greenlet ended as wanted; equal to the callback, for ``unlink``."""
-
-    __slots__ = ("_callback", "_successful")
-
-    def __init__(self, callback: Link, successful: bool | None) -> None:
-        _require_callable(callback)
-        self._callback = callback
-        self._successful = successful
-
-    def __call__(self, source: Greenlet) -> None:
-        if self._successful is None or self._successful == source.successful():
-            Greenlet.spawn(self._callback, source)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other or self._callback == other
-
-    __hash__ = None  # type: ignore[assignment]
+def _nothing(*_arguments: Any, **_keywords: Any) -> None:
+    """What a greenlet without a function does."""
 
 
-def _require_callable(callback: object) -> None:
-    if not callable(callback):
-        raise TypeError(f"a greenlet's end can be linked to a function; {callback!r} cannot be called")
+def _overridden(run: Callable[..., Any]) -> Callable[..., None]:
+    @wraps(run)
+    def body(self: Greenlet, _entry: object = None) -> None:
+        Greenlet.run(self, None, lambda *_arguments, **_keywords: run(self))
+
+    return body
 
 
-def spawn(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Greenlet:
-    """A started greenlet that runs ``function`` with these arguments."""
-    return Greenlet.spawn(function, *arguments, **keywords)
-
-
-def spawn_later(seconds: float, function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Greenlet:
-    """A greenlet that runs ``function`` with these arguments in ``seconds``."""
-    return Greenlet.spawn_later(seconds, function, *arguments, **keywords)
-
-
-def joinall(
-    greenlets: Iterable[Greenlet],
-    timeout: float | None = None,
-    raise_error: bool = False,
-    count: int | None = None,
-) -> list[Greenlet]:
-    """Wait until greenlets have ended.
-
-    Args:
-        greenlets: which.
-        timeout: seconds to wait at most, for all together.
-        raise_error: whether to raise what the first that failed raised.
-        count: how many to wait for; None is all.
-
-    Returns:
-        Those that have ended, in the order they did.
-    """
-    waiting = list(dict.fromkeys(greenlets))
-    done = [one for one in waiting if one.ready()]
-    wanted = len(waiting) if count is None else min(count, len(waiting))
-    hub = get_hub()
-    waiter = Waiter(Wait.JOIN, 0, f"{len(waiting)} greenlets to end")
-    if raise_error:
-        _raise_first(done)
-
-    def ended(one: Greenlet) -> None:
-        done.append(one)
-        waiter.wake(Ready.GREENLET, one._handle)
-
-    for one in waiting:
-        if not one.ready():
-            one.rawlink(ended)
-    timer = Timeout(timeout)
-    timer.start()
-    try:
-        while len(done) < wanted:
-            hub.park(waiter)
-            if raise_error:
-                _raise_first(done)
-    except Timeout as error:
-        if error is not timer:
-            raise
-        told = set(done)  # some may have ended in the same round
-        done += [one for one in waiting if one.ready() and one not in told]
-        if raise_error:
-            _raise_first(done)
-    finally:
-        timer.cancel()
-        for one in waiting:
-            one.unlink(ended)
-    return done[:wanted] if count is not None else done
-
-
-def killall(
-    greenlets: Iterable[Greenlet],
-    exception: BaseException | type[BaseException] = GreenletExit,
-    block: bool = True,
-    timeout: float | None = None,
-) -> None:
-    """Raise ``exception`` in greenlets, and wait until they have ended.
-
-    Args:
-        greenlets: which.
-        exception: what to raise in each.
-        block: whether to wait.
-        timeout: seconds to wait at most, for all together.
-
-    Raises:
-        Timeout: some had not ended by then.
-    """
-    targets = list(greenlets)
-    for one in targets:
-        one.kill(exception, block=False)
-    if block:
-        with Timeout(timeout):
-            joinall(targets)
-
-
-def _raise_first(done: list[Greenlet]) -> None:
-    for one in done:
-        if one.exception is not None:
-            raise one.exception
+def _error_of(kind: Any = GreenletExit, value: Any = None, trace: TracebackType | None = None) -> BaseException:
+    """The exception that ``raise`` would make of this."""
+    if isinstance(kind, BaseException):
+        error = kind
+    elif isinstance(value, BaseException):
+        error = value
+    else:
+        error = kind() if value is None else kind(value)
+    return error.with_traceback(trace) if trace is not None else error

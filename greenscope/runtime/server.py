@@ -172,7 +172,7 @@ class StreamServer:
                 continue
             delay = self.first_delay
             handler = Greenlet(self._handle_and_close, connection, address)
-            handler._function = name
+            handler._title = name
             self._handlers.add(handler)
             handler.rawlink(self._ended)
             handler.start()
