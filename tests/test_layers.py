@@ -46,6 +46,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "greenscope.runtime",  # exports its names, as gevent does
         "greenscope.runtime.greenlet",
         "greenscope.runtime.links",  # half of it
+        "greenscope.runtime.pool",  # GreenletExit
         "greenscope.runtime.raw_greenlet",
         "greenscope.runtime.hub",
         "greenscope.runtime.parking",

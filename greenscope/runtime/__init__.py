@@ -7,7 +7,7 @@ has to know of it), ``greenlet``, ``timeout``; ``socket`` and ``server`` are bui
 
 from greenlet import GreenletExit, getcurrent
 
-from greenscope.runtime import event, greenlet, hub, lock, loop, queue, server, socket, timeout
+from greenscope.runtime import event, greenlet, hub, local, lock, loop, pool, queue, server, socket, timeout
 from greenscope.runtime.event import AsyncResult, Event
 from greenscope.runtime.greenlet import Greenlet, joinall, killall, spawn, spawn_later, spawn_raw
 from greenscope.runtime.hub import Hub, LoopExit, get_hub, idle, reinit, sleep
@@ -37,8 +37,10 @@ __all__ = [
     "iwait",
     "joinall",
     "killall",
+    "local",
     "lock",
     "loop",
+    "pool",
     "queue",
     "reinit",
     "server",

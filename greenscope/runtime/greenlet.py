@@ -63,6 +63,7 @@ class Greenlet(Ending):
         "_function",
         "_handle",
         "_hub",
+        "_locals",
         "_name",
         "_start",
         "_state",
@@ -100,6 +101,7 @@ class Greenlet(Ending):
         self._resource = 0
         self._start: Waiter | TimerWatcher | None = None
         self._title = ""
+        self._locals: Any = None  # see ``local``
         spawner: Any = getcurrent()
         self.spawning_greenlet = ref(spawner)
         self._tree_locals: dict[str, Any] | None = getattr(spawner, "_tree_locals", None)
@@ -113,14 +115,14 @@ class Greenlet(Ending):
     __class_getitem__: Any = classmethod(GenericAlias)
 
     @classmethod
-    def spawn(cls, *arguments: Any, **keywords: Any) -> Greenlet:
+    def spawn(cls, *arguments: Any, **keywords: Any) -> Self:
         """A new greenlet with these arguments, started."""
         new = cls(*arguments, **keywords)
         new.start()
         return new
 
     @classmethod
-    def spawn_later(cls, seconds: float, /, *arguments: Any, **keywords: Any) -> Greenlet:
+    def spawn_later(cls, seconds: float, /, *arguments: Any, **keywords: Any) -> Self:
         """A new greenlet with these arguments, to be started in ``seconds``."""
         new = cls(*arguments, **keywords)
         new.start_later(seconds)
@@ -351,6 +353,7 @@ class Greenlet(Ending):
         self._done = True
         self.args, self.kwargs = (), {}
         self._function = None
+        self._locals = None
         if self._links or self._joiners:
             self._tell_end()
         handle = self._handle

@@ -24,7 +24,16 @@ __all__ = ["spawn_raw"]
 class RawGreenlet(_greenlet.greenlet):
     """What ``spawn_raw`` gives: no value, no links, nobody who waits for it."""
 
-    __slots__ = ("_arguments", "_function", "_keywords", "_state", "loop", "spawn_tree_locals", "spawning_greenlet")
+    __slots__ = (
+        "_arguments",
+        "_function",
+        "_keywords",
+        "_locals",
+        "_state",
+        "loop",
+        "spawn_tree_locals",
+        "spawning_greenlet",
+    )
 
     _arguments: tuple[Any, ...]
     _function: Callable[..., Any]
