@@ -8,12 +8,14 @@ them, one without a hub too. Refuses nothing: setting twice is fine.
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Generic, Literal, TypeVar
 
 from greenscope.runtime.line import Linkable
 from greenscope.runtime.timeout import Timeout
 
 __all__ = ["AsyncResult", "Event"]
+
+T = TypeVar("T")
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -55,7 +57,7 @@ class Event(Linkable):
         self._line.clear()
 
 
-class AsyncResult(Linkable):
+class AsyncResult(Linkable, Generic[T]):
     """A value or an exception that somebody provides later."""
 
     __slots__ = ("_error", "_exc_info", "_ready", "value")

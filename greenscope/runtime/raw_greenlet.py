@@ -91,7 +91,7 @@ def spawn_raw(function: Callable[..., Any], /, *arguments: Any, **keywords: Any)
     new.spawn_tree_locals = getattr(spawner, "_tree_locals", None) or {}
     title = getattr(function, "__qualname__", None) or type(function).__qualname__
     handle = recorder.spawn(Spawn.RAW, recorder.string(title), 1, recorder.current)
-    new._state = state = State(hub, handle)
+    new._state = state = State(hub, hub.loop, handle)
     start = Waiter(Wait.OTHER, 0, "its first turn")
     start.greenlet = new
     start.state = state
