@@ -126,6 +126,7 @@ class Hub(_greenlet.greenlet):
         recorder.switch(first)
         if self.thread == main_thread_ident[0]:
             self.loop.handle_signals(self._take_interrupt)
+        _alive.add(self)
 
     # What a greenlet calls in order to wait.
 
@@ -313,8 +314,10 @@ class Hub(_greenlet.greenlet):
         if getcurrent() is not self.parent:
             raise RuntimeError("only the main greenlet of its thread can destroy a hub")
         if current.hub is self:
-            current.hub = None
-            current.guard = None
+            guard = current.guard
+            if guard is not None:
+                guard.hub = None
+            current.hub = current.guard = None
         main: Any = self.parent
         if hasattr(main, "_state"):
             del main._state
@@ -322,6 +325,7 @@ class Hub(_greenlet.greenlet):
         if not self.dead:
             self.throw(GreenletExit)
         self.recorder.close()
+        _alive.discard(self)
 
     # The hub's own side.
 
@@ -388,7 +392,9 @@ class Hub(_greenlet.greenlet):
             callback = getattr(entry, "callback", None)
             try:
                 entry.call()
-            except BaseException:
+            except BaseException as raised:
+                if isinstance(raised, GreenletExit) and self.loop.closed:
+                    raise  # `destroy`, called by main, in which this callback has raised
                 self.handle_error(callback, *sys.exc_info())
         elif error is not None:
             self.recorder.throw(entry.state.handle)
@@ -605,6 +611,7 @@ class _Current(threading.local):
 
 current = _Current()
 _numbers = itertools.count(1)
+_alive: set[Hub] = set()
 _inherited: list[Hub] = []
 
 
@@ -640,14 +647,16 @@ def _after_fork_in_child() -> None:
     _left_to_parent[0] = _thread_count()
     bystanders.clear()
     main_thread_ident[0] = get_ident()
+    _inherited.extend(_alive)  # freeing one would close handles of the shared loop
+    for other in _alive:
+        other.loop.leave_to_parent()
+    _alive.clear()
     hub = current.hub
     if hub is None:
         return
-    _inherited.append(hub)  # freeing it would close handles of the shared loop
     if current.guard is not None:
         current.guard.hub = None
     current.hub = current.guard = None
-    hub.loop.leave_to_parent()
     forker = running()
     for target in (forker, hub.parent):
         if target is not None and getattr(target, "_state", None) is not None:
