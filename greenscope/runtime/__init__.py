@@ -7,7 +7,7 @@ has to know of it), ``greenlet``, ``timeout``; ``socket`` and ``server`` are bui
 
 from greenlet import GreenletExit, getcurrent
 
-from greenscope.runtime import event, greenlet, hub, local, lock, loop, pool, queue, server, socket, timeout
+from greenscope.runtime import event, greenlet, hub, local, lock, loop, pool, queue, server, socket, threadpool, timeout
 from greenscope.runtime.event import AsyncResult, Event
 from greenscope.runtime.greenlet import Greenlet, joinall, killall, spawn, spawn_later, spawn_raw
 from greenscope.runtime.hub import Hub, LoopExit, get_hub, idle, reinit, sleep
@@ -49,6 +49,7 @@ __all__ = [
     "spawn",
     "spawn_later",
     "spawn_raw",
+    "threadpool",
     "timeout",
     "wait",
     "with_timeout",

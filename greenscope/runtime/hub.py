@@ -321,6 +321,9 @@ class Hub(_greenlet.greenlet):
         main: Any = self.parent
         if hasattr(main, "_state"):
             del main._state
+        pool = self.__dict__.pop("_threadpool", None)
+        if pool is not None:
+            pool.end()
         self.loop.close()
         if not self.dead:
             self.throw(GreenletExit)

@@ -19,7 +19,10 @@ from weakref import WeakSet, ref
 
 from greenscope.runtime.event import AsyncResult
 from greenscope.runtime.futures import ThreadPoolExecutor, as_completed, wait
-from greenscope.runtime.hub import Hub, get_hub
+from greenscope.runtime.greenlet import Greenlet
+from greenscope.runtime.hub import Hub, current, get_hub
+from greenscope.runtime.line import Place, stay
+from greenscope.runtime.mapping import Mapping
 from greenscope.runtime.threads import Workers
 from greenscope.runtime.waiter import Waiter
 from greenscope.trace.events import Ready, Wait
@@ -30,9 +33,16 @@ __all__ = ["ThreadPool", "ThreadPoolExecutor", "ThreadResult", "as_completed", "
 class ThreadResult(AsyncResult[Any]):
     """What a function that runs in a thread will have returned."""
 
+    __slots__ = ()
 
-class ThreadPool:
-    """At most ``maxsize`` native threads that call functions.
+    def _await(self, what: str, timeout: float | None) -> bool:
+        hub = get_hub()
+        place = Place(Wait.THREAD, self._number(hub), f"{what} of a thread")
+        return stay(hub, self._line, place, self.ready, timeout)
+
+
+class ThreadPool(Mapping):
+    """At most ``maxsize`` native threads that call functions, one at a time or all of an iterable.
 
     Args:
         maxsize: how many threads; they are started when they are needed.
@@ -88,7 +98,7 @@ class ThreadPool:
         """Bring the number of threads in line with ``maxsize``; it is kept so by itself."""
         self._workers.resize(self._workers.most)
 
-    def spawn(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> ThreadResult:
+    def spawn(self, func: Callable[..., Any], /, *args: Any, **kwargs: Any) -> ThreadResult:  # type: ignore[override]
         """Call ``func`` with these arguments in a thread; waits while all threads are busy.
 
         Returns:
@@ -116,10 +126,20 @@ class ThreadPool:
         """Have the threads end, and wait until they have. A function that runs cannot be stopped."""
         self.size = 0
 
+    def end(self) -> None:
+        """``kill`` without waiting."""
+        self._workers.end(0)
+
     def __del__(self) -> None:
-        workers = getattr(self, "_workers", None)
-        if workers is not None:
-            workers.end(0)
+        if "_workers" in self.__dict__:
+            self.end()
+
+    def _apply_here(self) -> bool:
+        # In a thread already, perhaps one of ours: to wait there for another one could take for ever.
+        return current.hub is not self.hub
+
+    def _spawn_outside(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Greenlet:
+        return Greenlet.spawn(function, *args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<ThreadPool of {self.maxsize}, {self.size} threads, {len(self)} calls>"
@@ -239,6 +259,8 @@ def _after_fork_in_child() -> None:
     for pool in list(_all):
         pool._begin()
 
+
+Hub.threadpool_class = ThreadPool
 
 _all: WeakSet[ThreadPool] = WeakSet()
 register_at_fork(after_in_child=_after_fork_in_child)

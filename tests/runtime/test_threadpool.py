@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import threading
+import time
 import weakref
 from _thread import _count, get_ident
 
@@ -16,6 +17,9 @@ import greenscope.runtime as runtime
 from greenscope.runtime import threadpool
 from greenscope.runtime.threadpool import ThreadPool, ThreadPoolExecutor
 from greenscope.runtime.threads import run_in_thread
+from greenscope.trace.events import Kind, Wait
+from greenscope.trace.reader import Event, RingReader
+from tests.runtime.conftest import settle
 
 
 @pytest.fixture
@@ -236,6 +240,50 @@ def test_many_calls_from_many_greenlets_are_each_made_once(pool):
     runtime.joinall(results, timeout=20)
     assert [one.value for one in results] == [n * n for n in numbers]
     assert len(pool) == 0
+
+
+def test_functions_are_mapped_over_iterables(pool):
+    assert pool.map(abs, range(-5, 5)) == [5, 4, 3, 2, 1, 0, 1, 2, 3, 4]
+    assert list(pool.imap(pow, [2, 3], [3, 2])) == [8, 9]
+    assert sorted(pool.imap_unordered(abs, range(-20, 0))) == list(range(1, 21))
+    got = []
+    assert pool.apply(pow, (2, 4)) == 16
+    assert pool.apply_cb(pow, (2,), {"exp": 5}, callback=got.append) == 32
+    assert pool.apply_async(pow, (2, 6), callback=got.append).get(timeout=10) == 64
+    assert pool.map_async(abs, [-1, -2], got.append).get(timeout=10) == [1, 2]
+    settle()
+    assert got == [32, 64, [1, 2]]
+    with pytest.raises(ZeroDivisionError):
+        pool.map(lambda n: 1 // n, [1, 0])
+
+
+def test_apply_in_one_of_its_own_threads_calls_at_once(pool):
+    pool.maxsize = 1
+    assert pool.spawn(lambda: pool.apply(get_ident) == get_ident()).get(timeout=10)
+
+
+def test_the_hub_has_a_pool_that_ends_with_it(hub):
+    pool = hub.threadpool
+    assert isinstance(pool, ThreadPool)
+    assert hub.threadpool is pool
+    assert (pool.maxsize, pool.apply(int, ("7",))) == (10, 7)
+    hub.destroy()
+    while pool.size:
+        time.sleep(0.001)
+    assert runtime.get_hub().threadpool is not pool
+
+
+def test_waiting_for_a_thread_is_in_the_trace(pool, hub):
+    gate = Gate()
+    results = [pool.spawn(gate), runtime.spawn(run_in_thread, gate)]
+    waiter = runtime.spawn(results[0].get)
+    settle()
+    gate.open.set()
+    runtime.joinall([waiter, results[1]])
+    reader = RingReader(hub.recorder.path)
+    parks = [event for event in reader.read() if isinstance(event, Event) and event.kind == Kind.GREENLET_PARK]
+    reader.close()
+    assert [event.reason for event in parks].count(Wait.THREAD) >= 2
 
 
 def test_two_threads_with_hubs_may_share_a_pool(pool):
