@@ -36,7 +36,7 @@ import os
 import select
 import sys
 from _thread import get_ident
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from operator import attrgetter
 from os import get_blocking, set_blocking
@@ -377,6 +377,12 @@ class Loop(Board):
         if self._signals is not None:
             set_wakeup_fd(-1)
             self._signals.give_interrupt_back()
+
+    def census(self) -> dict[str, int]:
+        """How many of libuv's handles of each kind are open, without the timers kept for reuse: what a leak shows in."""
+        kinds = Counter(type(handle).__name__ for handle in self._uv.handles if not handle.closed)
+        kinds["Timer"] -= len(self._timers)
+        return {kind: count for kind, count in kinds.items() if count}
 
     def _run_calls(self, _handle: pyuv.Async) -> None:
         calls = self._calls
