@@ -19,6 +19,7 @@ setup(
         for name, source, depends in (
             ("greenscope.trace._ring", "greenscope/trace/_ring.c", ["greenscope/trace/_ring_layout.h"]),
             ("greenscope.runtime._parking", "greenscope/runtime/_parking.c", []),
+            ("greenscope.runtime._stacks", "greenscope/runtime/_stacks.c", []),
         )
     ]
 )

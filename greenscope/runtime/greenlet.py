@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import wraps
 from types import GenericAlias, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import ref
 
 import greenlet as _greenlet
@@ -32,6 +32,14 @@ from greenscope.runtime.raw_greenlet import spawn_raw
 from greenscope.runtime.waiter import State, Waiter
 from greenscope.runtime.waiting import joinall, killall
 from greenscope.trace.events import Exit, Ready, Spawn, Wait
+
+if not TYPE_CHECKING:
+    try:
+        from greenscope.runtime._stacks import install as _keep_stacks
+    except ImportError:  # not compiled: every greenlet asks the kernel for its stack, and is slower to spawn
+        pass
+    else:
+        _keep_stacks()
 
 __all__ = ["Greenlet", "getcurrent", "joinall", "killall", "park_for", "spawn", "spawn_later", "spawn_raw"]
 

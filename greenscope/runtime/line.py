@@ -30,7 +30,6 @@ from greenscope.trace.events import Ready, Wait
 __all__ = ["Link", "Linkable", "Place", "park_for", "require_callable", "stay", "tell", "unlink", "withdraw"]
 
 _EVENT = Wait.EVENT
-_OTHER = Ready.OTHER
 _GREENLET = int(Ready.GREENLET)
 
 
@@ -55,18 +54,10 @@ class Place(Waiter):
             self.early = True
             if self.greenlet is None:  # it has not parked yet, and will not
                 return True
-        state = self.state
-        hub = state.hub
-        if get_ident() != hub.thread:
-            loop = hub.loop
-            if loop.closed:
-                return False
-            loop.call_threadsafe(self.wake, _OTHER, 0)
-            return True
-        if not self.queued:
-            hub.record_ready(state.handle, _GREENLET, hub.recorder.current)
-            self.queued = True
-            hub.ready.append(self)
+        hub = self.state.hub
+        if hub.loop.closed:
+            return False
+        self.wake(_GREENLET, hub.recorder.current)
         return True
 
 
