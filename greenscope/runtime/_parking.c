@@ -30,13 +30,13 @@ static void **greenlet_api;
 #define IS_NONE(object) ((object) == NULL || (object) == Py_None)
 
 static PyObject *str_state, *str_state_of, *str_due, *str_call_threadsafe, *str_wake, *str_arm, *str_refuse,
-    *str_refuse_switch, *str_special, *str_several;
+    *str_refuse_switch, *str_special, *str_several, *str_current;
 static PyObject *zero, *minus_one, *no_bytes;
-static PyTypeObject *state_type, *wakeable_type, *waiter_type, *board_type, *armed_type;
+static PyTypeObject *state_type, *wakeable_type, *waiter_type, *place_type, *board_type, *armed_type;
 static PyTypeObject *socket_type; /* _socket.socket, if its descriptor is where we look for it; else NULL */
 
 /* The numbers in trace/events.py, handed over by parking.py's twin: Wait.YIELD, Ready.YIELD, Ready.OTHER. */
-static PyObject *wait_yield, *ready_yield, *ready_other;
+static PyObject *wait_yield, *ready_yield, *ready_other, *ready_greenlet;
 
 typedef struct {
     PyObject_HEAD
@@ -69,10 +69,17 @@ typedef struct {
     PyObject *what;
 } Waiter;
 
+typedef struct {
+    Waiter base;
+    PyObject *item;
+    char given;
+} Place;
+
 typedef struct Board {
     PyObject_HEAD
     PyObject *hub;
     PyObject *ready; /* deque */
+    PyObject *recorder;
     PyObject *append;
     PyObject *popleft;
     PyObject *record_wait;
@@ -83,6 +90,7 @@ typedef struct Board {
     PyObject *record_stop;
     Py_ssize_t active;
     unsigned long thread;
+    char closed;
 } Board;
 
 typedef struct {
@@ -285,6 +293,20 @@ append_ready(Board *board, PyObject *entry)
     return done == NULL ? -1 : 0;
 }
 
+/* Have the greenlet's own thread wake it. */
+static PyObject *
+wake_from_elsewhere(Wakeable *self, Board *board)
+{
+    PyObject *wake = PyObject_GetAttr((PyObject *) self, str_wake), *done = NULL;
+    if (wake != NULL)
+        done = PyObject_CallMethodObjArgs((PyObject *) board, str_call_threadsafe, wake, ready_other, zero, NULL);
+    Py_XDECREF(wake);
+    Py_XDECREF(done);
+    if (done == NULL)
+        return NULL;
+    Py_RETURN_TRUE;
+}
+
 static PyObject *
 wakeable_wake(Wakeable *self, PyObject *const *args, Py_ssize_t nargs)
 {
@@ -299,16 +321,8 @@ wakeable_wake(Wakeable *self, PyObject *const *args, Py_ssize_t nargs)
     if (self->queued || self->state == NULL)
         Py_RETURN_FALSE;
     Board *board = self->state->board;
-    if (PyThread_get_thread_ident() != board->thread) {
-        PyObject *wake = PyObject_GetAttr((PyObject *) self, str_wake), *done = NULL;
-        if (wake != NULL)
-            done = PyObject_CallMethodObjArgs((PyObject *) board, str_call_threadsafe, wake, ready_other, zero, NULL);
-        Py_XDECREF(wake);
-        Py_XDECREF(done);
-        if (done == NULL)
-            return NULL;
-        Py_RETURN_TRUE;
-    }
+    if (PyThread_get_thread_ident() != board->thread)
+        return wake_from_elsewhere(self, board);
     if (RECORD(board->record_ready, self->state->handle, args[0], args[1]) < 0)
         return NULL;
     self->queued = 1;
@@ -429,6 +443,88 @@ static PyType_Spec waiter_spec = {
     .slots = waiter_slots,
 };
 
+static int
+place_init(Place *self, PyObject *args, PyObject *kwargs)
+{
+    self->given = 0;
+    Py_CLEAR(self->item);
+    return waiter_init(&self->base, args, kwargs);
+}
+
+static int
+place_traverse(Place *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->item);
+    return wakeable_traverse(&self->base.base, visit, arg);
+}
+
+static int
+place_clear(Place *self)
+{
+    Py_CLEAR(self->item);
+    return waiter_clear(&self->base);
+}
+
+DEALLOC(place, Place)
+
+static PyObject *
+place_give(Place *self, PyObject *Py_UNUSED(unused))
+{
+    Wakeable *entry = &self->base.base;
+    self->given = 1;
+    if (IS_NONE(entry->greenlet)) { /* it has not parked yet, and will not */
+        entry->early = 1;
+        Py_RETURN_TRUE;
+    }
+    Board *board = entry->state->board;
+    if (board->closed) /* its thread has ended, or it stayed in the parent when this process was forked */
+        Py_RETURN_FALSE;
+    if (PyThread_get_thread_ident() != board->thread)
+        return wake_from_elsewhere(entry, board);
+    if (entry->queued)
+        Py_RETURN_TRUE;
+    if (board->record_ready != NULL) {
+        PyObject *by = PyObject_GetAttr(board->recorder, str_current);
+        int recorded = by == NULL ? -1 : RECORD(board->record_ready, entry->state->handle, ready_greenlet, by);
+        Py_XDECREF(by);
+        if (recorded < 0)
+            return NULL;
+    }
+    entry->queued = 1;
+    if (append_ready(board, (PyObject *) self) < 0)
+        return NULL;
+    Py_RETURN_TRUE;
+}
+
+static PyMemberDef place_members[] = {
+    MEMBER(Place, item, "What it is given, if there is something to give."),
+    {"given", T_BOOL, offsetof(Place, given), 0, PyDoc_STR("Whether it was given what it waits for.")},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyMethodDef place_methods[] = {
+    {"give", (PyCFunction) place_give, METH_NOARGS, PyDoc_STR("Wake the greenlet, whatever thread it is in.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot place_slots[] = {
+    {Py_tp_doc, (void *) PyDoc_STR("One greenlet's place in a line.")},
+    {Py_tp_init, place_init},
+    {Py_tp_dealloc, place_dealloc},
+    {Py_tp_traverse, place_traverse},
+    {Py_tp_clear, place_clear},
+    {Py_tp_members, place_members},
+    {Py_tp_methods, place_methods},
+    {0, NULL},
+};
+
+static PyType_Spec place_spec = {
+    .name = "greenscope.runtime._parking.Place",
+    .basicsize = sizeof(Place),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = place_slots,
+};
+
 /* -- the board: who parks, who is ready ------------------------------------------------------- */
 
 static int
@@ -439,8 +535,10 @@ board_init(Board *board, PyObject *args, PyObject *Py_UNUSED(kwargs))
     if (!PyArg_ParseTuple(args, "OOp:Board", &ready, &recorder, &recording))
         return -1;
     board->active = 0;
+    board->closed = 0;
     board->thread = PyThread_get_thread_ident();
     Py_XSETREF(board->ready, Py_NewRef(ready));
+    Py_XSETREF(board->recorder, Py_NewRef(recorder));
     struct {
         PyObject **place, *of;
         const char *name;
@@ -471,6 +569,7 @@ board_traverse(Board *board, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(board));
     Py_VISIT(board->hub);
     Py_VISIT(board->ready);
+    Py_VISIT(board->recorder);
     Py_VISIT(board->append);
     Py_VISIT(board->popleft);
     Py_VISIT(board->record_wait);
@@ -487,6 +586,7 @@ board_clear(Board *board)
 {
     Py_CLEAR(board->hub);
     Py_CLEAR(board->ready);
+    Py_CLEAR(board->recorder);
     Py_CLEAR(board->append);
     Py_CLEAR(board->popleft);
     Py_CLEAR(board->record_wait);
@@ -691,6 +791,9 @@ board_run_ready(Board *board, PyObject *Py_UNUSED(unused))
     if (count < 0)
         return NULL;
     for (Py_ssize_t i = 0; i < count; i++) {
+        /* Ctrl-C is to strike here, in the hub, and not in the first line of whoever is next. */
+        if (PyErr_CheckSignals() < 0)
+            return NULL;
         PyObject *object = PyObject_CallNoArgs(board->popleft), *done;
         if (object == NULL)
             return NULL;
@@ -722,7 +825,9 @@ board_run_ready(Board *board, PyObject *Py_UNUSED(unused))
 static PyMemberDef board_members[] = {
     MEMBER(Board, hub, "The greenlet to switch to."),
     MEMBER(Board, ready, "Who is ready: a deque of wakeables."),
+    MEMBER(Board, recorder, "Is told of every step."),
     {"active", T_PYSSIZET, offsetof(Board, active), 0, PyDoc_STR("How much there is to wait for.")},
+    {"closed", T_BOOL, offsetof(Board, closed), 0, PyDoc_STR("Whether nothing waits here any more.")},
     {"thread", T_ULONG, offsetof(Board, thread), 0, PyDoc_STR("The thread whose board it is.")},
     {NULL, 0, 0, 0, NULL},
 };
@@ -986,12 +1091,13 @@ find_socket_type(void)
 static PyObject *
 parking_use_numbers(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *a, *b, *c;
-    if (!PyArg_ParseTuple(args, "OOO:use_numbers", &a, &b, &c))
+    PyObject *a, *b, *c, *d;
+    if (!PyArg_ParseTuple(args, "OOOO:use_numbers", &a, &b, &c, &d))
         return NULL;
     Py_XSETREF(wait_yield, Py_NewRef(a));
     Py_XSETREF(ready_yield, Py_NewRef(b));
     Py_XSETREF(ready_other, Py_NewRef(c));
+    Py_XSETREF(ready_greenlet, Py_NewRef(d));
     Py_RETURN_NONE;
 }
 
@@ -1001,7 +1107,7 @@ static PyMethodDef module_methods[] = {
     {"transmit", (PyCFunction) (void (*)(void)) parking_transmit, METH_FASTCALL,
      PyDoc_STR("transmit(socket, data, flags): send of a _socket.socket; None if it would block.")},
     {"use_numbers", parking_use_numbers, METH_VARARGS,
-     PyDoc_STR("use_numbers(wait_yield, ready_yield, ready_other): the numbers of trace.events.")},
+     PyDoc_STR("use_numbers(wait_yield, ready_yield, ready_other, ready_greenlet): the numbers of trace.events.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1025,6 +1131,7 @@ module_exec(PyObject *module)
         {&str_refuse_switch, "refuse_switch"},
         {&str_special, "special"},
         {&str_several, "several_events"},
+        {&str_current, "current"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
@@ -1035,6 +1142,7 @@ module_exec(PyObject *module)
     wait_yield = Py_NewRef(zero);
     ready_yield = Py_NewRef(zero);
     ready_other = Py_NewRef(zero);
+    ready_greenlet = Py_NewRef(zero);
     struct {
         PyTypeObject **place;
         PyType_Spec *spec;
@@ -1043,7 +1151,7 @@ module_exec(PyObject *module)
     } types[] = {
         {&board_type, &board_spec, NULL, "Board"},          {&state_type, &state_spec, NULL, "State"},
         {&wakeable_type, &wakeable_spec, NULL, "Wakeable"}, {&waiter_type, &waiter_spec, &wakeable_type, "Waiter"},
-        {&armed_type, &armed_spec, NULL, "Armed"},
+        {&place_type, &place_spec, &waiter_type, "Place"},  {&armed_type, &armed_spec, NULL, "Armed"},
     };
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         PyObject *base = types[i].base != NULL ? (PyObject *) *types[i].base : NULL;

@@ -1,6 +1,6 @@
 """Lines: who waits for a turn, an item or an event, first come first served, whatever the thread.
 
-Owns ``Place``, one greenlet's place in a line, ``Linkable``, the base of what can be waited for or linked
+Owns ``Linkable``, the base of what can be waited for or linked
 to, and ``park_for``. Locks, queues and events are each a line and a rule of who leaves it. Refuses to
 make a hub for whoever only wakes others: a thread that never waits has none.
 
@@ -24,41 +24,12 @@ from typing import Any
 
 from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.timeout import Timeout
-from greenscope.runtime.waiter import Waiter
-from greenscope.trace.events import Ready, Wait
+from greenscope.runtime.waiter import Place, Waiter
+from greenscope.trace.events import Wait
 
 __all__ = ["Link", "Linkable", "Place", "park_for", "require_callable", "stay", "tell", "unlink", "withdraw"]
 
 _EVENT = Wait.EVENT
-_GREENLET = int(Ready.GREENLET)
-
-
-class Place(Waiter):
-    """One greenlet's place in a line; what it is given, if there is something to give, is in ``item``."""
-
-    __slots__ = ("given", "item")
-
-    def __init__(self, reason: Wait, resource: int, what: str) -> None:
-        super().__init__(reason, resource, what)
-        self.given = False
-        self.item: Any = None
-
-    def give(self) -> bool:
-        """Wake the greenlet, whatever thread it is in; called once, by who took the place out of its line.
-
-        Returns:
-            False if it is gone: its thread has ended, or stayed in the parent when this process was forked.
-        """
-        self.given = True
-        if self.greenlet is None:
-            self.early = True
-            if self.greenlet is None:  # it has not parked yet, and will not
-                return True
-        hub = self.state.hub
-        if hub.loop.closed:
-            return False
-        self.wake(_GREENLET, hub.recorder.current)
-        return True
 
 
 class Link:

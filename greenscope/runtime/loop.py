@@ -116,12 +116,10 @@ class Loop(Board):
         "_timers",
         "_update_time",
         "_uv",
-        "closed",
         "idlers",
         "record_fire",
         "record_start",
         "record_stop",
-        "recorder",
         "run",
         "unarmed",
     )
@@ -131,11 +129,9 @@ class Loop(Board):
 
     def __init__(self, recorder: Recorder, on_error: ErrorHook) -> None:
         super().__init__(deque(), recorder, recorder.recording)
-        self.recorder = recorder
         self.record_fire = recorder.fire
         self.record_start = recorder.watcher_start
         self.record_stop = recorder.watcher_stop
-        self.closed = False
         self._inherited = False
         self._uv = pyuv.Loop()
         self._on_error: Any = on_error
@@ -379,7 +375,7 @@ class Loop(Board):
             self._signals.give_interrupt_back()
 
     def census(self) -> dict[str, int]:
-        """How many of libuv's handles of each kind are open, without the timers kept for reuse: what a leak shows in."""
+        """How many of libuv's handles of each kind are open, without the timers kept for reuse: leaks show here."""
         kinds = Counter(type(handle).__name__ for handle in self._uv.handles if not handle.closed)
         kinds["Timer"] -= len(self._timers)
         return {kind: count for kind, count in kinds.items() if count}

@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from greenscope.runtime.timeout import Timeout
     from greenscope.trace.recorder import Recorder
 
-__all__ = ["Armed", "Board", "State", "Waiter", "Wakeable", "receive", "transmit"]
+__all__ = ["Armed", "Board", "Place", "State", "Waiter", "Wakeable", "receive", "transmit"]
 
 _YIELD = int(Wait.YIELD)
 _BY_ITSELF = int(Ready.YIELD)
+_BY_GREENLET = int(Ready.GREENLET)
 _READ = 1
 
 
@@ -148,6 +149,41 @@ class Waiter(Wakeable):
         return self.what or "something"
 
 
+class Place(Waiter):
+    """One greenlet's place in a line; see ``line``. What it is given, if there is something to give, is in ``item``."""
+
+    __slots__ = ("given", "item")
+
+    def __init__(self, reason: int, resource: int = 0, what: str = "") -> None:
+        super().__init__(reason, resource, what)
+        self.given = False
+        self.item: Any = None
+
+    def give(self) -> bool:
+        """Wake the greenlet, whatever thread it is in; called once, by who took the place out of its line.
+
+        Returns:
+            False if it is gone: its thread has ended, or stayed in the parent when this process was forked.
+        """
+        self.given = True
+        if self.greenlet is None:
+            self.early = True
+            if self.greenlet is None:  # it has not parked yet, and will not
+                return True
+        state = self.state
+        board = state.board
+        if board.closed:
+            return False
+        if get_ident() != board.thread:
+            board.call_threadsafe(self.wake, Ready.OTHER, 0)
+            return True
+        if not self.queued:
+            board.record_ready(state.handle, _BY_GREENLET, board.recorder.current)
+            self.queued = True
+            board.ready.append(self)
+        return True
+
+
 class Board:
     """Who parks and who is ready in one thread: what a loop is built on.
 
@@ -161,7 +197,9 @@ class Board:
 
     def __init__(self, ready: deque[Wakeable], recorder: Recorder, recording: bool) -> None:  # noqa: ARG002
         self.ready = ready
+        self.recorder = recorder
         self.active = 0
+        self.closed = False
         self.thread = get_ident()
         self.record_wait = recorder.wait
         self.record_park = recorder.park

@@ -23,16 +23,26 @@ from greenlet import getcurrent
 from greenscope.trace.events import Ready, Wait
 
 if TYPE_CHECKING:
-    from greenscope.runtime.parking import Armed, Board, State, Waiter, Wakeable, receive, transmit
+    from greenscope.runtime.parking import Armed, Board, Place, State, Waiter, Wakeable, receive, transmit
 else:
     try:
-        from greenscope.runtime._parking import Armed, Board, State, Waiter, Wakeable, receive, transmit, use_numbers
+        from greenscope.runtime._parking import (
+            Armed,
+            Board,
+            Place,
+            State,
+            Waiter,
+            Wakeable,
+            receive,
+            transmit,
+            use_numbers,
+        )
     except ImportError:
-        from greenscope.runtime.parking import Armed, Board, State, Waiter, Wakeable, receive, transmit
+        from greenscope.runtime.parking import Armed, Board, Place, State, Waiter, Wakeable, receive, transmit
     else:
-        use_numbers(int(Wait.YIELD), int(Ready.YIELD), int(Ready.OTHER))
+        use_numbers(int(Wait.YIELD), int(Ready.YIELD), int(Ready.OTHER), int(Ready.GREENLET))
 
-__all__ = ["Armed", "Board", "Callback", "State", "Waiter", "Wakeable", "receive", "running", "transmit"]
+__all__ = ["Armed", "Board", "Callback", "Place", "State", "Waiter", "Wakeable", "receive", "running", "transmit"]
 
 # Any, because every greenlet gets a ``_state``, and plain ones have no place to declare it.
 running: Callable[[], Any] = getcurrent
