@@ -30,7 +30,9 @@ import traceback
 from _thread import _count as _thread_count
 from _thread import get_ident
 from collections.abc import Callable
+from sys import getswitchinterval
 from time import monotonic
+from time import sleep as native_sleep
 from types import TracebackType
 from typing import Any
 
@@ -59,6 +61,11 @@ __all__ = [
 
 BUDGET = 0.001
 """Seconds after which the kernel is asked, though somebody is ready all the time."""
+
+# A thread that wants the GIL takes it from whoever has kept it for the switch interval. A poll lets go of
+# it sooner, for a moment that is too short for the other thread to wake up in, and makes it begin to wait
+# anew: without a longer moment now and then, somebody who is always ready would starve all threads.
+_FOR_THREADS = 0.00005
 
 
 class LoopExit(Exception):
@@ -352,7 +359,7 @@ class Hub(_greenlet.greenlet):
         poll_end = recorder.poll_end
         poll, nowait, once = loop.run, loop.NOWAIT, loop.ONCE
         unarmed = loop.unarmed
-        poll_by = 0.0
+        poll_by = threads_by = 0.0
         while True:
             run_ready()
             if unarmed:
@@ -366,6 +373,9 @@ class Hub(_greenlet.greenlet):
                 poll(nowait)
                 poll_end(len(ready) - count)
                 poll_by = now + BUDGET
+                if now > threads_by and _thread_count():
+                    native_sleep(_FOR_THREADS)
+                    threads_by = now + getswitchinterval()
             elif loop.idlers:
                 self._poll_idle()
             elif loop.active:

@@ -109,11 +109,18 @@ thread = threading.Thread(target=shoot)
 stderr, sys.stderr = sys.stderr, None  # greenlets that it strikes say so
 thread.start()
 left = workers
+def join():
+    global left, struck
+    while left:
+        try:
+            with runtime.Timeout(10):
+                runtime.joinall(left)
+            left = []
+        except KeyboardInterrupt:
+            struck += 1
 while left:
     try:
-        with runtime.Timeout(10):
-            runtime.joinall(left)
-        left = []
+        join()  # it can strike beside the inner `try`, too
     except KeyboardInterrupt:
         struck += 1
 sys.stderr = stderr
