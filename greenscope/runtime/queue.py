@@ -163,7 +163,12 @@ class PriorityQueue(Queue[T]):
 
 def _push(guard: Any, heap: list[Any], item: Any) -> None:
     with guard:
-        heappush(heap, item)
+        try:
+            heappush(heap, item)
+        except BaseException:  # it cannot be compared with another; and is in already, somewhere
+            heap[:] = [one for one in heap if one is not item]
+            heapify(heap)
+            raise
 
 
 def _pop(guard: Any, heap: list[Any]) -> Any:
