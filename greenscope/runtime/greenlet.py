@@ -112,7 +112,10 @@ class Greenlet(Ending):
         self._locals: Any = None  # see ``local``
         spawner: Any = getcurrent()
         self.spawning_greenlet = ref(spawner)
-        self._tree_locals: dict[str, Any] | None = getattr(spawner, "_tree_locals", None)
+        tree: dict[str, Any] | None = getattr(spawner, "_tree_locals", None)
+        if tree is None and spawner.parent is not None:  # main's children do not share
+            tree = spawner._tree_locals = {}
+        self._tree_locals = tree
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

@@ -124,12 +124,13 @@ class Group(Mapping):
                         self.dying.add(one)
                 if not block:
                     break
-                bare = [one for one in self.greenlets if not hasattr(one, "rawlink")]
-                joinall([one for one in self.greenlets if hasattr(one, "rawlink")])
+                bare = {one for one in self.greenlets if not hasattr(one, "rawlink")}
+                joinall(self.greenlets - bare)
                 if bare:  # nobody is told of their end
                     sleep(0)
-                for one in bare:
-                    self.discard(one)
+                for one in list(self.greenlets):  # they would say so themselves, but only in the next round
+                    if one.dead or one in bare:
+                        self.discard(one)
         except Timeout as error:
             if error is not timer:
                 raise

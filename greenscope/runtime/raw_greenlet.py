@@ -30,8 +30,8 @@ class RawGreenlet(_greenlet.greenlet):
         "_keywords",
         "_locals",
         "_state",
+        "_tree_locals",
         "loop",
-        "spawn_tree_locals",
         "spawning_greenlet",
     )
 
@@ -40,8 +40,13 @@ class RawGreenlet(_greenlet.greenlet):
     _keywords: dict[str, Any]
     _state: State
     loop: Any
-    spawn_tree_locals: dict[str, Any]
+    _tree_locals: dict[str, Any]
     spawning_greenlet: ref[Any]
+
+    @property
+    def spawn_tree_locals(self) -> dict[str, Any]:
+        """As ``Greenlet``'s."""
+        return self._tree_locals
 
     def run(self, _entry: object) -> None:
         """What the greenlet's stack begins with."""
@@ -88,7 +93,12 @@ def spawn_raw(function: Callable[..., Any], /, *arguments: Any, **keywords: Any)
     new._function, new._arguments, new._keywords = function, arguments, keywords
     new.loop = hub.loop
     new.spawning_greenlet = ref(spawner)
-    new.spawn_tree_locals = getattr(spawner, "_tree_locals", None) or {}
+    tree = getattr(spawner, "_tree_locals", None)
+    if tree is None:
+        tree = {}
+        if spawner.parent is not None:  # main's children do not share
+            spawner._tree_locals = tree
+    new._tree_locals = tree
     title = getattr(function, "__qualname__", None) or type(function).__qualname__
     handle = recorder.spawn(Spawn.RAW, recorder.string(title), 1, recorder.current)
     new._state = state = State(hub, hub.loop, handle)

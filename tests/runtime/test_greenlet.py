@@ -544,3 +544,242 @@ def test_who_goes_on_after_join_finds_the_links_started():
     waiter = runtime.spawn(lambda: (greenlet.join(), order.append("joined")))
     waiter.join()
     assert order == ["link", "joined"]
+
+
+def test_links_may_be_of_ones_own_kind_and_all_be_undone():
+    seen = []
+
+    class Noted:
+        def __init__(self, callback):
+            self.callback = callback
+
+        def __call__(self, source):
+            seen.append(self.callback)
+
+    worker = runtime.spawn(lambda: 1)
+    worker.link("all", SpawnedLink=Noted)
+    worker.link_value("value", SpawnedLink=Noted)
+    worker.link_exception("exception", SpawnedLink=Noted)
+    assert worker.has_links()
+    worker.join()
+    settle()
+    assert seen == ["all", "value", "exception"] and not worker.has_links()
+    worker = runtime.spawn(lambda: 1)
+    worker.link(seen.append)
+    worker.unlink_all()
+    worker.unlink("never linked")
+    worker.join()
+    settle()
+    assert len(seen) == 3
+
+
+def test_start_later_of_a_greenlet_made_before():
+    worker = Greenlet(lambda: "late")
+    worker.start_later(0.005)
+    worker.start()
+    assert worker.started
+    settle()
+    assert not worker.ready()
+    assert worker.get() == "late"
+
+
+def test_throw_of_what_has_not_run_ends_it_and_of_what_has_ended_does_nothing(capsys):
+    worker = runtime.spawn(lambda: 1)
+    worker.throw(ValueError("early"))
+    assert worker.dead and isinstance(worker.exception, ValueError)
+    worker.throw()
+    other = Greenlet(lambda: 1)
+    other.throw(KeyError, "x")
+    assert isinstance(other.exception, KeyError)
+    settle()
+
+
+def test_throw_from_a_callback_of_the_hub_raises_at_once(hub):
+    worker = runtime.spawn(runtime.sleep, 60)
+    settle()
+    hub.run_callback(worker.throw, KeyError, KeyError("now"))
+    settle()
+    assert isinstance(worker.exception, KeyError)
+
+
+def test_who_spawned_whom_and_what_they_share():
+    seen = {}
+
+    def grandchild():
+        me = runtime.getcurrent()
+        me.spawn_tree_locals["seen"] = True
+        seen["locals"] = me.spawn_tree_locals
+        seen["spawner"] = me.spawning_greenlet()
+
+    def child():
+        runtime.spawn(grandchild).join()
+        raw = runtime.spawn_raw(lambda: None)
+        seen["raw"] = raw.spawn_tree_locals
+
+    worker, other = runtime.spawn(child), runtime.spawn(lambda: None)
+    runtime.joinall([worker, other])
+    assert worker.spawning_greenlet() is runtime.getcurrent()
+    assert seen["locals"] is worker.spawn_tree_locals is seen["raw"] and worker.spawn_tree_locals == {"seen": True}
+    assert seen["spawner"] is worker
+    assert other.spawn_tree_locals == {} and other.spawn_tree_locals is not worker.spawn_tree_locals
+    reference = worker.spawning_greenlet
+    assert isinstance(reference, weakref.ref) and worker.spawning_stack is None
+
+
+def test_small_numbers_are_used_again():
+    first = Greenlet(print)
+    number = first.minimal_ident
+    second = Greenlet(print)
+    assert second.minimal_ident != number and first.minimal_ident == number
+    del first
+    assert Greenlet(print).minimal_ident == number
+
+
+def test_what_it_is_called_with_and_its_loop_are_known(hub):
+    worker = Greenlet(print, 1, sep="x")
+    assert worker.args == (1,) and worker.kwargs == {"sep": "x"} and worker.loop is hub.loop
+    worker.kill()
+    assert worker.args == () and worker.kwargs == {}
+    assert Greenlet[int].__origin__ is Greenlet
+    empty = Greenlet()
+    empty.start()
+    assert empty.get() is None
+
+
+def test_a_subclass_may_override_run_init_and_kill():
+    seen = []
+
+    class Worker(Greenlet):
+        def __init__(self, thing, *arguments):
+            Greenlet.__init__(self)
+            self.thing = thing
+
+        def run(self):
+            seen.append(("run", self.thing))
+
+        def kill(self, *arguments, **keywords):
+            seen.append(("kill", self.thing))
+            super().kill(*arguments, **keywords)
+
+    worker = Worker.spawn("a", 1)
+    worker.join()
+    assert worker.dead and worker.ready() and worker.successful()
+    worker = Worker("b")
+    worker.start()
+    runtime.killall([worker])
+    assert worker.dead and seen == [("run", "a"), ("kill", "b")]
+
+
+def test_an_overridden_run_that_fails_is_told_as_any(capsys):
+    class Fails(Greenlet):
+        def run(self):
+            super().run()
+            raise ValueError("after all")
+
+    class FailsAtOnce(Greenlet):
+        def run(self):
+            raise ValueError("at once")
+
+    worker = FailsAtOnce.spawn()
+    worker.join()
+    assert isinstance(worker.exception, ValueError)
+    worker = Fails.spawn(lambda: 5)
+    worker.join()
+    settle()
+    assert worker.ready()
+
+
+def test_a_function_that_was_set_by_hand_is_run():
+    worker = Greenlet()
+    worker._run = lambda: 7
+    worker.start()
+    assert worker.get() == 7
+
+
+def test_a_greenlet_may_be_the_scope_of_what_it_does():
+    with runtime.spawn(runtime.sleep, 0.001) as worker:
+        assert not worker.dead
+    assert worker.dead and worker.value is None
+    with pytest.raises(KeyError), runtime.spawn(runtime.sleep, 60) as worker:
+        raise KeyError
+    assert isinstance(worker.value, GreenletExit)
+
+
+def test_who_wants_to_know_is_told_of_every_start():
+    seen = []
+    Greenlet.add_spawn_callback(seen.append)
+    try:
+        workers = [runtime.spawn(int), runtime.spawn_later(0, int)]
+    finally:
+        Greenlet.remove_spawn_callback(seen.append)
+    runtime.spawn(int)
+    assert seen == workers
+    runtime.joinall(workers)
+
+
+def test_a_bare_greenlet_runs_and_its_errors_are_printed(capsys):
+    seen = []
+    raw = runtime.spawn_raw(lambda *arguments, **keywords: seen.append((arguments, keywords)), 1, a=2)
+    assert type(raw) is not Greenlet and not raw.dead
+    runtime.spawn_raw(lambda: 1 / 0)
+    settle()
+    assert seen == [((1,), {"a": 2})] and raw.dead
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    with pytest.raises(TypeError, match="5"):
+        runtime.spawn_raw(5)
+
+
+def test_killall_ends_bare_greenlets_too_and_those_that_never_ran_never_do():
+    seen = []
+    waiting, fresh = runtime.spawn_raw(runtime.sleep, 60), runtime.spawn(seen.append, 1)
+    settle()
+    fresh, unborn = runtime.spawn(seen.append, 2), runtime.spawn_raw(seen.append, 3)
+    runtime.killall({waiting, fresh, unborn})
+    assert waiting.dead and fresh.dead and unborn.dead and seen == [1]
+    runtime.killall([])
+    runtime.killall(runtime.spawn(int) for _ in range(2))
+
+
+def test_killall_without_waiting_comes_with_the_next_round():
+    worker = runtime.spawn(runtime.sleep, 60)
+    settle()
+    runtime.killall([worker], KeyError, block=False)
+    assert not worker.dead
+    worker.join()
+    assert isinstance(worker.exception, KeyError)
+
+
+def test_joinall_of_some_that_ended_before_and_of_none():
+    ended = runtime.spawn(int)
+    ended.join()
+    other = runtime.spawn(lambda: 1)
+    assert runtime.joinall([other, ended]) == [ended, other]
+    assert runtime.joinall([]) == []
+    assert runtime.joinall([ended], count=0) == []
+
+
+def test_joinall_raises_as_soon_as_one_has_failed():
+    def fail():
+        raise KeyError("soon")
+
+    slow = runtime.spawn(runtime.sleep, 60)
+    with pytest.raises(KeyError):
+        runtime.joinall([slow, runtime.spawn(fail)], raise_error=True)
+    assert not slow.dead
+    slow.kill()
+
+
+def test_joinall_takes_other_things_that_can_be_waited_for():
+    event = Event()
+    assert runtime.joinall([event], timeout=0) == []
+    worker = runtime.spawn(event.set)
+    assert runtime.joinall([event, worker]) == [event, worker]
+
+
+def test_a_kill_within_joinall_leaves_nobody_in_the_lines():
+    slow = runtime.spawn(runtime.sleep, 60)
+    joiners = [runtime.spawn(runtime.joinall, [slow]), runtime.spawn(slow.join), runtime.spawn(slow.get)]
+    settle()
+    runtime.killall(joiners)
+    assert not slow._joiners
+    slow.kill()
