@@ -43,6 +43,7 @@ from greenscope.runtime.loop import Loop
 from greenscope.runtime.parked import name_of, parked
 from greenscope.runtime.waiter import Callback, State, Wakeable, running
 from greenscope.runtime.waiter import Waiter as Parking
+from greenscope.runtime.wakeup import SignalWakeup
 from greenscope.runtime.watcher import IoWatcher, Watcher
 from greenscope.trace.events import Ready, Spawn, Wait
 from greenscope.trace.recorder import open_recorder
@@ -466,7 +467,12 @@ class Hub(_greenlet.greenlet):
         return is_thread and self.interrupt(main, KeyboardInterrupt(), Ready.OTHER, 0)
 
     def _callback_failed(self, kind: type[BaseException], value: BaseException, trace: TracebackType | None) -> None:
-        self.handle_error(None, kind, value, trace)
+        # A signal that ends a poll has its handler run first thing in the loop's callback for it. What it raises
+        # is main's, as it would be the main thread's without a hub: a handler of SIGALRM that raises ends a wait.
+        if trace is not None and trace.tb_frame.f_code is SignalWakeup.ON_SIGNAL:
+            self.handle_system_error(kind, value)
+        else:
+            self.handle_error(None, kind, value, trace)
 
     def __repr__(self) -> str:
         return f"<Hub {self.number} of {self.recorder.path or 'no recording'}>"

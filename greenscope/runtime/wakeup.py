@@ -76,3 +76,6 @@ class SignalWakeup:
             self._mine.recv(4096)
         except BlockingIOError:
             pass
+
+    ON_SIGNAL = _on_signal.__code__
+    """Where handlers run, for the hub to know what one raised."""

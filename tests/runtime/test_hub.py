@@ -173,3 +173,18 @@ def test_a_destroyed_hub_leaves_no_descriptors(hub):
         runtime.sleep(0.001)
         runtime.get_hub().destroy()
     assert _descriptors() == before
+
+
+def test_what_a_signals_handler_raises_ends_the_wait_of_the_main_greenlet(run_script):
+    done = run_script(
+        "import signal, greenscope.runtime as runtime\n"
+        "def ring(number, frame):\n"
+        "    raise ZeroDivisionError('too long')\n"
+        "signal.signal(signal.SIGALRM, ring)\n"
+        "signal.setitimer(signal.ITIMER_REAL, 0.01)\n"
+        "try:\n"
+        "    runtime.sleep(60)\n"
+        "except ZeroDivisionError as error:\n"
+        "    print(error)\n"
+    )
+    assert (done.stdout, done.stderr) == ("too long\n", "")
