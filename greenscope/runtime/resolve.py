@@ -1,12 +1,16 @@
 """Names and addresses: look-ups that do not block the hub, and addresses written for people.
 
-Owns the green ``getaddrinfo`` and its kind. A numeric address needs no look-up and is answered at
-once; everything else goes to a thread, because the system's resolver knows no other way.
+Owns the green ``getaddrinfo`` and its kind. What needs no look-up, a numeric address with a numeric
+port, is answered at once; everything else goes to a thread, because the system's resolver knows no other
+way, and the greenlet parks until it is back. So a look-up can be killed, and time out, and ends by itself
+in its thread. Results, flags and errors are the standard library's own, because its own functions are what
+the thread calls.
 """
 
 from __future__ import annotations
 
 import socket as stdlib
+from itertools import zip_longest
 from typing import Any
 
 from greenscope.runtime.threads import run_in_thread
@@ -19,77 +23,136 @@ __all__ = [
     "gethostbyname",
     "gethostbyname_ex",
     "getnameinfo",
+    "interleaved",
+    "is_numeric",
     "resolve",
 ]
 
 AddressInfo = Any  # (family, kind, protocol, canonical name, address)
 
+# The originals: what is in the module later may be what is here.
+_getaddrinfo = stdlib.getaddrinfo
+_gethostbyaddr = stdlib.gethostbyaddr
+_gethostbyname = stdlib.gethostbyname
+_gethostbyname_ex = stdlib.gethostbyname_ex
+_gethostname = stdlib.gethostname
+_getnameinfo = stdlib.getnameinfo
+_inet_pton = stdlib.inet_pton
+
+_INTERNET = (stdlib.AF_INET, stdlib.AF_INET6)
+_NUMERIC_NAMES = stdlib.NI_NUMERICHOST | stdlib.NI_NUMERICSERV
+_NO_NAMES = {"", "0.0.0.0", "::"}  # noqa: S104  (compared with, not bound to)
+
 
 def getaddrinfo(
     host: str | bytes | None,
-    port: str | int | None,
+    port: Any,
     family: int = 0,
     type: int = 0,  # noqa: A002  (the standard library's name)
     proto: int = 0,
     flags: int = 0,
 ) -> list[AddressInfo]:
     """The addresses of a host and service; as the standard library's."""
-    if not host or is_numeric(host):
-        return list(stdlib.getaddrinfo(host, port, family, type, proto, flags))
-    found: list[AddressInfo] = run_in_thread(stdlib.getaddrinfo, host, port, family, type, proto, flags)
+    plain_port = port is None or isinstance(port, int) or (isinstance(port, str | bytes) and port.isdigit())
+    if plain_port and (not host or is_numeric(host)):
+        return list(_getaddrinfo(host, port, family, type, proto, flags))
+    found: list[AddressInfo] = run_in_thread(_getaddrinfo, host, port, family, type, proto, flags)
     return found
 
 
 def gethostbyname(hostname: str) -> str:
     """The IPv4 address of a host; as the standard library's."""
-    if is_numeric(hostname):
-        return stdlib.gethostbyname(hostname)
-    return run_in_thread(stdlib.gethostbyname, hostname)
+    if is_numeric(hostname) or hostname in {"", "<broadcast>"}:
+        return _gethostbyname(hostname)
+    return run_in_thread(_gethostbyname, hostname)
 
 
 def gethostbyname_ex(hostname: str) -> tuple[str, list[str], list[str]]:
     """The name, aliases and IPv4 addresses of a host; as the standard library's."""
-    return run_in_thread(stdlib.gethostbyname_ex, hostname)
+    return run_in_thread(_gethostbyname_ex, hostname)
 
 
-def gethostbyaddr(address: str) -> tuple[str, list[str], list[str]]:
+def gethostbyaddr(ip_address: str) -> tuple[str, list[str], list[str]]:
     """The name, aliases and addresses of an address; as the standard library's."""
-    return run_in_thread(stdlib.gethostbyaddr, address)
+    return run_in_thread(_gethostbyaddr, ip_address)
 
 
-def getnameinfo(address: Any, flags: int) -> tuple[str, str]:
+def getnameinfo(sockaddr: Any, flags: int) -> tuple[str, str]:
     """The host and service of an address; as the standard library's."""
-    return run_in_thread(stdlib.getnameinfo, address, flags)
+    if flags & _NUMERIC_NAMES == _NUMERIC_NAMES and _is_numeric_address(sockaddr):
+        return _getnameinfo(sockaddr, flags)
+    return run_in_thread(_getnameinfo, sockaddr, flags)
 
 
 def getfqdn(name: str = "") -> str:
-    """The full name of a host; as the standard library's."""
-    return run_in_thread(stdlib.getfqdn, name)
+    """The full name of a host: of its names, the first with a dot in it; or the name itself.
+
+    Without a name, or with that of all addresses, this host's.
+    """
+    name = name.strip()
+    if name in _NO_NAMES:
+        name = _gethostname()
+    try:
+        hostname, aliases, _ = gethostbyaddr(name)
+    except OSError:
+        return name
+    for each in (hostname, *aliases):
+        if "." in each:
+            return each
+    return hostname
 
 
-def is_numeric(host: str | bytes) -> bool:
+def interleaved(found: list[AddressInfo]) -> list[AddressInfo]:
+    """Addresses in the order to try them: the resolver's, but the families in turn (RFC 8305, section 4).
+
+    A host with two IPv6 addresses and two IPv4 ones, in this order, is tried at 6, 4, 6, 4. Within a
+    family the resolver's order, which is RFC 6724's, stays.
+    """
+    families: dict[int, list[AddressInfo]] = {}
+    for info in found:
+        families.setdefault(info[0], []).append(info)
+    if len(families) < 2:
+        return found
+    turns = zip_longest(*families.values())
+    return [info for turn in turns for info in turn if info is not None]
+
+
+def is_numeric(host: object) -> bool:
     """Whether a host is an address already."""
-    text = host.decode("latin-1") if isinstance(host, bytes) else host
-    for family in (stdlib.AF_INET, stdlib.AF_INET6):
+    if isinstance(host, bytes | bytearray):
+        host = host.decode("latin-1")
+    if not isinstance(host, str):
+        return False
+    for family in _INTERNET:
         try:
-            stdlib.inet_pton(family, text.partition("%")[0])
+            _inet_pton(family, host.partition("%")[0])
         except (OSError, ValueError):
             continue
         return True
     return False
 
 
-def resolve(address: Any, family: int, kind: int) -> Any:
-    """The address with its host name looked up, if it has one.
+def _is_numeric_address(address: object) -> bool:
+    return isinstance(address, tuple) and bool(address) and is_numeric(address[0])
 
-    The C level looks names up by itself when it is given one, and blocks.
+
+def resolve(address: Any, family: int) -> Any:
+    """The address with its host's name looked up, if it has one.
+
+    The C level looks names up by itself when it is given one, and blocks. What is no address at all is
+    left to it, too: it says what is wrong.
+
+    Raises:
+        gaierror: there is no such host.
     """
-    if family not in (stdlib.AF_INET, stdlib.AF_INET6) or not isinstance(address, tuple) or len(address) < 2:
+    if family not in _INTERNET or not isinstance(address, tuple) or len(address) < 2:
         return address
-    host, port = address[:2]
-    if not isinstance(host, str) or not host or host == "<broadcast>" or is_numeric(host):
+    host = address[0]
+    if not isinstance(host, str | bytes | bytearray) or not host or host == "<broadcast>" or is_numeric(host):
         return address
-    return (*getaddrinfo(host, port, family, kind)[0][4][:2], *address[2:])
+    if isinstance(host, bytearray):
+        host = bytes(host)
+    return (getaddrinfo(host, None, family)[0][4][0], *address[1:])
 
 
 def format_address(address: Any) -> str:

@@ -20,7 +20,7 @@ from _socket import SO_TYPE, SOCK_STREAM, SOL_SOCKET
 from _socket import socket as _raw_socket
 from collections.abc import Callable
 from time import monotonic
-from typing import IO, TYPE_CHECKING, Any, Self
+from typing import IO, TYPE_CHECKING, Any, NoReturn, Self
 
 from greenscope.runtime.green_socket import socket
 
@@ -227,7 +227,7 @@ class SSLSocket(socket):
         self._sslobj = None
         return super().detach()
 
-    def dup(self) -> socket:
+    def dup(self) -> NoReturn:
         """Refused: two sockets cannot share the state of one TLS connection."""
         raise NotImplementedError(f"Can't dup() {type(self).__name__} instances")
 
