@@ -20,12 +20,8 @@ It refuses to wait itself: callbacks that run in the hub must not.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import itertools
-import os
 import sys
-import threading
 import traceback
 from _thread import _count as _thread_count
 from _thread import get_ident
@@ -39,6 +35,19 @@ from typing import Any
 import greenlet as _greenlet
 from greenlet import GreenletExit, getcurrent
 
+from greenscope.runtime.current import (
+    alive,
+    bystanders,
+    current,
+    get_hub,
+    main_thread_ident,
+    next_number,
+    others_may_wake,
+    register,
+    thread_name,
+)
+from greenscope.runtime.exceptions import ConcurrentWaitError, LoopExit, SwitchError
+from greenscope.runtime.hub_waiter import Waiter
 from greenscope.runtime.loop import Loop
 from greenscope.runtime.parked import name_of, parked
 from greenscope.runtime.waiter import Callback, State, Wakeable, running
@@ -54,6 +63,8 @@ __all__ = [
     "LoopExit",
     "SwitchError",
     "Waiter",
+    "bystanders",
+    "current",
     "get_hub",
     "idle",
     "reinit",
@@ -67,18 +78,6 @@ BUDGET = 0.001
 # it sooner, for a moment that is too short for the other thread to wake up in, and makes it begin to wait
 # anew: without a longer moment now and then, somebody who is always ready would starve all threads.
 _FOR_THREADS = 0.00005
-
-
-class LoopExit(Exception):
-    """Every greenlet waits, and nothing is left that could wake one."""
-
-
-class SwitchError(AssertionError):
-    """A greenlet that waited was switched to by something else than the hub."""
-
-
-class ConcurrentWaitError(AssertionError):
-    """Another greenlet waits on this already."""
 
 
 class Hub(_greenlet.greenlet):
@@ -115,8 +114,8 @@ class Hub(_greenlet.greenlet):
             main = main.parent
         super().__init__(None, main)
         self.thread = get_ident()
-        self.number = next(_numbers)
-        self.recorder = recorder = open_recorder(self.number, _threadname_of())
+        self.number = next_number()
+        self.recorder = recorder = open_recorder(self.number, thread_name())
         self.loop = Loop(recorder, self._callback_failed)
         self.loop.hub = self
         self.ready = self.loop.ready
@@ -134,7 +133,7 @@ class Hub(_greenlet.greenlet):
         recorder.switch(first)
         if self.thread == main_thread_ident[0]:
             self.loop.handle_signals(self._take_interrupt)
-        _alive.add(self)
+        alive.add(self)
 
     # What a greenlet calls in order to wait.
 
@@ -336,7 +335,7 @@ class Hub(_greenlet.greenlet):
         if not self.dead:
             self.throw(GreenletExit)
         self.recorder.close()
-        _alive.discard(self)
+        alive.discard(self)
 
     # The hub's own side.
 
@@ -478,103 +477,6 @@ class Hub(_greenlet.greenlet):
         return f"<Hub {self.number} of {self.recorder.path or 'no recording'}>"
 
 
-class Waiter:
-    """One greenlet waits, somebody else has a value or an exception for it. gevent's, for what is built by hand.
-
-    ``switch`` and ``throw`` may come before ``get``; they are for the hub: a callback, or a watcher's.
-    """
-
-    __slots__ = ("_error", "_parking", "_value", "hub")
-
-    def __init__(self, hub: Hub | None = None) -> None:
-        self.hub = hub if hub is not None else get_hub()
-        self.clear()
-
-    def clear(self) -> None:
-        """Be as new."""
-        self._parking: Parking | None = None
-        self._value: Any = _NOTHING
-        self._error: BaseException | None = None
-
-    def ready(self) -> bool:
-        """Whether there is a value or an exception."""
-        return self._error is not None or self._value is not _NOTHING
-
-    def successful(self) -> bool:
-        """Whether there is a value."""
-        return self._value is not _NOTHING and self._error is None
-
-    @property
-    def value(self) -> Any:
-        """The value; None if there is none."""
-        return None if self._value is _NOTHING else self._value
-
-    @property
-    def exc_info(self) -> tuple[type[BaseException], BaseException, TracebackType | None] | None:
-        """The exception, as ``sys.exc_info`` would give it."""
-        error = self._error
-        return (type(error), error, error.__traceback__) if error is not None else None
-
-    def switch(self, value: object = None) -> None:
-        """Give it a value; whoever waits goes on in the hub's next round."""
-        self._value = value
-        self._tell()
-
-    __call__ = switch
-
-    def switch_args(self, *args: object) -> None:
-        """``switch``, with a tuple."""
-        self.switch(args)
-
-    def throw(self, *exc_info: Any) -> None:
-        """Give it an exception, as ``raise`` would take it, or as ``sys.exc_info`` gives it."""
-        kind, value, trace = (*exc_info, None, None, None)[:3]
-        if isinstance(kind, BaseException):
-            value = kind
-        elif not isinstance(value, BaseException):
-            value = kind() if value is None else kind(value)
-        self._error = value.with_traceback(trace) if trace is not None else value
-        self._tell()
-
-    def get(self) -> Any:
-        """Wait for the value and return it, or raise the exception; at once if it is there.
-
-        Raises:
-            ConcurrentWaitError: another greenlet waits on it.
-        """
-        if not self.ready():
-            if self._parking is not None:
-                raise ConcurrentWaitError(f"cannot wait on {self!r}: another greenlet does")
-            self._parking = Parking(Wait.OTHER, 0, "a value")
-            try:
-                self.hub.park(self._parking)
-            finally:
-                self._parking = None
-        if self._error is not None:
-            raise self._error
-        return self._value
-
-    def _tell(self) -> None:
-        if self._parking is not None:
-            self._parking.wake(Ready.OTHER, 0)
-
-    def __repr__(self) -> str:
-        how = "with a value" if self.successful() else "with an exception" if self.ready() else "empty"
-        return f"<Waiter {how}{', waited on' if self._parking is not None else ''}>"
-
-
-_NOTHING = object()
-
-
-def get_hub() -> Hub:
-    """The hub of this thread; made if there is none yet."""
-    hub = current.hub
-    if hub is None:
-        hub = current.hub = Hub()
-        current.guard = _Guard(hub)
-    return hub
-
-
 def sleep(seconds: float = 0, ref: bool = True) -> None:
     """Park the current greenlet for ``seconds``; with 0, only let the others run first.
 
@@ -611,84 +513,4 @@ def reinit(hub: Hub | None = None) -> None:
     """gevent's, to be called in the child after a fork; here the child has a hub of its own by then."""
 
 
-class _Guard:
-    """Ends the hub of a thread that ends, by being in its thread-local storage."""
-
-    def __init__(self, hub: Hub) -> None:
-        self.hub: Hub | None = hub
-
-    def __del__(self) -> None:
-        hub, self.hub = self.hub, None
-        if hub is not None and hub.thread == get_ident() and not hub.loop.closed and getcurrent() is hub.parent:
-            hub.destroy()  # this unwinds its stack too, which would keep it and its recording for ever
-
-
-class _Current(threading.local):
-    hub: Hub | None = None
-    guard: _Guard | None = None
-
-
-current = _Current()
-_numbers = itertools.count(1)
-_alive: set[Hub] = set()
-_inherited: list[Hub] = []
-
-
-def others_may_wake() -> bool:
-    """Whether a native thread runs that could wake a greenlet of this one.
-
-    Threads that a fork left to the parent are not counted, nor those in ``bystanders``.
-    """
-    return _thread_count() - _left_to_parent[0] > len(bystanders)
-
-
-bystanders: set[int] = set()
-"""Native threads that wait for work from us, and so wake nobody by themselves; see ``threadpool``."""
-
-_left_to_parent = [0]
-# The runtime may be imported by a thread; who runs it first is not always who is main.
-main_thread_ident: list[int | None] = [threading.main_thread().ident]
-_current_thread = threading.current_thread
-
-
-def _threadname_of() -> str:
-    return _current_thread().name
-
-
-def _after_fork_in_child() -> None:
-    """Give the child no part of its parent's hub.
-
-    The two share the epoll set in the kernel, so the child must not touch the loop. Its greenlets stay
-    where they are and are never switched to, as threads are not; the one that called fork goes on.
-    """
-    global _numbers  # noqa: PLW0603  (a child counts its hubs from 1 again)
-    _numbers = itertools.count(1)
-    _left_to_parent[0] = _thread_count()
-    bystanders.clear()
-    main_thread_ident[0] = get_ident()
-    _inherited.extend(_alive)  # freeing one would close handles of the shared loop
-    for other in _alive:
-        other.loop.leave_to_parent()
-    _alive.clear()
-    hub = current.hub
-    if hub is None:
-        return
-    if current.guard is not None:
-        current.guard.hub = None
-    current.hub = current.guard = None
-    forker = running()
-    for target in (forker, hub.parent):
-        if target is not None and getattr(target, "_state", None) is not None:
-            del target._state  # type: ignore[union-attr]
-    if forker is not hub.parent and forker is not hub:
-        forker.parent = get_hub()
-
-
-def _at_exit() -> None:
-    hub = current.hub
-    if hub is not None and getcurrent() is hub.parent:
-        hub.destroy()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)
-atexit.register(_at_exit)
+register(Hub)
