@@ -17,7 +17,7 @@ import errno
 import os
 import socket as stdlib
 import time
-from _thread import get_ident
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from warnings import warn
@@ -30,6 +30,7 @@ from greenscope.runtime.socket_files import file_of
 from greenscope.runtime.socket_messages import Messages
 from greenscope.runtime.socket_options import Options
 from greenscope.runtime.socket_sendfile import SendingFiles
+from greenscope.runtime.socket_waiting import let_go, release
 from greenscope.runtime.timeout import SocketTimeout
 from greenscope.runtime.waiter import receive, transmit
 
@@ -258,17 +259,16 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
     def _release(self, close: bool) -> None:
         watchers = [watcher for watcher in (self._read, self._write) if watcher is not None]
         self._read = self._write = None
-        elsewhere = _let_go(watchers)
-        sock = self._sock
+        elsewhere = let_go(watchers)
         if not close:
-            if elsewhere:
-                elsewhere[0].loop.call_threadsafe(_let_go_and_close, elsewhere, -1)
+            release(elsewhere, None)
             return
+        sock = self._sock
         hub = current.hub
         if hub is not None and not hub.loop.closed:  # what else waits for it: select, wait_read
             hub.loop.closing_fd(sock.fileno())
-        if elsewhere:
-            elsewhere[0].loop.call_threadsafe(_let_go_and_close, elsewhere, sock.detach())
+        if elsewhere:  # closed for all who ask, whenever the other thread comes to it
+            release(elsewhere, partial(_socket.close, sock.detach()))
         else:
             sock.close()
 
@@ -326,25 +326,3 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
     ) -> None:
         if not self._closed:
             self.close()
-
-
-def _let_go(watchers: list[IoWatcher]) -> list[IoWatcher]:
-    """Close the watchers whose loop is this thread's, or no more; the others."""
-    me = get_ident()
-    elsewhere = []
-    for watcher in watchers:
-        if watcher.loop.thread == me or watcher.loop.closed:
-            watcher.cancel(OSError(errno.EBADF, _CLOSED_ELSEWHERE))
-            watcher.close()
-        else:
-            elsewhere.append(watcher)
-    return elsewhere
-
-
-def _let_go_and_close(watchers: list[IoWatcher], fd: int) -> None:
-    """Close watchers, each in the thread of its loop, and only after that the descriptor, unless it is -1."""
-    elsewhere = _let_go(watchers)
-    if elsewhere:
-        elsewhere[0].loop.call_threadsafe(_let_go_and_close, elsewhere, fd)
-    elif fd >= 0:
-        _socket.close(fd)

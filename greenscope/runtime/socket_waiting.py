@@ -2,12 +2,15 @@
 
 For code that has a descriptor and a library of its own to use it (a database's client, say). A wait ends
 when the descriptor is ready, when the time is over, or with EBADF when somebody calls ``cancel_wait`` or
-closes a green socket with that descriptor.
+closes a green socket with that descriptor. Also owns how watchers are let go of before their descriptor is
+closed, each in the thread of its loop: libuv ends the process otherwise.
 """
 
 from __future__ import annotations
 
 import errno
+from _thread import get_ident
+from collections.abc import Callable
 from typing import Any
 
 from greenscope.runtime.hub import ConcurrentWaitError, get_hub
@@ -17,6 +20,8 @@ from greenscope.runtime.watcher import READ, WRITE, IoWatcher
 __all__ = [
     "cancel_wait",
     "cancel_wait_ex",
+    "let_go",
+    "release",
     "timeout_default",
     "wait",
     "wait_on_socket",
@@ -96,3 +101,25 @@ def _wait_for(fileno: int, events: int, timeout: float | None, timeout_exc: Any)
         wait(watcher, timeout, timeout_exc)
     finally:
         watcher.close()
+
+
+def let_go(watchers: list[IoWatcher]) -> list[IoWatcher]:
+    """Close the watchers whose loop is this thread's, or no more, and wake who waits; the others."""
+    me = get_ident()
+    elsewhere = []
+    for watcher in watchers:
+        if watcher.loop.thread == me or watcher.loop.closed:
+            watcher.cancel(cancel_wait_ex())
+            watcher.close()
+        else:
+            elsewhere.append(watcher)
+    return elsewhere
+
+
+def release(watchers: list[IoWatcher], then: Callable[[], object] | None) -> None:
+    """Close watchers, each in the thread of its loop, and only after that do what closes the descriptor."""
+    elsewhere = let_go(watchers)
+    if elsewhere:
+        elsewhere[0].loop.call_threadsafe(release, elsewhere, then)
+    elif then is not None:
+        then()

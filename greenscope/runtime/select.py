@@ -1,0 +1,321 @@
+"""The standard library's ``select`` module, green: ``select``, ``poll`` and ``epoll`` that let others run.
+
+Each asks the kernel first, without waiting, and parks only if nothing is ready; then it asks again, so an
+answer has everything that is ready at that time. What is wrong is refused as the standard library does.
+
+Two differences. ``select`` takes descriptors of 1024 and more. And a call that may not wait (a timeout of
+0) and finds nothing lets the others run before it returns, because a program that asks in a loop would keep
+them from what it asks for.
+
+``epoll`` is here although gevent has none: a set is itself a descriptor that can be waited for, so it costs
+nothing to let it be green, and a program that uses one need not be changed. ``kqueue`` and ``devpoll`` are
+not, and monkey patching takes them away: they would block the hub.
+"""
+
+from __future__ import annotations
+
+import select as stdlib
+from collections.abc import Iterable
+from errno import EBADF
+from math import ceil
+from os import strerror
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from greenscope.runtime.hub import current, get_hub
+from greenscope.runtime.pollset import READABLE, URGENT, WRITABLE, wait_for_any
+from greenscope.runtime.seconds import seconds_of
+from greenscope.runtime.socket_waiting import release
+from greenscope.runtime.timeout import SocketTimeout
+from greenscope.runtime.watcher import READ, IoWatcher
+
+__all__ = ["error", "poll", "select"]
+__implements__ = ["poll", "select"]
+
+error = OSError
+
+_poll = stdlib.poll
+_epoll: Any = getattr(stdlib, "epoll", None)
+_MOST_MS = (1 << 31) - 1
+_BAD = stdlib.POLLNVAL
+_TROUBLE = stdlib.POLLHUP | stdlib.POLLERR  # what select calls readable
+_BROKEN = stdlib.POLLERR  # and writable
+
+FileDescriptorLike = Any  # a number, or what has a fileno()
+
+
+def select(
+    rlist: Iterable[FileDescriptorLike],
+    wlist: Iterable[FileDescriptorLike],
+    xlist: Iterable[FileDescriptorLike],
+    timeout: float | None = None,
+    /,
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """Wait until something can be read, written, or has urgent data.
+
+    Args:
+        rlist, wlist, xlist: descriptors, or what has one.
+        timeout: seconds to wait at most; 0 is not at all, None is for ever.
+
+    Returns:
+        Those of each list that are ready.
+
+    Raises:
+        TypeError, ValueError: what is no descriptor, or no time.
+        OSError: EBADF, a descriptor is closed.
+    """
+    seconds = None
+    if timeout is not None:
+        try:
+            seconds = seconds_of(timeout)
+        except TypeError:
+            raise TypeError(f"timeout must be a float or None, not {type(timeout).__name__}") from None
+        if seconds < 0:
+            raise ValueError(f"timeout must be non-negative, not {timeout}")
+    for items in (rlist, wlist, xlist):
+        if not isinstance(items, Iterable):
+            raise TypeError(f"arguments 1-3 must be sequences, not {type(items).__name__}")
+    wanted = [[(_descriptor(each), each) for each in items] for items in (rlist, wlist, xlist)]
+    poller = _poll()
+    interest: dict[int, int] = {}
+    for pairs, mask in zip(wanted, (READABLE, WRITABLE, URGENT), strict=True):
+        for fd, _ in pairs:
+            interest[fd] = interest.get(fd, 0) | mask
+    for fd, mask in interest.items():
+        poller.register(fd, mask)
+    news = dict(_news(poller, interest, seconds, "select"))
+    if any(events & _BAD for events in news.values()):
+        raise OSError(EBADF, strerror(EBADF))
+    readable, writable, urgent = (
+        [each for fd, each in pairs if news.get(fd, 0) & mask]
+        for pairs, mask in zip(wanted, (READABLE | _TROUBLE, WRITABLE | _BROKEN, URGENT), strict=True)
+    )
+    return readable, writable, urgent
+
+
+class poll:  # noqa: N801  (the standard library's name)
+    """Waits for the descriptors that are registered with it."""
+
+    __slots__ = ("_interest", "_poll", "_polling")
+
+    def __init__(self) -> None:
+        self._poll = _poll()
+        self._interest: dict[int, int] = {}
+        self._polling = False
+
+    def register(
+        self, fd: FileDescriptorLike, eventmask: int = stdlib.POLLIN | stdlib.POLLPRI | stdlib.POLLOUT, /
+    ) -> None:
+        """Wait for these events of a descriptor, from now on; replaces what it was registered for."""
+        number = _descriptor(fd)
+        self._poll.register(number, eventmask)
+        self._interest[number] = eventmask
+
+    def modify(self, fd: FileDescriptorLike, eventmask: int, /) -> None:
+        """Wait for other events of a descriptor.
+
+        Raises:
+            FileNotFoundError: it is not registered.
+        """
+        number = _descriptor(fd)
+        self._poll.modify(number, eventmask)
+        self._interest[number] = eventmask
+
+    def unregister(self, fd: FileDescriptorLike, /) -> None:
+        """Forget a descriptor.
+
+        Raises:
+            KeyError: it is not registered.
+        """
+        number = _descriptor(fd)
+        self._poll.unregister(number)
+        del self._interest[number]
+
+    def poll(self, timeout: float | None = None, /) -> list[tuple[int, int]]:
+        """Wait until something happened.
+
+        Args:
+            timeout: milliseconds to wait at most; 0 is not at all, None or less than 0 is for ever.
+
+        Returns:
+            Each descriptor that has news, and its events. POLLNVAL is one that is closed.
+
+        Raises:
+            RuntimeError: another greenlet polls this object.
+        """
+        seconds = _patience(timeout, 1000)
+        if self._polling:
+            raise RuntimeError("concurrent poll() invocation: another greenlet polls with this object")
+        self._polling = True
+        try:
+            return _news(self._poll, self._interest, seconds, "poll")
+        finally:
+            self._polling = False
+
+
+if _epoll is not None:
+    __all__ += ["epoll"]
+    __implements__ += ["epoll"]
+
+    class epoll:  # noqa: N801  (the standard library's name)
+        """An epoll set of the kernel's, whose ``poll`` lets others run; all else is the set's own."""
+
+        __slots__ = ("__weakref__", "_epoll", "_watcher")
+
+        def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
+            self._hold(_epoll(sizehint, flags))
+
+        def _hold(self, kernels: Any) -> None:
+            self._epoll = kernels
+            self._watcher: IoWatcher | None = None
+
+        @classmethod
+        def fromfd(cls, fd: int, /) -> Self:
+            """The set that a descriptor stands for."""
+            new = cls.__new__(cls)
+            new._hold(_epoll.fromfd(fd))
+            return new
+
+        @property
+        def closed(self) -> bool:
+            """Whether it was closed."""
+            return bool(self._epoll.closed)
+
+        def fileno(self) -> int:
+            """Its descriptor."""
+            return int(self._epoll.fileno())
+
+        def register(self, fd: FileDescriptorLike, eventmask: int | None = None) -> None:
+            """Wait for events of a descriptor, from now on."""
+            if eventmask is None:
+                self._epoll.register(fd)
+            else:
+                self._epoll.register(fd, eventmask)
+
+        def modify(self, fd: FileDescriptorLike, eventmask: int) -> None:
+            """Wait for other events of a descriptor."""
+            self._epoll.modify(fd, eventmask)
+
+        def unregister(self, fd: FileDescriptorLike) -> None:
+            """Forget a descriptor."""
+            self._epoll.unregister(fd)
+
+        def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
+            """Wait until something happened.
+
+            Args:
+                timeout: seconds to wait at most; 0 is not at all, None or less than 0 is for ever.
+                maxevents: how many events to return at most.
+
+            Returns:
+                Descriptors and their events.
+            """
+            seconds = _patience(timeout, 1)
+            events: list[tuple[int, int]] = self._epoll.poll(0, maxevents)
+            if events:
+                return events
+            if seconds == 0:
+                get_hub().give_way()
+                return events
+            end = None if seconds is None else monotonic() + seconds
+            while True:
+                self._wait(seconds)
+                events = self._epoll.poll(0, maxevents)
+                if events or (end is not None and (seconds := end - monotonic()) <= 0):
+                    return events
+
+        def close(self) -> None:
+            """Close it; whoever waits in ``poll`` gets EBADF."""
+            watcher, self._watcher = self._watcher, None
+            kernels = self._epoll
+            hub = current.hub
+            if hub is not None and not hub.loop.closed and not kernels.closed:
+                hub.loop.closing_fd(kernels.fileno())
+            release([] if watcher is None else [watcher], kernels.close)
+
+        def __enter__(self) -> Self:
+            if self._epoll.closed:
+                raise ValueError("I/O operation on closed epoll object")
+            return self
+
+        def __exit__(
+            self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+        ) -> None:
+            self.close()
+
+        def __del__(self) -> None:
+            if getattr(self, "_watcher", None) is not None:
+                self.close()
+
+        def _wait(self, seconds: float | None) -> None:
+            hub = get_hub()
+            watcher = self._watcher
+            if watcher is not None and watcher.loop is not hub.loop and watcher.greenlet is None:
+                self._watcher = None
+                release([watcher], None)
+                watcher = None
+            if watcher is not None and (watcher.greenlet is not None or watcher.loop is not hub.loop):
+                watcher = mine = hub.loop.io(self._epoll.fileno(), READ, peer=b"epoll")  # several poll at a time
+            else:
+                mine = None
+                if watcher is None:
+                    watcher = self._watcher = hub.loop.io(self._epoll.fileno(), READ, peer=b"epoll")
+            try:
+                if seconds is None:
+                    hub.wait_io(watcher)
+                else:
+                    with SocketTimeout(seconds, False, ref=False):
+                        hub.wait_io(watcher)
+            finally:
+                if mine is not None:
+                    mine.close()
+
+
+def _news(poller: Any, interest: dict[int, int], seconds: float | None, what: str) -> list[tuple[int, int]]:
+    news: list[tuple[int, int]] = poller.poll(0)
+    if news:
+        return news
+    if seconds == 0:
+        get_hub().give_way()
+        return news
+    end = None if seconds is None else monotonic() + seconds
+    while True:
+        wait_for_any(interest.copy(), seconds, what)
+        news = poller.poll(0)
+        if news or (end is not None and (seconds := end - monotonic()) <= 0):
+            return news
+
+
+def _patience(timeout: float | None, per_second: int) -> float | None:
+    """Seconds to wait, of a time in milliseconds (1000 per second) or seconds; None is for ever."""
+    if timeout is None:
+        return None
+    try:
+        value = seconds_of(timeout)
+    except TypeError:
+        raise TypeError(f"timeout must be an integer or None, not {type(timeout).__name__}") from None
+    ms = ceil(value * 1000 / per_second)
+    if abs(ms) > _MOST_MS:
+        raise OverflowError(f"timeout is too large: {timeout}; use None to wait for ever")
+    return ms / 1000 if value >= 0 else None
+
+
+def _descriptor(thing: FileDescriptorLike) -> int:
+    if isinstance(thing, int):
+        number = thing
+    else:
+        method = getattr(thing, "fileno", None)
+        if method is None:
+            raise TypeError("argument must be an int, or have a fileno() method.")
+        number = method()
+        if not isinstance(number, int):
+            raise TypeError("fileno() returned a non-integer")
+    if number < 0:
+        raise ValueError(f"file descriptor cannot be a negative integer ({number})")
+    return number
+
+
+for _name, _value in vars(stdlib).items():
+    if _name not in globals() and _name.isupper():
+        globals()[_name] = _value
