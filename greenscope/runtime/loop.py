@@ -302,12 +302,17 @@ class Loop(Board):
 
     def call_later(self, ms: int, target: Callable[[], object]) -> Timer:
         """Call ``target`` in ``ms`` milliseconds; 0 is in the next round. ``stop`` what is returned, or let it fire."""
-        idle = self._timers
-        timer = idle.pop() if idle else Timer(self)
-        timer.target = target
         self._update_time()
         # One more, because "now" was truncated as well: never early. The half survives the float.
-        timer.start_handle(timer.on_time, (ms + 1.5) / 1000 if ms else 0.0, 0.0)
+        seconds = (ms + 1.5) / 1000 if ms else 0.0
+        idle = self._timers
+        if idle:  # not pop(): from here to the start there is no call in which Ctrl-C could strike, and lose it
+            timer = idle[-1]
+            del idle[-1]
+        else:
+            timer = Timer(self)
+        timer.target = target
+        timer.start_handle(timer.on_time, seconds, 0.0)
         return timer
 
     def arm_timeouts(self) -> None:
@@ -413,8 +418,10 @@ class Timer:
         self.target = None
         loop = self._loop
         if not loop.closed:
-            self._stop_handle()
-            loop._timers.append(self)
+            try:
+                self._stop_handle()
+            finally:  # Ctrl-C can strike after the call
+                loop._timers.append(self)
 
     def _on_time(self, _handle: pyuv.Timer) -> None:
         loop = self._loop

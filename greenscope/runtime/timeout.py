@@ -115,6 +115,10 @@ class Timeout(BaseException):
             return
         state = self._state
         hub = state.hub
+        # First of all, and without a call in which Ctrl-C could strike: what still fires finds nobody.
+        self._greenlet = None
+        if self._ref:
+            hub.loop.active -= 1
         timer = self._timer
         if timer is not None:
             self._timer = None
@@ -123,7 +127,7 @@ class Timeout(BaseException):
         elif self.due:  # else it has fired, and is about to be raised
             _take(hub.loop.unarmed, self)
             hub.record_cancel(self._reason, self._number)
-        self._forget()
+        _take(state.timeouts, self)
 
     close = cancel
 

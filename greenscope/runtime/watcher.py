@@ -268,6 +268,8 @@ class TimerWatcher(Watcher):
 
     def release(self) -> None:
         """Put it with the idle ones, for the next sleep."""
+        if self.greenlet is not None or self._active:  # Ctrl-C struck on the way into wait_ends
+            self.wait_ends()
         if not self.queued:
             self.counts = True
             self.loop._sleepers.append(self)
