@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 import greenscope.runtime as runtime
-from greenscope.runtime import queue, socket, ssl
+from greenscope.runtime import queue, select, selectors, socket, ssl
 from greenscope.runtime.condition import Condition
 from greenscope.runtime.event import AsyncResult, Event
 from greenscope.runtime.lock import BoundedSemaphore, RLock, Semaphore
@@ -124,7 +124,7 @@ def looking_a_name_up(monkeypatch):
     from greenscope.runtime import resolve
 
     done = threading.Event()
-    monkeypatch.setattr(resolve.stdlib, "getaddrinfo", lambda *_: done.wait() and [])
+    monkeypatch.setattr(resolve, "_getaddrinfo", lambda *_: done.wait() and [])
     yield lambda: socket.getaddrinfo("a.name.that.does.not.exist", 80)
     done.set()
 
@@ -254,6 +254,33 @@ def calling_in_a_thread():
     pool.kill()
 
 
+def selecting():
+    one, other = socket.socketpair()
+    with one, other:
+        yield lambda: select.select([one], [], [])
+        other.sendall(b"x")
+        assert select.select([one], [], []) == ([one], [], [])
+
+
+def polling():
+    one, other = socket.socketpair()
+    with one, other:
+        poll = select.poll()
+        poll.register(one, select.POLLIN)
+        yield poll.poll
+        other.sendall(b"x")
+        assert poll.poll() == [(one.fileno(), select.POLLIN)]
+
+
+def asking_a_selector():
+    one, other = socket.socketpair()
+    with one, other, selectors.DefaultSelector() as selector:
+        selector.register(one, selectors.EVENT_READ)
+        yield selector.select
+        other.sendall(b"x")
+        assert [key.fileobj for key, _ in selector.select()] == [one]
+
+
 def waiting_for_a_process():
     with Popen([sys.executable, "-c", "input()"], stdin=PIPE) as process:
         yield process.wait
@@ -322,6 +349,9 @@ WAITS = {
         joining_a_group,
         spawning_in_a_full_pool,
         calling_in_a_thread,
+        selecting,
+        polling,
+        asking_a_selector,
         waiting_for_a_process,
         reading_from_a_process,
         waiting_for_a_child,
