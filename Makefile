@@ -58,7 +58,7 @@ $(VENV)/.installed: $(VENV)/.pyuv pyproject.toml setup.py
 
 # Not pip again: one changed C file is a second's work this way, and needs no network.
 $(BUILT): $(VENV)/.installed greenscope/trace/_ring.c greenscope/trace/_ring_layout.h greenscope/runtime/_parking.c \
-  greenscope/runtime/_stacks.c
+  greenscope/runtime/_stacks.c greenscope/runtime/_local.c
 	$(PY) setup.py --quiet build_ext --inplace
 	@touch $@
 
@@ -117,6 +117,8 @@ check-c-warnings: $(BUILT)
 	  -c greenscope/runtime/_parking.c -o /dev/null
 	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
 	  -c greenscope/runtime/_stacks.c -o /dev/null
+	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
+	  -c greenscope/runtime/_local.c -o /dev/null
 	$(CC) $(C_FLAGS) -c benchmarks/echo_client.c -o /dev/null
 
 ifdef NPM
@@ -152,4 +154,4 @@ frontend: $(NODE_MODULES) ## build the page into greenscope/web/static (commit t
 clean: ## remove everything that was built, and the virtual environments
 	rm -rf .venv .venv-* build dist frontend/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find greenscope tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} +
-	rm -f greenscope/trace/_ring.*.so greenscope/runtime/_parking.*.so greenscope/runtime/_stacks.*.so
+	rm -f greenscope/trace/_ring.*.so greenscope/runtime/_parking.*.so greenscope/runtime/_stacks.*.so greenscope/runtime/_local.*.so

@@ -11,7 +11,7 @@ setup(
             sources=[source],
             depends=depends,
             extra_compile_args=["-O2", "-std=c11", "-Wall", "-Wextra"],
-            # ring_python.py and parking.py do the same work, slowly, so an interpreter without a
+            # ring_python.py, parking.py and local_base.py do the same work, slowly, so an interpreter without a
             # compiler still gets a greenscope. Where we build it ourselves (the Makefile), silence
             # about a failed compilation would hide a bug.
             optional=os.environ.get("GREENSCOPE_REQUIRE_EXTENSION") != "1",
@@ -20,6 +20,7 @@ setup(
             ("greenscope.trace._ring", "greenscope/trace/_ring.c", ["greenscope/trace/_ring_layout.h"]),
             ("greenscope.runtime._parking", "greenscope/runtime/_parking.c", []),
             ("greenscope.runtime._stacks", "greenscope/runtime/_stacks.c", []),
+            ("greenscope.runtime._local", "greenscope/runtime/_local.c", []),
         )
     ]
 )

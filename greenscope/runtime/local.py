@@ -12,16 +12,20 @@ comes to it; ``__dict__`` is the greenlet's own; what a subclass has in ``__slot
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from greenscope.runtime.waiter import running
 
-__all__ = ["local"]
+if TYPE_CHECKING:
+    from greenscope.runtime.local_base import Base
+else:
+    try:
+        from greenscope.runtime._local import Base
+    except ImportError:
+        from greenscope.runtime.local_base import Base
 
-_get = object.__getattribute__
-_set = object.__setattr__
-_delete = object.__delattr__
+__all__ = ["local"]
 
 _numbers = count(1)
 
@@ -72,8 +76,20 @@ class _Values(dict[int, dict[str, Any]]):
         mine = self[token.number] = {}
         return token.number, mine
 
+    def enter(self, one: local) -> dict[str, Any]:
+        """The current greenlet comes to this local for the first time; its values, when ``__init__`` is done."""
+        number, mine = self.begin()
+        kind = type(one)
+        if kind.__init__ is not object.__init__:
+            try:
+                kind.__init__(one, *self.arguments, **self.keywords)
+            except BaseException:
+                self.pop(number, None)
+                raise
+        return mine
 
-class local:  # noqa: N801  (threading's name)
+
+class local(Base):  # noqa: N801  (threading's name)
     """An object whose attributes have values for each greenlet.
 
     Args:
@@ -83,7 +99,7 @@ class local:  # noqa: N801  (threading's name)
         TypeError: arguments, and no ``__init__`` that takes them.
     """
 
-    __slots__ = ("__dict__", "__weakref__", "_local__values")
+    __slots__ = ("__dict__", "__weakref__")
 
     def __new__(cls, /, *arguments: Any, **keywords: Any) -> Any:
         if (arguments or keywords) and cls.__init__ is object.__init__:
@@ -92,65 +108,9 @@ class local:  # noqa: N801  (threading's name)
         values = _Values()
         values.arguments = arguments
         values.keywords = keywords
-        _set(self, "_local__values", values)
+        _values_descriptor.__set__(self, values)
         values.begin()
         return self
 
-    def __getattribute__(self, name: str) -> Any:
-        try:
-            mine = _values_of(self)[running()._locals.number]
-        except (AttributeError, KeyError):
-            mine = _begin(self)
-        if name in mine:
-            return mine[name]
-        if name == "__dict__":
-            return mine
-        return _get(self, name)
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        try:
-            mine = _values_of(self)[running()._locals.number]
-        except (AttributeError, KeyError):
-            mine = _begin(self)
-        if _is_shared(type(self), name):
-            _set(self, name, value)
-        else:
-            mine[name] = value
-
-    def __delattr__(self, name: str) -> None:
-        try:
-            mine = _values_of(self)[running()._locals.number]
-        except (AttributeError, KeyError):
-            mine = _begin(self)
-        if _is_shared(type(self), name):
-            _delete(self, name)
-        elif name in mine:
-            del mine[name]
-        else:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}", name=name, obj=self)
-
-
-_values_of: Any = local._local__values.__get__  # type: ignore[attr-defined]
-
-
-def _begin(one: local) -> dict[str, Any]:
-    """The current greenlet comes to this local for the first time."""
-    values: _Values = _values_of(one)
-    number, mine = values.begin()
-    kind = type(one)
-    if kind.__init__ is not object.__init__:
-        try:
-            kind.__init__(one, *values.arguments, **values.keywords)
-        except BaseException:
-            values.pop(number, None)
-            raise
-    return mine
-
-
-def _is_shared(kind: type[local], name: str) -> bool:
-    """Whether the class has something to say when this is set: a property, a slot."""
-    if kind is local and not name.startswith("__"):
-        return False
-    if name == "__dict__":
-        raise AttributeError(f"{kind.__name__!r} object attribute '__dict__' is read-only")
-    return hasattr(type(getattr(kind, name, None)), "__set__")
+_values_descriptor: Any = local._local__values  # type: ignore[attr-defined]

@@ -3,52 +3,77 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
+import sys
 import threading
 import weakref
+from types import SimpleNamespace
 
 import pytest
 
 import greenscope.runtime as runtime
-from greenscope.runtime.local import local
+from greenscope.runtime import local as local_module
 
 
 class Thing:
     """Something to see the end of."""
 
 
-class Prepared(local):
-    """A local with all that a class can have."""
+def classes_of(local):
+    """Locals with all that a class can have."""
 
-    shared = "class"
-    count = 0
+    class Prepared(local):
+        """A local with all that a class can have."""
 
-    def __init__(self, *arguments, **keywords):
-        Prepared.count += 1
-        self.arguments = arguments
-        self.keywords = keywords
+        shared = "class"
+        count = 0
 
-    @property
-    def doubled(self):
-        return self.number * 2
+        def __init__(self, *arguments, **keywords):
+            Prepared.count += 1
+            self.arguments = arguments
+            self.keywords = keywords
 
-    @doubled.setter
-    def doubled(self, value):
-        self.number = value / 2
+        @property
+        def doubled(self):
+            return self.number * 2
 
-    def method(self):
-        return self.arguments
+        @doubled.setter
+        def doubled(self, value):
+            self.number = value / 2
+
+        def method(self):
+            return self.arguments
+
+    class Slotted(local):
+        __slots__ = ("slot",)
+
+    class Fallback(local):
+        def __getattr__(self, name):
+            return f"no {name}"
+
+    return SimpleNamespace(local=local, Prepared=Prepared, Slotted=Slotted, Fallback=Fallback)
 
 
-class Slotted(local):
-    __slots__ = ("slot",)
+@pytest.fixture(params=["as built", "in Python"])
+def kinds(request, monkeypatch):
+    """Locals as they are, and as they are where the extension could not be built."""
+    if request.param == "as built":
+        return classes_of(local_module.local)
+    monkeypatch.setitem(sys.modules, "greenscope.runtime._local", None)
+    spec = importlib.util.spec_from_file_location("local_in_python", local_module.__file__)
+    twin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(twin)
+    twin._Token = local_module._Token  # a greenlet has one, whatever its locals are made of
+    assert "__getattribute__" in vars(twin.Base) and twin.Base.__module__ == "greenscope.runtime.local_base"
+    return classes_of(twin.local)
 
 
-class Fallback(local):
-    def __getattr__(self, name):
-        return f"no {name}"
+@pytest.fixture
+def local(kinds):
+    return kinds.local
 
 
-def test_everybody_sees_values_of_their_own():
+def test_everybody_sees_values_of_their_own(local):
     mine = local()
     mine.x = "main"
     seen = []
@@ -66,7 +91,7 @@ def test_everybody_sees_values_of_their_own():
     assert seen == [0, 1, 2, "bare"] and mine.x == "main"
 
 
-def test_it_works_in_every_thread_without_a_hub_too():
+def test_it_works_in_every_thread_without_a_hub_too(local):
     mine, seen = local(), {}
     mine.x = "main"
 
@@ -89,7 +114,7 @@ def test_it_works_in_every_thread_without_a_hub_too():
     assert mine.x == "main"
 
 
-def test_attributes_that_are_not_there_are_told_as_usual():
+def test_attributes_that_are_not_there_are_told_as_usual(kinds, local):
     mine = local()
     with pytest.raises(AttributeError, match="'local' object has no attribute 'x'"):
         _ = mine.x
@@ -99,10 +124,10 @@ def test_attributes_that_are_not_there_are_told_as_usual():
     del mine.x
     assert not hasattr(mine, "x")
     assert getattr(mine, "x", 5) == 5
-    assert Fallback().x == "no x"
+    assert kinds.Fallback().x == "no x"
 
 
-def test_the_dictionary_is_ones_own_and_cannot_be_replaced():
+def test_the_dictionary_is_ones_own_and_cannot_be_replaced(local):
     mine = local()
     mine.x = 1
     assert mine.__dict__ == {"x": 1}
@@ -115,23 +140,23 @@ def test_the_dictionary_is_ones_own_and_cannot_be_replaced():
         del mine.__dict__
 
 
-def test_init_is_called_for_everybody_with_the_same_arguments():
-    Prepared.count = 0
-    mine = Prepared(1, key="word")
+def test_init_is_called_for_everybody_with_the_same_arguments(kinds, local):
+    kinds.Prepared.count = 0
+    mine = kinds.Prepared(1, key="word")
     mine.arguments = "changed"
-    assert Prepared.count == 1
+    assert kinds.Prepared.count == 1
 
     def look():
         return mine.arguments, mine.keywords, mine.method(), mine.shared
 
     assert runtime.spawn(look).get() == ((1,), {"key": "word"}, (1,), "class")
     assert runtime.spawn(setattr, mine, "y", 1).get() is None
-    assert Prepared.count == 3 and mine.arguments == "changed" and not hasattr(mine, "y")
+    assert kinds.Prepared.count == 3 and mine.arguments == "changed" and not hasattr(mine, "y")
     with pytest.raises(TypeError, match="not supported"):
         local(1)
 
 
-def test_an_init_that_fails_is_called_again():
+def test_an_init_that_fails_is_called_again(local):
     class Fails(local):
         calls = 0
 
@@ -151,13 +176,13 @@ def test_an_init_that_fails_is_called_again():
     assert runtime.spawn(work).get() == 3 and mine.x == 1
 
 
-def test_properties_and_slots_of_a_subclass_work():
-    mine = Prepared()
+def test_properties_and_slots_of_a_subclass_work(kinds):
+    mine = kinds.Prepared()
     mine.doubled = 8
     assert mine.number == 4 and mine.doubled == 8 and "doubled" not in mine.__dict__
     with pytest.raises(AttributeError):
         del mine.doubled
-    slotted = Slotted()
+    slotted = kinds.Slotted()
     slotted.slot = "shared"
     slotted.other = "mine"
     assert runtime.spawn(lambda: (slotted.slot, hasattr(slotted, "other"))).get() == ("shared", False)
@@ -165,7 +190,7 @@ def test_properties_and_slots_of_a_subclass_work():
     assert not hasattr(slotted, "slot")
 
 
-def test_the_values_go_with_the_greenlet_even_if_somebody_keeps_that():
+def test_the_values_go_with_the_greenlet_even_if_somebody_keeps_that(local):
     mine, references = local(), []
 
     def work():
@@ -188,7 +213,7 @@ def test_the_values_go_with_the_greenlet_even_if_somebody_keeps_that():
         gc.enable()
 
 
-def test_the_values_go_with_the_local():
+def test_the_values_go_with_the_local(local):
     mine = local()
     mine.thing = Thing()
     reference = weakref.ref(mine.thing)
@@ -200,7 +225,7 @@ def test_the_values_go_with_the_local():
         gc.enable()
 
 
-def test_a_local_among_its_own_values_can_be_collected():
+def test_a_local_among_its_own_values_can_be_collected(local):
     thing = Thing()
     thing.local = local()
     thing.local.thing = thing
@@ -210,8 +235,8 @@ def test_a_local_among_its_own_values_can_be_collected():
     assert reference() is None
 
 
-def test_nothing_is_left_of_many_greenlets_or_many_locals():
-    mine = Prepared()
+def test_nothing_is_left_of_many_greenlets_or_many_locals(kinds, local):
+    mine = kinds.Prepared()
 
     def work():
         mine.x = 1
@@ -224,7 +249,7 @@ def test_nothing_is_left_of_many_greenlets_or_many_locals():
     assert len(runtime.getcurrent()._locals.locals) < 200
 
 
-def test_what_ends_with_the_greenlet_may_use_the_local():
+def test_what_ends_with_the_greenlet_may_use_the_local(local):
     mine, seen = local(), []
 
     class Last:
