@@ -343,6 +343,8 @@ wakeable_describe(Wakeable *Py_UNUSED(self), PyObject *Py_UNUSED(unused))
     return PyUnicode_FromString("something");
 }
 
+static PyObject *wakeable_wait(Wakeable *self, PyObject *unused);
+
 static PyMemberDef wakeable_members[] = {
     MEMBER(Wakeable, greenlet, "Who is parked on it."),
     MEMBER(Wakeable, state, "What is known of whoever is, or was last."),
@@ -362,6 +364,8 @@ static PyMemberDef wakeable_members[] = {
 static PyMethodDef wakeable_methods[] = {
     {"wake", (PyCFunction) (void (*)(void)) wakeable_wake, METH_FASTCALL,
      PyDoc_STR("wake(reason, by): make the parked greenlet ready; False if it is, or if nobody is parked.")},
+    {"wait", (PyCFunction) wakeable_wait, METH_NOARGS,
+     PyDoc_STR("Park until this watcher of a descriptor fires; False if it is another thread's, or closed.")},
     {"call", (PyCFunction) wakeable_call, METH_NOARGS, PyDoc_STR("What the hub does when nobody is parked on it.")},
     {"describe", (PyCFunction) wakeable_describe, METH_NOARGS, PyDoc_STR("What is waited for, in words.")},
     {NULL, NULL, 0, NULL},
@@ -820,6 +824,22 @@ board_run_ready(Board *board, PyObject *Py_UNUSED(unused))
         Py_DECREF(done);
     }
     return PyLong_FromSsize_t(count);
+}
+
+/* wait_io, on the board that the watcher belongs to; False where that is not this thread's. */
+static PyObject *
+wakeable_wait(Wakeable *self, PyObject *Py_UNUSED(unused))
+{
+    if (self->descriptor == NULL || !PyObject_TypeCheck(self->descriptor, armed_type))
+        Py_RETURN_FALSE;
+    Board *board = ((Armed *) self->descriptor)->board;
+    if (board == NULL || board->closed || board->thread != PyThread_get_thread_ident())
+        Py_RETURN_FALSE;
+    PyObject *done = board_wait_io(board, (PyObject *) self);
+    if (done == NULL)
+        return NULL;
+    Py_DECREF(done);
+    Py_RETURN_TRUE;
 }
 
 static PyMemberDef board_members[] = {

@@ -172,9 +172,12 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
         if flags:
             return self._recv_with_flags(bufsize, flags)
         while (data := receive(self._sock, bufsize, flags)) is None:
+            watcher = self._read
+            if watcher is not None and self.timeout is None and watcher.wait():
+                continue  # nearly always, and so without another call
             if self.timeout == 0.0:
                 raise BlockingIOError(errno.EAGAIN, _WOULD_BLOCK)
-            self._wait(self._read or self._reader())
+            self._wait(watcher or self._reader())
         return data
 
     def recv_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:

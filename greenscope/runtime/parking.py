@@ -102,6 +102,19 @@ class Wakeable:
     def call(self) -> None:
         """What the hub does when it comes to this entry and nobody is parked on it: nothing, it was cancelled."""
 
+    def wait(self) -> bool:
+        """Park until this watcher of a descriptor fires; as ``Board.wait_io``.
+
+        Returns:
+            False if that cannot be done: it belongs to another thread's loop, or is closed.
+        """
+        descriptor = self.descriptor
+        board: Board | None = getattr(descriptor, "board", None)
+        if board is None or board.closed or board.thread != get_ident():
+            return False
+        board.wait_io(self)
+        return True
+
     def wake(self, reason: int, by: int) -> bool:
         """Make the parked greenlet ready, for ``reason``.
 
