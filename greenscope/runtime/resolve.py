@@ -79,7 +79,10 @@ def gethostbyaddr(ip_address: str) -> tuple[str, list[str], list[str]]:
 
 def getnameinfo(sockaddr: Any, flags: int) -> tuple[str, str]:
     """The host and service of an address; as the standard library's."""
-    if flags & _NUMERIC_NAMES == _NUMERIC_NAMES and _is_numeric_address(sockaddr):
+    # What is no address at all is refused at once.
+    if not isinstance(sockaddr, tuple) or (
+        flags & _NUMERIC_NAMES == _NUMERIC_NAMES and bool(sockaddr) and is_numeric(sockaddr[0])
+    ):
         return _getnameinfo(sockaddr, flags)
     return run_in_thread(_getnameinfo, sockaddr, flags)
 
@@ -130,10 +133,6 @@ def is_numeric(host: object) -> bool:
             continue
         return True
     return False
-
-
-def _is_numeric_address(address: object) -> bool:
-    return isinstance(address, tuple) and bool(address) and is_numeric(address[0])
 
 
 def resolve(address: Any, family: int) -> Any:
