@@ -40,6 +40,18 @@ def test_the_primitives_benchmark_measures_every_runtime():
     }
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_the_connections_benchmark_uses_every_connection_and_leaves_nothing():
+    pytest.importorskip("gevent")
+    rows = run("benchmarks.connections", "--connections", "100")["results"]
+    assert [row["server"] for row in rows] == ["greenscope, untraced", "greenscope, traced", "gevent"]
+    for row in rows:
+        # A greenlet and a descriptor each; and none of them afterwards.
+        assert (row["connections"], row["greenlets"], row["descriptors"]) == (100, 100, 100)
+        assert row["descriptors_left"] <= 0 and row["greenlets_left"] <= 0
+        assert row["pss_bytes_per_connection"] > 0
+
+
 def test_the_ring_benchmark_times_every_writer():
     columns = run("benchmarks.ring_write", "--number", "200", "--repeats", "1")["nanoseconds"]
     assert {"Python", "off"} <= set(columns)
