@@ -22,6 +22,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import IO, TYPE_CHECKING, Any, NoReturn, Self
 
+from greenscope.runtime.current import get_hub
 from greenscope.runtime.green_socket import socket
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SSLSocket"]
 
-_BLOCK = 65536
 _ONLY_ASK = (
     "_checkClosed",
     "_check_connected",
@@ -171,15 +171,23 @@ class SSLSocket(socket):
                 if self.timeout == 0.0:
                     raise
                 watcher = self._writer()
-            if self.timeout is None:
-                self._wait(watcher)
-                continue
-            now = monotonic()
-            end = end or now + self.timeout
-            error = TimeoutError(f"The {what} operation timed out")
-            if end <= now:
-                raise error
-            self._wait(watcher, error, end - now)
+            spare = None
+            if watcher.greenlet is not None:
+                # One greenlet reads and another one writes: OpenSSL may want the same of both.
+                spare = watcher = get_hub().loop.io(self._sock.fileno(), watcher.mask, peer=watcher.peer)
+            try:
+                if self.timeout is None:
+                    self._wait(watcher)
+                    continue
+                now = monotonic()
+                end = end or now + self.timeout
+                error = TimeoutError(f"The {what} operation timed out")
+                if end <= now:
+                    raise error
+                self._wait(watcher, error, end - now)
+            finally:
+                if spare is not None:
+                    spare.close()
 
     # The handshake, and the end.
 
@@ -354,28 +362,7 @@ class SSLSocket(socket):
         """Send a file's bytes; how many there were."""
         if self._sslobj is None:
             return super().sendfile(file, offset, count)
-        if "b" not in getattr(file, "mode", "b"):
-            raise ValueError("file should be opened in binary mode")
-        if count is not None and count <= 0:
-            raise ValueError(f"count must be a positive integer (got {count!r})")
-        if offset:
-            file.seek(offset)
-        total = 0
-        try:
-            while count is None or total < count:
-                block = file.read(_BLOCK if count is None else min(_BLOCK, count - total))
-                if not block:
-                    break
-                with memoryview(block) as view:
-                    sent = 0
-                    while sent < len(view):
-                        step = self.send(view[sent:])
-                        sent += step
-                        total += step
-        finally:
-            if total and hasattr(file, "seek"):
-                file.seek(offset + total)
-        return total
+        return self._sendfile_use_send(file, offset, count)  # the kernel's own would send it in the clear
 
     def sendto(self, data: ReadableBuffer, *flags_and_address: Any) -> int:
         """Refused once TLS has begun."""

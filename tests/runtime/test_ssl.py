@@ -164,6 +164,20 @@ def test_close_wakes_a_reader_with_EBADF(connected):
         client.read(1)
 
 
+def test_several_greenlets_may_read_one_connection(connected):
+    client, server = connected
+    readers = [runtime.spawn(client.recv, 1) for _ in range(3)]
+    runtime.sleep(0)
+    for byte in (b"a", b"b", b"c"):
+        server.sendall(byte)
+    assert sorted(reader.get(timeout=5) for reader in readers) == [b"a", b"b", b"c"]
+    readers = [runtime.spawn(client.recv, 1) for _ in range(3)]
+    runtime.sleep(0)
+    client.close()
+    runtime.joinall(readers, timeout=5)
+    assert [reader.exception.errno for reader in readers] == [errno.EBADF] * 3
+
+
 def test_a_handshake_with_a_silent_peer_times_out_and_closes(pair):
     pair[0].settimeout(0.01)
     with pytest.raises(TimeoutError, match="handshake operation timed out"):
