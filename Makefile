@@ -14,6 +14,7 @@ WHEELS = build/wheels
 # Empty where Node.js is missing, or older than Vite can work with.
 NPM := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm)
 NODE_MODULES = frontend/node_modules/.installed
+EXTENSION_SOURCES := greenscope/trace/_ring.c $(sort $(wildcard greenscope/runtime/_*.c))
 C_SOURCES = $(wildcard greenscope/runtime/*.c greenscope/trace/*.c greenscope/trace/*.h packaging/*.h benchmarks/*.c)
 C_FLAGS = -O2 -std=c11 -Wall -Wextra -Werror
 
@@ -57,8 +58,7 @@ $(VENV)/.installed: $(VENV)/.pyuv pyproject.toml setup.py
 	@touch $@
 
 # Not pip again: one changed C file is a second's work this way, and needs no network.
-$(BUILT): $(VENV)/.installed greenscope/trace/_ring.c greenscope/trace/_ring_layout.h greenscope/runtime/_parking.c \
-  greenscope/runtime/_stacks.c greenscope/runtime/_local.c
+$(BUILT): $(VENV)/.installed setup.py $(EXTENSION_SOURCES) greenscope/trace/_ring_layout.h
 	$(PY) setup.py --quiet build_ext --inplace
 	@touch $@
 
@@ -111,14 +111,10 @@ check-c-format: $(BUILT)
 
 # Compiled and not only parsed: half of the warnings come from what the optimizer sees.
 check-c-warnings: $(BUILT)
-	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
-	  -c greenscope/trace/_ring.c -o /dev/null
-	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
-	  -c greenscope/runtime/_parking.c -o /dev/null
-	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
-	  -c greenscope/runtime/_stacks.c -o /dev/null
-	$(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
-	  -c greenscope/runtime/_local.c -o /dev/null
+	for source in $(EXTENSION_SOURCES); do \
+	  $(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
+	    -c $$source -o /dev/null || exit 1; \
+	done
 	$(CC) $(C_FLAGS) -c benchmarks/echo_client.c -o /dev/null
 
 ifdef NPM
@@ -154,4 +150,4 @@ frontend: $(NODE_MODULES) ## build the page into greenscope/web/static (commit t
 clean: ## remove everything that was built, and the virtual environments
 	rm -rf .venv .venv-* build dist frontend/node_modules *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find greenscope tests tools benchmarks -name __pycache__ -prune -exec rm -rf {} +
-	rm -f greenscope/trace/_ring.*.so greenscope/runtime/_parking.*.so greenscope/runtime/_stacks.*.so greenscope/runtime/_local.*.so
+	rm -f greenscope/trace/_*.so greenscope/runtime/_*.so

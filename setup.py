@@ -11,9 +11,9 @@ setup(
             sources=[source],
             depends=depends,
             extra_compile_args=["-O2", "-std=c11", "-Wall", "-Wextra"],
-            # ring_python.py, parking.py and local_base.py do the same work, slowly, so an interpreter without a
-            # compiler still gets a greenscope. Where we build it ourselves (the Makefile), silence
-            # about a failed compilation would hide a bug.
+            # Each has a twin in Python that does the same, slowly (but for _stacks.c, without which there
+            # is just nothing kept), so an interpreter without a compiler still gets a greenscope. Where we
+            # build it ourselves (the Makefile), silence about a failed compilation would hide a bug.
             optional=os.environ.get("GREENSCOPE_REQUIRE_EXTENSION") != "1",
         )
         for name, source, depends in (
@@ -21,6 +21,7 @@ setup(
             ("greenscope.runtime._parking", "greenscope/runtime/_parking.c", []),
             ("greenscope.runtime._stacks", "greenscope/runtime/_stacks.c", []),
             ("greenscope.runtime._local", "greenscope/runtime/_local.c", []),
+            ("greenscope.runtime._queue_base", "greenscope/runtime/_queue_base.c", []),
         )
     ]
 )

@@ -24,6 +24,21 @@ from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.line import Place, park_for, withdraw
 from greenscope.trace.events import Wait
 
+if TYPE_CHECKING:
+    from greenscope.runtime.queue_base import Base
+else:
+    try:
+        from greenscope.runtime._queue_base import Base as _Base
+    except ImportError:
+        from greenscope.runtime.queue_base import Base
+    else:
+
+        class Base(_Base, Generic[TypeVar("T")]):
+            """The queue of C, which takes a type in brackets."""
+
+            __slots__ = ()
+
+
 __all__ = ["ShutDown", "SimpleQueue"]
 
 T = TypeVar("T")
@@ -47,7 +62,7 @@ else:
             """The queue was shut down; the standard library has it from Python 3.13 on."""
 
 
-class SimpleQueue(Generic[T]):
+class SimpleQueue(Base[T]):
     """Items on their way from some greenlets to others, first in, first out.
 
     A subclass may keep them otherwise: it overrides ``_create_queue``, ``_put``, ``_get``, ``_peek``.
@@ -60,29 +75,22 @@ class SimpleQueue(Generic[T]):
     __slots__ = (
         "__dict__",
         "__weakref__",
-        "_count",
-        "_getters",
         "_hub_number",
-        "_putters",
         "_resource",
-        "_room",
-        "_store",
-        "_take",
         "is_shutdown",
         "maxsize",
-        "queue",
     )
 
     def __init__(self, maxsize: int | None = None, items: Iterable[T] = ()) -> None:
         self.maxsize = maxsize if maxsize is not None and maxsize > 0 else None
-        self._getters: deque[Place] = deque()
-        self._putters: deque[Place] = deque()
+        self._getters = deque()
+        self._putters = deque()
         self._resource = 0
         self._hub_number = 0
         self.is_shutdown = False
         self._init(maxsize, items)
         self._count = held = self._qsize()
-        self._room: float = inf if self.maxsize is None else self.maxsize - held
+        self._room = inf if self.maxsize is None else self.maxsize - held
         kind = type(self)
         if kind._put in built_in and kind._get in built_in:
             self._store, self._take = self._ways()
@@ -111,60 +119,6 @@ class SimpleQueue(Generic[T]):
     def copy(self) -> Self:
         """A queue of the same kind that holds the same items."""
         return type(self)(self.maxsize, self.queue)
-
-    def put(self, item: T, block: bool = True, timeout: float | None = None) -> None:
-        """Put an item in.
-
-        Args:
-            item: it.
-            block: whether to wait for room.
-            timeout: seconds to wait at most.
-
-        Raises:
-            Full: there was no room.
-            ShutDown: it was shut down.
-            ValueError: a negative time.
-        """
-        if self._getters and self._hand(item):
-            return
-        if self._room > 0:
-            self._room -= 1
-            self._count += 1
-            try:
-                self._store(item)
-            except BaseException:  # of items that cannot be compared
-                self._room += 1
-                self._count -= 1
-                raise
-            if self._getters:
-                self._match()
-        else:
-            self._wait_for_room(item, block, timeout)
-
-    def get(self, block: bool = True, timeout: float | None = None) -> T:
-        """Take the item whose turn it is.
-
-        Args:
-            block: whether to wait for one.
-            timeout: seconds to wait at most.
-
-        Raises:
-            Empty: there was none.
-            ShutDown: it was shut down, and there is nothing in it.
-            ValueError: a negative time.
-        """
-        if self.queue:
-            try:
-                item: T = self._take()
-            except IndexError:  # another thread took it
-                return self._wait_for_item(block, timeout, None)
-            if self._putters:
-                self._room += 1
-                self._admit()
-            else:
-                self._room += 1
-            return item
-        return self._wait_for_item(block, timeout, None)
 
     def peek(self, block: bool = True, timeout: float | None = None) -> T:
         """The item that ``get`` would take; it stays. Takes and raises what ``get`` does."""

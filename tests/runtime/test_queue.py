@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import gc
 import queue as stdlib_queue
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +23,15 @@ from greenscope.runtime.queue import (
     ShutDown,
     SimpleQueue,
 )
+
+WITHOUT_C = """
+import sys
+sys.modules["greenscope.runtime._queue_base"] = None
+import pytest
+from greenscope.runtime import queue_base, simple_queue
+assert simple_queue.Base is queue_base.Base
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-k", "not twin", *sys.argv[1:]]))
+"""
 
 KINDS = [Queue, SimpleQueue, LifoQueue, PriorityQueue]
 
@@ -349,3 +361,41 @@ def test_queues_leave_nothing_for_the_garbage_collector(kind):
 def test_queues_take_types_in_brackets():
     assert Queue[int](3).maxsize == 3
     assert SimpleQueue[str]().empty()
+
+
+def test_c_and_not_its_twin_is_used_where_it_was_compiled():
+    compiled = pytest.importorskip("greenscope.runtime._queue_base")
+    assert issubclass(Queue, compiled.Base)
+
+
+def test_the_python_twin_passes_the_same_tests():
+    files = [__file__, str(Path(__file__).with_name("test_across_threads.py"))]
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_C, *files],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=Path(__file__).parent.parent.parent,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_arguments_of_put_and_get_are_taken_by_position_and_by_name():
+    queue = Queue(1)
+    queue.put(item=1, block=True, timeout=None)
+    with pytest.raises(Full):
+        queue.put(2, False)
+    with pytest.raises(Full):
+        queue.put(2, block=True, timeout=0.001)
+    assert queue.get(True, 1) == 1
+    with pytest.raises(Empty):
+        queue.get(block=False)
+    for call in (
+        lambda: queue.put(),
+        lambda: queue.put(1, True, None, 4),
+        lambda: queue.put(1, item=2),
+        lambda: queue.get(1, 2, 3),
+        lambda: queue.get(wait=True),
+    ):
+        with pytest.raises(TypeError):
+            call()
