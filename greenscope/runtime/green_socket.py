@@ -279,7 +279,8 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
         sock = getattr(self, "_sock", None)
         if sock is not None and sock.fileno() >= 0:
             try:
-                warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+                if not self._closed:  # else it is its files that were dropped, which is nobody's mistake
+                    warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
             finally:
                 self._release(True)
 

@@ -149,9 +149,17 @@ def resolve(address: Any, family: int) -> Any:
     host = address[0]
     if not isinstance(host, str | bytes | bytearray) or not host or host == "<broadcast>" or is_numeric(host):
         return address
-    if isinstance(host, bytearray):
-        host = bytes(host)
-    return (getaddrinfo(host, None, family)[0][4][0], *address[1:])
+    try:
+        # C encodes only what is not ASCII, unlike getaddrinfo.
+        name = host if isinstance(host, str) and not host.isascii() else _as_bytes(host)
+        found = getaddrinfo(name, None, family)
+    except UnicodeError:
+        raise TypeError(f"encoding of hostname failed: {host!r} has no form in ASCII") from None
+    return (found[0][4][0], *address[1:])
+
+
+def _as_bytes(host: str | bytes | bytearray) -> bytes:
+    return host.encode() if isinstance(host, str) else bytes(host)
 
 
 def format_address(address: Any) -> str:

@@ -6,7 +6,12 @@ standard library's ``close`` does not wake a thread that waits, so that case is 
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 import queue as stdlib_queue
+import select as stdlib_select
+import selectors as stdlib_selectors
 import socket as stdlib_socket
 import struct
 import threading
@@ -17,6 +22,8 @@ import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import queue as green_queue
+from greenscope.runtime import select as green_select
+from greenscope.runtime import selectors as green_selectors
 from greenscope.runtime import socket as green_socket
 
 _METHODS = [
@@ -79,6 +86,9 @@ class _Thread:
 
 
 STDLIB = SimpleNamespace(
+    name="stdlib",
+    select=stdlib_select,
+    selectors=stdlib_selectors,
     socket=stdlib_socket,
     spawn=_Thread,
     sleep=time.sleep,
@@ -89,6 +99,9 @@ STDLIB = SimpleNamespace(
     Queue=stdlib_queue.Queue,
 )
 GREEN = SimpleNamespace(
+    name="green",
+    select=green_select,
+    selectors=green_selectors,
     socket=green_socket,
     spawn=runtime.spawn,
     sleep=runtime.sleep,
@@ -277,6 +290,196 @@ def test_what_is_wrong_is_refused_alike(kit, tcp):
         kit.socket.gethostbyname("::1")
     with client.makefile("w", buffering=1) as file:
         assert not file.line_buffering
+
+
+def test_connect_ex_says_what_connect_raises(kit, tmp_path):
+    with kit.socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+    with kit.socket.socket() as one:
+        assert one.connect_ex(address) == errno.ECONNREFUSED
+    with kit.socket.socket(kit.socket.AF_UNIX) as one:
+        assert one.connect_ex(str(tmp_path / "nobody")) == errno.ENOENT
+        with pytest.raises(FileNotFoundError):
+            one.connect(str(tmp_path / "nobody"))
+    with kit.socket.socket() as one, pytest.raises(kit.socket.gaierror):
+        one.connect_ex(("name.invalid." + "x" * 64, 80))
+
+
+def test_connecting_twice_is_EISCONN(kit, tcp):
+    client, _ = tcp
+    # The kernel may only now note that a connection that it made without being waited for has come about.
+    assert client.connect_ex(client.getpeername()) in {0, errno.EISCONN}
+    assert client.connect_ex(client.getpeername()) == errno.EISCONN
+    with pytest.raises(OSError) as caught:
+        client.connect(client.getpeername())
+    assert caught.value.errno == errno.EISCONN
+
+
+def test_all_that_failed_or_the_last_of_it(kit):
+    with kit.socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+    with pytest.raises(ExceptionGroup, match="create_connection failed") as group:
+        kit.socket.create_connection(address, all_errors=True)
+    assert [type(error) for error in group.value.exceptions] == [ConnectionRefusedError]
+    with pytest.raises(ConnectionRefusedError):
+        kit.socket.create_connection(address, timeout=1)
+
+
+def test_a_connection_from_a_given_address(kit):
+    with kit.socket.create_server(("127.0.0.1", 0)) as listener:
+        with kit.socket.create_connection(listener.getsockname(), 5, ("127.0.0.2", 0)) as client:
+            server, address = listener.accept()
+            server.close()
+            assert address[0] == client.getsockname()[0] == "127.0.0.2"
+            assert client.gettimeout() == 5
+        with pytest.raises(OSError):
+            kit.socket.create_connection(listener.getsockname(), 5, ("192.0.2.1", 0))
+
+
+def test_servers_of_each_family_and_what_cannot_be_had(kit):
+    for arguments, error in [
+        ({"address": ("127.0.0.1", 0), "dualstack_ipv6": True}, ValueError),
+        ({"address": ("192.0.2.1", 0)}, OSError),
+    ]:
+        with pytest.raises(error):
+            kit.socket.create_server(**arguments)
+    with pytest.raises(OSError, match="while attempting to bind on address"):
+        kit.socket.create_server(("192.0.2.1", 0))
+    with kit.socket.create_server(("127.0.0.1", 0), reuse_port=True, backlog=1) as one:
+        with kit.socket.create_server(one.getsockname(), reuse_port=True) as other:
+            assert one.getsockname() == other.getsockname()
+            assert one.getsockopt(kit.socket.SOL_SOCKET, kit.socket.SO_REUSEADDR)
+
+
+@pytest.mark.skipif(not stdlib_socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_ipv6_and_both_at_once(kit):
+    with kit.socket.create_server(("::1", 0), family=kit.socket.AF_INET6) as listener:
+        assert listener.getsockopt(kit.socket.IPPROTO_IPV6, kit.socket.IPV6_V6ONLY)
+        with kit.socket.create_connection(listener.getsockname()[:2]) as client:
+            server, address = listener.accept()
+            server.close()
+            assert address == client.getsockname() and len(address) == 4
+    with kit.socket.create_server(("", 0), family=kit.socket.AF_INET6, dualstack_ipv6=True) as listener:
+        with kit.socket.create_connection(("127.0.0.1", listener.getsockname()[1])):
+            listener.accept()[0].close()
+
+
+def test_unix_sockets_with_a_path_an_abstract_name_and_datagrams(kit, tmp_path):
+    for address in (str(tmp_path / "stream"), bytes(tmp_path / "bytes"), f"\0greenscope-{kit.name}-{time.time_ns()}"):
+        with kit.socket.socket(kit.socket.AF_UNIX) as listener, kit.socket.socket(kit.socket.AF_UNIX) as client:
+            listener.bind(address)
+            listener.listen()
+            client.connect(address)
+            server, peer = listener.accept()
+            with server:
+                server.sendall(b"x")
+                assert client.recv(1) == b"x" and not peer
+    path = str(tmp_path / "datagrams")
+    kind = (kit.socket.AF_UNIX, kit.socket.SOCK_DGRAM)
+    with kit.socket.socket(*kind) as one, kit.socket.socket(*kind) as other:
+        one.bind(path)
+        other.connect(path)
+        reader = kit.spawn(one.recvfrom, 10)
+        other.send(b"hello")
+        assert reader.get()[0] == b"hello"
+
+
+def test_descriptors_are_handed_over(kit):
+    one, other = kit.socket.socketpair()
+    reader, writer = os.pipe()
+    with one, other:
+        kit.socket.send_fds(one, [b"here"], [writer])
+        data, [copy], _flags, _address = kit.socket.recv_fds(other, 10, 2)
+    os.write(copy, b"!")
+    assert (data, os.read(reader, 1)) == (b"here", b"!")
+    for fd in (reader, writer, copy):
+        os.close(fd)
+
+
+def test_files_are_sent_from_where_and_as_far_as_wanted(kit, tcp, tmp_path):
+    client, server = tcp
+    path = tmp_path / "file"
+    content = bytes(range(256)) * 8192  # 2 MiB: more than a socket takes at once
+    path.write_bytes(content)
+    for arguments, expected in [
+        ((), content),
+        ((5,), content[5:]),
+        ((0, 10), content[:10]),
+        ((7, 1 << 20), content[7 : 7 + (1 << 20)]),
+        ((10, 1 << 30), content[10:]),
+        ((len(content) + 5,), b""),
+    ]:
+        for name in ("sendfile", "_sendfile_use_send", "_sendfile_use_sendfile"):
+
+            def receive(size):
+                return server.recv(size, kit.socket.MSG_WAITALL) if size else b""
+
+            with path.open("rb") as file:
+                receiver = kit.spawn(receive, len(expected))
+                assert getattr(client, name)(file, *arguments) == len(expected)
+                assert receiver.get() == expected
+                if expected:
+                    assert file.tell() == (arguments[0] if arguments else 0) + len(expected)
+
+
+def test_what_is_no_file_of_the_kernels_is_read_and_sent(kit, tcp):
+    client, server = tcp
+    assert client.sendfile(io.BytesIO(b"0123456789"), 2, 5) == 5
+    assert server.recv(10) == b"23456"
+
+
+def test_files_that_cannot_be_sent(kit, tcp, tmp_path):
+    client, _ = tcp
+    (tmp_path / "file").write_bytes(b"x" * (1 << 24))
+    with (tmp_path / "file").open() as text, pytest.raises(ValueError, match="binary"):
+        client.sendfile(text)
+    with (tmp_path / "file").open("rb") as file:
+        for count, error in [(-1, ValueError), (0, ValueError), (1.5, TypeError), ("x", TypeError)]:
+            with pytest.raises(error, match="count must be a positive integer"):
+                client.sendfile(file, 0, count)
+        with kit.socket.socket(type=kit.socket.SOCK_DGRAM) as datagrams, pytest.raises(ValueError, match="SOCK_STREAM"):
+            datagrams.sendfile(file)
+        client.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            client.sendfile(file)
+        assert 0 < file.tell() < 1 << 24
+        client.setblocking(False)
+        with pytest.raises(ValueError, match="non-blocking sockets are not supported"):
+            client.sendfile(file)
+
+
+def test_datagrams_that_are_too_long_are_cut_or_refused(kit):
+    kind = {"type": kit.socket.SOCK_DGRAM}
+    with kit.socket.socket(**kind) as one, kit.socket.socket(**kind) as other:
+        one.bind(("127.0.0.1", 0))
+        with pytest.raises(OSError) as caught:
+            other.sendto(b"x" * 70000, one.getsockname())
+        assert caught.value.errno == errno.EMSGSIZE
+        other.connect(one.getsockname())
+        other.send(b"abcdef")
+        data, _, flags, address = one.recvmsg(3)
+        assert (data, flags & kit.socket.MSG_TRUNC, address) == (b"abc", kit.socket.MSG_TRUNC, other.getsockname())
+        other.send(b"")
+        assert one.recvfrom(3) == (b"", other.getsockname())
+        one.settimeout(0.01)
+        with pytest.raises(TimeoutError):
+            one.recvfrom(1)
+
+
+def test_what_is_ready_by_select_and_poll(kit, tcp):
+    client, server = tcp
+    assert kit.select.select([client], [client], [client], 0.01) == ([], [client], [])
+    poller = kit.select.poll()
+    poller.register(client, kit.select.POLLIN)
+    assert poller.poll(10) == []
+    waiter = kit.spawn(kit.select.select, [client, server], [], [], 5)
+    kit.sleep(0.001)
+    server.send(b"x")
+    assert waiter.get() == ([client], [], [])
+    assert poller.poll() == [(client.fileno(), kit.select.POLLIN)]
+    with kit.selectors.DefaultSelector() as selector:
+        key = selector.register(client, kit.selectors.EVENT_READ, "data")
+        assert selector.select(1) == [(key, kit.selectors.EVENT_READ)]
 
 
 def test_an_event_is_waited_for(kit):

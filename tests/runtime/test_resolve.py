@@ -175,6 +175,15 @@ def test_an_address_is_resolved_for_its_socket_and_keeps_all_else():
     assert resolve.resolve("localhost", stdlib.AF_UNIX) == "localhost"
 
 
+def test_a_name_that_cannot_be_encoded_is_refused_as_the_standard_library_does():
+    outcomes = []
+    for module in (stdlib, socket):
+        with module.socket() as one, pytest.raises(Exception) as caught:
+            one.connect(("ü" * 70 + ".invalid", 80))
+        outcomes.append(caught.type)
+    assert outcomes[0] is outcomes[1]
+
+
 def test_a_name_of_another_script_is_looked_up_by_its_ascii_form(monkeypatch):
     with pytest.raises(socket.gaierror) as caught:
         socket.getaddrinfo("bücher.invalid", 80, 0, 0, 0, stdlib.AI_NUMERICHOST)
