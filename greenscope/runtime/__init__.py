@@ -14,7 +14,7 @@ from greenscope.runtime.hub import Hub, LoopExit, get_hub, idle, reinit, sleep
 from greenscope.runtime.lock import BoundedSemaphore, Lock, Semaphore
 from greenscope.runtime.queue import Queue
 from greenscope.runtime.timeout import Timeout, with_timeout
-from greenscope.runtime.waiting import iwait, wait
+from greenscope.runtime.waiting import iwait, kill, wait
 
 __all__ = [
     "AsyncResult",
@@ -36,6 +36,7 @@ __all__ = [
     "idle",
     "iwait",
     "joinall",
+    "kill",
     "killall",
     "local",
     "lock",

@@ -213,7 +213,12 @@ class IMapUnordered(Greenlet, Iterator[Any]):
                 except BaseException:
                     self._running -= 1
                     raise
-                greenlet.rawlink(_Deliver(self, number))
+                deliver = _Deliver(self, number)
+                joined_by = getattr(greenlet, "joined_by", None)
+                if joined_by is None:
+                    greenlet.rawlink(deliver.ended)
+                elif not joined_by(deliver):
+                    deliver.ended(greenlet)
         except Exception as error:  # of the arguments' iterator
             self._put(number + 1, _Failure(error))
         finally:
@@ -272,7 +277,7 @@ class IMap(IMapUnordered):
 
 
 class _Deliver:
-    """The link from the greenlet of a call to who collects the results."""
+    """Brings the result of a call to who collects them."""
 
     __slots__ = ("number", "to")
 
@@ -280,5 +285,6 @@ class _Deliver:
         self.to = to
         self.number = number
 
-    def __call__(self, greenlet: Greenlet) -> None:
+    def ended(self, greenlet: Greenlet) -> None:
+        """What the greenlet calls at its end, in its thread."""
         self.to._delivered(self.number, greenlet)

@@ -69,9 +69,10 @@ class Group(Mapping):
     def discard(self, greenlet: Any) -> None:
         """Do not keep ``greenlet`` any longer; does nothing if it is not in."""
         if greenlet in self.greenlets:
-            unlink = getattr(greenlet, "unlink", None)
-            if unlink is not None:
-                unlink(self._discard)
+            if hasattr(greenlet, "left_by"):
+                greenlet.left_by(self)
+            elif hasattr(greenlet, "unlink"):
+                greenlet.unlink(self._discard)
             self._discard(greenlet)
 
     def start(self, greenlet: Greenlet) -> None:
@@ -120,17 +121,16 @@ class Group(Mapping):
             while self.greenlets:
                 for one in list(self.greenlets):
                     if one not in self.dying:
+                        self.dying.add(one)  # first: one that has not run yet ends, and is taken out, at once
                         killall([one], exception, block=False)
-                        self.dying.add(one)
                 if not block:
                     break
                 bare = {one for one in self.greenlets if not hasattr(one, "rawlink")}
                 joinall(self.greenlets - bare)
                 if bare:  # nobody is told of their end
                     sleep(0)
-                for one in list(self.greenlets):  # they would say so themselves, but only in the next round
-                    if one.dead or one in bare:
-                        self.discard(one)
+                for one in bare:
+                    self.discard(one)
         except Timeout as error:
             if error is not timer:
                 raise
@@ -146,8 +146,8 @@ class Group(Mapping):
     ) -> None:
         """``kill`` of one, if it is in the group and was not killed before."""
         if greenlet not in self.dying and greenlet in self.greenlets:
-            greenlet.kill(exception, block=False)
             self.dying.add(greenlet)
+            greenlet.kill(exception, block=False)
             if block:
                 greenlet.join(timeout)
 
@@ -160,14 +160,21 @@ class Group(Mapping):
         return None
 
     def _keep(self, greenlet: Any) -> None:
-        rawlink = getattr(greenlet, "rawlink", None)
         self.greenlets.add(greenlet)
         self._empty.clear()
-        if rawlink is not None:
-            rawlink(self._discard)
+        joined_by = getattr(greenlet, "joined_by", None)
+        if joined_by is not None:
+            if not joined_by(self):
+                self._discard(greenlet)
+        elif hasattr(greenlet, "rawlink"):
+            greenlet.rawlink(self._discard)
+
+    def ended(self, greenlet: Any) -> None:
+        """What a greenlet of the group calls at its end, in its thread."""
+        self._discard(greenlet)
 
     def _discard(self, greenlet: Any) -> None:
-        """``greenlet`` has ended; called by it, in the hub."""
+        """``greenlet`` has ended, or is in no longer."""
         self.greenlets.discard(greenlet)
         self.dying.discard(greenlet)
         if not self.greenlets:

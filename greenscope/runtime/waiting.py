@@ -21,7 +21,7 @@ from greenscope.runtime.timeout import Timeout
 from greenscope.runtime.waiter import running
 from greenscope.trace.events import Ready, Wait
 
-__all__ = ["iwait", "joinall", "killall", "wait"]
+__all__ = ["iwait", "joinall", "kill", "killall", "wait"]
 
 _JOIN = Wait.JOIN
 
@@ -205,6 +205,11 @@ def _join_anything(waiting: list[Any], timeout: float | None, raise_error: bool,
             if error is not None:
                 raise error
     return done
+
+
+def kill(greenlet: Any, exception: BaseException | type[BaseException] = GreenletExit) -> None:
+    """Raise ``exception`` in a greenlet, of ``spawn_raw`` too, in the hub's next round; waits for nothing."""
+    killall([greenlet], exception, block=False)
 
 
 def killall(

@@ -783,3 +783,13 @@ def test_a_kill_within_joinall_leaves_nobody_in_the_lines():
     runtime.killall(joiners)
     assert not slow._joiners
     slow.kill()
+
+
+def test_kill_of_one_of_any_sort_waits_for_nothing():
+    worker, raw = runtime.spawn(runtime.sleep, 60), runtime.spawn_raw(runtime.sleep, 60)
+    settle()
+    for one in (worker, raw):
+        runtime.kill(one, KeyError if one is worker else GreenletExit)
+        assert not one.dead
+    settle()
+    assert isinstance(worker.exception, KeyError) and raw.dead

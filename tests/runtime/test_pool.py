@@ -355,3 +355,11 @@ def test_pools_leave_nothing_for_the_garbage_collector():
         assert gc.collect() == 0
     finally:
         gc.enable()
+
+
+def test_what_was_killed_before_it_ran_leaves_nothing_in_the_group(group):
+    worker = group.spawn(print)
+    group.kill()
+    assert worker.dead and not group.greenlets and not group.dying
+    group.killone(group.spawn(print))
+    assert not group.greenlets and not group.dying
