@@ -154,10 +154,13 @@ def work():
         workers.append(runtime.spawn((talk, hand_over, come_and_go)[len(workers) % 3]))
     runtime.sleep(0.005)
 
-count = 0
+count, struck = 0, False
 print("ready", flush=True)
 while True:
     try:
+        if struck:  # in here, because the next one may come as soon as this is said
+            struck = False
+            os.write(acknowledge, b"x")
         while True:
             work()
             if os.path.exists(sys.argv[2]):
@@ -165,7 +168,7 @@ while True:
         break
     except KeyboardInterrupt:
         count += 1
-        os.write(acknowledge, b"x")
+        struck = True
 faulthandler.cancel_dump_traceback_later()
 faulthandler.dump_traceback_later(20, exit=True)
 runtime.killall(workers, timeout=5)
