@@ -14,8 +14,8 @@ WHEELS = build/wheels
 # Empty where Node.js is missing, or older than Vite can work with.
 NPM := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm)
 NODE_MODULES = frontend/node_modules/.installed
-EXTENSION_SOURCES := greenscope/trace/_ring.c $(sort $(wildcard greenscope/runtime/_*.c))
-C_SOURCES = $(wildcard greenscope/runtime/*.c greenscope/trace/*.c greenscope/trace/*.h packaging/*.h benchmarks/*.c)
+EXTENSIONS = $(wildcard greenscope/runtime/*.c greenscope/trace/*.c)
+C_SOURCES = $(EXTENSIONS) $(wildcard greenscope/trace/*.h packaging/*.h benchmarks/*.c)
 C_FLAGS = -O2 -std=c11 -Wall -Wextra -Werror
 
 # Our own builds have a compiler, so an extension that does not compile is a bug, not a circumstance.
@@ -58,7 +58,7 @@ $(VENV)/.installed: $(VENV)/.pyuv pyproject.toml setup.py
 	@touch $@
 
 # Not pip again: one changed C file is a second's work this way, and needs no network.
-$(BUILT): $(VENV)/.installed setup.py $(EXTENSION_SOURCES) greenscope/trace/_ring_layout.h
+$(BUILT): $(VENV)/.installed setup.py $(EXTENSIONS) greenscope/trace/_ring_layout.h
 	$(PY) setup.py --quiet build_ext --inplace
 	@touch $@
 
@@ -111,11 +111,11 @@ check-c-format: $(BUILT)
 
 # Compiled and not only parsed: half of the warnings come from what the optimizer sees.
 check-c-warnings: $(BUILT)
-	for source in $(EXTENSION_SOURCES); do \
-	  $(CC) $(C_FLAGS) -fPIC $$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))') \
-	    -c $$source -o /dev/null || exit 1; \
+	@include=$$($(PY) -c 'import sysconfig; print("-I" + sysconfig.get_path("include"))'); \
+	for source in $(EXTENSIONS) benchmarks/echo_client.c; do \
+	  echo "$(CC) $(C_FLAGS) -c $$source"; \
+	  $(CC) $(C_FLAGS) -fPIC $$include -c $$source -o /dev/null || exit 1; \
 	done
-	$(CC) $(C_FLAGS) -c benchmarks/echo_client.c -o /dev/null
 
 ifdef NPM
 check-frontend: $(NODE_MODULES)

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from warnings import warn
 
+from greenscope.runtime.attempt import receive, transmit
 from greenscope.runtime.hub import ConcurrentWaitError, current, get_hub
 from greenscope.runtime.loop import READ, WRITE, IoWatcher
 from greenscope.runtime.resolve import format_address, resolve
@@ -32,7 +33,6 @@ from greenscope.runtime.socket_options import Options
 from greenscope.runtime.socket_sendfile import SendingFiles
 from greenscope.runtime.socket_waiting import let_go, release
 from greenscope.runtime.timeout import SocketTimeout
-from greenscope.runtime.waiter import receive, transmit
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer

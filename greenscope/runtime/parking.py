@@ -11,7 +11,6 @@ takes it out and switches to the greenlet, which takes itself out of ``greenlet`
 
 from __future__ import annotations
 
-from _socket import socket
 from _thread import get_ident
 from collections import deque
 from time import monotonic
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from greenscope.runtime.timeout import Timeout
     from greenscope.trace.recorder import Recorder
 
-__all__ = ["Armed", "Board", "Place", "State", "Waiter", "Wakeable", "receive", "transmit"]
+__all__ = ["Armed", "Board", "Place", "State", "Waiter", "Wakeable"]
 
 _YIELD = int(Wait.YIELD)
 _BY_ITSELF = int(Ready.YIELD)
@@ -347,19 +346,3 @@ class Armed:
                 board.ready.append(watcher)
         else:
             self.several_events(events)
-
-
-def receive(sock: socket, bufsize: int, flags: int) -> bytes | None:
-    """``sock.recv``; None if it would block."""
-    try:
-        return sock.recv(bufsize, flags)
-    except BlockingIOError:
-        return None
-
-
-def transmit(sock: socket, data: Any, flags: int) -> int | None:
-    """``sock.send``; None if it would block."""
-    try:
-        return sock.send(data, flags)
-    except BlockingIOError:
-        return None

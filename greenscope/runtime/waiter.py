@@ -23,7 +23,7 @@ from greenlet import getcurrent
 from greenscope.trace.events import Ready, Wait
 
 if TYPE_CHECKING:
-    from greenscope.runtime.parking import Armed, Board, Place, State, Waiter, Wakeable, receive, transmit
+    from greenscope.runtime.parking import Armed, Board, Place, State, Waiter, Wakeable
 else:
     try:
         from greenscope.runtime._parking import (
@@ -33,16 +33,14 @@ else:
             State,
             Waiter,
             Wakeable,
-            receive,
-            transmit,
             use_numbers,
         )
     except ImportError:
-        from greenscope.runtime.parking import Armed, Board, Place, State, Waiter, Wakeable, receive, transmit
+        from greenscope.runtime.parking import Armed, Board, Place, State, Waiter, Wakeable
     else:
         use_numbers(int(Wait.YIELD), int(Ready.YIELD), int(Ready.OTHER), int(Ready.GREENLET))
 
-__all__ = ["Armed", "Board", "Callback", "Place", "State", "Waiter", "Wakeable", "receive", "running", "transmit"]
+__all__ = ["Armed", "Board", "Callback", "Place", "State", "Waiter", "Wakeable", "running"]
 
 # Any, because every greenlet gets a ``_state``, and plain ones have no place to declare it.
 running: Callable[[], Any] = getcurrent

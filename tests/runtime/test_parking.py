@@ -68,13 +68,6 @@ def test_an_entry_is_not_lost_when_ctrl_c_strikes_the_hub():
     assert list(board.ready) == [entry]
 
 
-@pytest.fixture(params=["C", "Python"])
-def implementation(request: pytest.FixtureRequest) -> Any:
-    if request.param == "C":
-        return pytest.importorskip("greenscope.runtime._parking")
-    return parking
-
-
 def test_what_is_no_waiter_is_not_parked_on(hub):
     if waiter.Board.__module__ != "greenscope.runtime._parking":
         pytest.skip("the twin finds out by itself")
@@ -82,36 +75,3 @@ def test_what_is_no_waiter_is_not_parked_on(hub):
         hub.park(object())
     with pytest.raises(TypeError, match="not a watcher"):
         hub.wait_io(object())
-
-
-def test_an_attempt_gives_what_the_socket_would_or_none(implementation, pair):
-    one, other = pair[0]._sock, pair[1]._sock
-    assert implementation.receive(one, 10, 0) is None
-    assert implementation.transmit(other, b"hello", 0) == 5
-    assert implementation.transmit(other, memoryview(bytearray(b"!!")), 0) == 2
-    assert implementation.receive(one, 3, 0) == b"hel"
-    assert implementation.receive(one, 1 << 20, 0) == b"lo!!"
-    assert implementation.receive(one, 0, 0) == b""
-    while implementation.transmit(other, bytes(1 << 16), 0) is not None:
-        pass
-    other.close()
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        implementation.transmit(other, b"x", 0)
-    with pytest.raises(OSError, match="Bad file descriptor"):
-        implementation.receive(other, 1, 0)
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments", "error"),
-    [
-        ("receive", (-1, 0), ValueError),
-        ("receive", ("ten", 0), TypeError),
-        ("receive", (10, None), TypeError),
-        ("receive", (10, 1 << 40), OverflowError),
-        ("transmit", ("text", 0), TypeError),
-        ("transmit", (b"x", "flags"), TypeError),
-    ],
-)
-def test_an_attempt_refuses_what_the_socket_refuses(implementation, pair, name, arguments, error):
-    with pytest.raises(error):
-        getattr(implementation, name)(pair[0]._sock, *arguments)
