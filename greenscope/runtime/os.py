@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from greenscope.runtime.watchers import ChildWatcher
 
+__implements__ = ["fork", "forkpty", "read", "waitpid", "write"]
 __all__ = [
     "fork",
     "fork_and_watch",

@@ -32,6 +32,7 @@ from greenscope.runtime.layers import layers
 from greenscope.runtime.os import forget_child
 from greenscope.runtime.timeout import Timeout
 
+__implements__ = ["Popen"]  # the functions of the standard library call what has this name
 __all__ = [
     "DEVNULL",
     "PIPE",
