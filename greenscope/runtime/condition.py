@@ -35,7 +35,7 @@ class Condition:
     def __init__(self, lock: Any = None) -> None:
         self._lock = lock = RLock() if lock is None else lock
         self._waiting = waiting = Linkable()
-        self._line: deque[Place] = waiting._line
+        self._line: deque[Place] = waiting._queue_up()
         self.acquire = lock.acquire
         self.release = lock.release
         self._is_owned: Callable[[], bool] = getattr(lock, "_is_owned", lock.locked)

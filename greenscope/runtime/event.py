@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar
 
-from greenscope.runtime.line import Linkable
+from greenscope.runtime.line import NOBODY, Linkable
 from greenscope.runtime.timeout import Timeout
 
 __all__ = ["AsyncResult", "Event"]
@@ -54,7 +54,7 @@ class Event(Linkable):
 
     def _at_fork_reinit(self) -> None:
         """Forget who waits; for the child of a fork, where nobody else runs."""
-        self._line.clear()
+        self._line = NOBODY
 
 
 class AsyncResult(Linkable, Generic[T]):

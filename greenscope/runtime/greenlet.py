@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
-from collections import deque
 from collections.abc import Callable
 from functools import wraps
 from types import GenericAlias, TracebackType
@@ -103,8 +102,8 @@ class Greenlet(Ending):
         self._done = False
         self._error: BaseException | None = None
         self._handle = 0
-        self._joiners: deque[Any] = deque()
-        self._links: deque[Any] | None = None
+        self._joiners: list[Any] = []
+        self._links: list[Any] | None = None
         self._name: str | None = None
         self._resource = 0
         self._start: Waiter | TimerWatcher | None = None

@@ -27,7 +27,10 @@ from greenscope.runtime.timeout import Timeout
 from greenscope.runtime.waiter import Place, Waiter
 from greenscope.trace.events import Wait
 
-__all__ = ["Link", "Linkable", "Place", "park_for", "require_callable", "stay", "tell", "unlink", "withdraw"]
+__all__ = ["NOBODY", "Link", "Linkable", "Place", "park_for", "require_callable", "stay", "tell", "unlink", "withdraw"]
+
+NOBODY: Any = ()
+"""A line that nobody has joined yet."""
 
 _EVENT = Wait.EVENT
 
@@ -59,7 +62,7 @@ class Linkable:
     __slots__ = ("__weakref__", "_hub_number", "_line", "_resource")
 
     def __init__(self) -> None:
-        self._line: deque[Any] = deque()  # of Place and Link
+        self._line: deque[Any] = NOBODY  # of Place and Link
         self._resource = 0
         self._hub_number = 0
 
@@ -73,7 +76,7 @@ class Linkable:
         Raises:
             TypeError: it cannot be called.
         """
-        self._line.append(Link(callback, self))
+        self._queue_up().append(Link(callback, self))
         if self.ready():
             self._tell()
 
@@ -89,6 +92,14 @@ class Linkable:
         """Everybody leaves the line."""
         tell(self._line)
 
+    def _queue_up(self) -> deque[Any]:
+        """The line, to join it: made when the first does, because most are never joined, and it is not small."""
+        if self._line is NOBODY:
+            line: deque[Any] = deque()
+            if self._line is NOBODY:  # another thread may have made it in between
+                self._line = line
+        return self._line
+
     def _number(self, hub: Hub) -> int:
         """Its number in the recording of ``hub``; another hub counts for itself."""
         if self._hub_number != hub.number:
@@ -99,7 +110,7 @@ class Linkable:
     def _await(self, what: str, timeout: float | None) -> bool:
         """Stay in the line until everybody leaves it; False if ``timeout`` seconds were over first."""
         hub = get_hub()
-        return stay(hub, self._line, Place(_EVENT, self._number(hub), what), self.ready, timeout)
+        return stay(hub, self._queue_up(), Place(_EVENT, self._number(hub), what), self.ready, timeout)
 
 
 def stay(hub: Hub, line: deque[Any], place: Place, ready: Callable[[], bool], timeout: float | None) -> bool:
@@ -132,7 +143,7 @@ def unlink(line: deque[Any], callback: Callable[..., object]) -> None:
             return
 
 
-def withdraw(line: deque[Any], place: object) -> bool:
+def withdraw(line: deque[Any] | list[Any], place: object) -> bool:
     """Take a place out of its line; False if somebody else has, who gives it what it waited for."""
     try:
         line.remove(place)

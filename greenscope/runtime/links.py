@@ -10,7 +10,6 @@ Any thread may wait and link. See ``line`` for how that goes without a lock.
 from __future__ import annotations
 
 from _thread import get_ident
-from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
@@ -86,8 +85,8 @@ class Ending(_greenlet.greenlet):
 
     _done: bool
     _error: BaseException | None
-    _joiners: deque[Any]
-    _links: deque[Any] | None
+    _joiners: list[Any]
+    _links: list[Any] | None
     _resource: int
     value: Any
     name: str
@@ -143,7 +142,7 @@ class Ending(_greenlet.greenlet):
     def rawlink(self, callback: Link) -> None:
         """Have the hub call ``callback`` with this greenlet when it has ended; it must not wait."""
         require_callable(callback)
-        links = deque((callback,))
+        links = [callback]
         if self._links is None:  # no call between: another thread may link as well
             self._links = links
         else:
@@ -199,7 +198,7 @@ class Ending(_greenlet.greenlet):
         joiners = self._joiners
         while joiners:
             try:
-                place = joiners.popleft()
+                place = joiners.pop(0)
             except IndexError:  # it waits no longer
                 break
             place.ended(self)
@@ -210,7 +209,7 @@ class Ending(_greenlet.greenlet):
         here = get_ident() == hub.thread
         while links:
             try:
-                link = links.popleft()
+                link = links.pop(0)
             except IndexError:
                 return
             if not here:

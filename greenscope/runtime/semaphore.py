@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from greenscope.runtime.hub import get_hub
-from greenscope.runtime.line import Link, Linkable, Place, park_for, stay, tell, unlink, withdraw
+from greenscope.runtime.line import NOBODY, Link, Linkable, Place, park_for, stay, tell, unlink, withdraw
 from greenscope.trace.events import Wait
 
 __all__ = ["BoundedSemaphore", "Semaphore"]
@@ -39,10 +39,10 @@ class Semaphore(Linkable):
     def __init__(self, value: int = 1, hub: object = None) -> None:  # noqa: ARG002
         if value < 0:
             raise ValueError(f"a semaphore starts at 0 or more, not at {value}")
-        self._line = deque()
+        self._line = NOBODY
         self._resource = 0
         self._hub_number = 0
-        self._watchers: deque[Any] = deque()  # who wants to know, and does not come in
+        self._watchers: deque[Any] = NOBODY  # who wants to know, and does not come in
         self.counter = value
 
     def locked(self) -> bool:
@@ -80,7 +80,7 @@ class Semaphore(Linkable):
         """Wait until somebody could come in, without coming in; how many could."""
         if self.counter <= 0:
             hub = get_hub()
-            stay(hub, self._watchers, Place(_LOCK, self._number(hub), self._what), self.ready, timeout)
+            stay(hub, self._watched(), Place(_LOCK, self._number(hub), self._what), self.ready, timeout)
         return self.counter
 
     def rawlink(self, callback: Callable[..., object]) -> None:
@@ -89,7 +89,7 @@ class Semaphore(Linkable):
         Raises:
             TypeError: it cannot be called.
         """
-        self._watchers.append(Link(callback, self))
+        self._watched().append(Link(callback, self))
         if self.counter > 0:
             tell(self._watchers)
 
@@ -121,7 +121,7 @@ class Semaphore(Linkable):
     def _take_turn(self, timeout: float | None) -> bool:
         """Wait for a turn; whether it came within ``timeout`` seconds."""
         hub = get_hub()
-        line = self._line
+        line = self._queue_up()
         place = Place(_LOCK, self._resource if self._hub_number == hub.number else self._number(hub), self._what)
         try:
             line.append(place)
@@ -140,19 +140,25 @@ class Semaphore(Linkable):
         return not withdraw(line, place)
 
     def _hand_over(self) -> None:
-        line = self._line
         while True:
-            if not line:
+            if not self._line:
                 self.counter += 1
                 if self._watchers:
                     tell(self._watchers)
                 return
             try:
-                place = line.popleft()
+                place = self._line.popleft()
             except IndexError:  # whoever it was waits no longer
                 continue
             if place.give():
                 return
+
+    def _watched(self) -> deque[Any]:
+        if self._watchers is NOBODY:
+            watchers: deque[Any] = deque()
+            if self._watchers is NOBODY:  # as in _queue_up
+                self._watchers = watchers
+        return self._watchers
 
 
 class BoundedSemaphore(Semaphore):

@@ -38,7 +38,7 @@ class ThreadResult(AsyncResult[Any]):
     def _await(self, what: str, timeout: float | None) -> bool:
         hub = get_hub()
         place = Place(Wait.THREAD, self._number(hub), f"{what} of a thread")
-        return stay(hub, self._line, place, self.ready, timeout)
+        return stay(hub, self._queue_up(), place, self.ready, timeout)
 
 
 class ThreadPool(Mapping):
