@@ -50,6 +50,15 @@ _ONLY_ASK = (
 )
 
 
+def _maker_of(message: str) -> Any:
+    """A type whose call makes a TimeoutError: an instance, made before the wait, would know its own frames."""
+    return type("TimedOut", (), {"__new__": lambda _cls: TimeoutError(message)})
+
+
+_TOO_LATE = "The {} operation timed out"
+_TIMED_OUT = {what: _maker_of(_TOO_LATE.format(what)) for what in ("handshake", "read", "write")}
+
+
 class _Inner(_raw_socket):
     """What OpenSSL reads and writes; it holds no more than a weak reference."""
 
@@ -181,10 +190,9 @@ class SSLSocket(socket):
                     continue
                 now = monotonic()
                 end = end or now + self.timeout
-                error = TimeoutError(f"The {what} operation timed out")
                 if end <= now:
-                    raise error
-                self._wait(watcher, error, end - now)
+                    raise TimeoutError(_TOO_LATE.format(what))
+                self._wait(watcher, _TIMED_OUT[what], end - now)
             finally:
                 if spare is not None:
                     spare.close()

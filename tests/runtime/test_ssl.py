@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import gc
 import ssl as stdlib
 import struct
+import weakref
 from pathlib import Path
 
 import pytest
@@ -318,6 +320,31 @@ for context in (before, after, plain(ssl.PROTOCOL_TLS_CLIENT), ssl.create_defaul
 print("done")
 """)
     assert (result.stdout, result.stderr) == ("done\n", "")
+
+
+def test_a_connection_is_freed_at_once_and_not_by_the_collector():
+    def use() -> weakref.ref:
+        one, other = socket.socketpair()
+        server = runtime.spawn(server_context().wrap_socket, one, server_side=True)
+        client = client_context().wrap_socket(other, server_hostname="localhost")
+        client.settimeout(0.001)
+        with pytest.raises(TimeoutError):
+            client.recv(1)
+        client.sendall(b"x")
+        with server.get() as end:
+            assert end.recv(1) == b"x"
+        assert client.recv(1) == b""
+        client.close()
+        return weakref.ref(client)
+
+    gc.collect()
+    gc.disable()
+    try:
+        freed = use()
+        runtime.sleep(0)
+        assert freed() is None
+    finally:
+        gc.enable()
 
 
 def test_a_timeout_of_the_runtime_ends_a_read(connected):
