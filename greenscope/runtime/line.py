@@ -147,7 +147,7 @@ def withdraw(line: deque[Any] | list[Any], place: object) -> bool:
     """Take a place out of its line; False if somebody else has, who gives it what it waited for."""
     try:
         line.remove(place)
-    except ValueError:
+    except (ValueError, AttributeError):  # it is not there, or the line was not even made
         return False
     return True
 

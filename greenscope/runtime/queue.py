@@ -18,7 +18,7 @@ from queue import Empty, Full
 from typing import Any, Self, TypeVar
 
 from greenscope.runtime.channel import Channel
-from greenscope.runtime.line import Place, stay, tell
+from greenscope.runtime.line import NOBODY, Place, stay, tell
 from greenscope.runtime.simple_queue import ShutDown, SimpleQueue, Ways, built_in
 from greenscope.trace.events import Wait
 
@@ -54,7 +54,7 @@ class Queue(SimpleQueue[T]):
         self, maxsize: int | None = None, items: Iterable[T] = (), unfinished_tasks: int | None = None
     ) -> None:
         super().__init__(maxsize, items)
-        self._joiners: deque[Any] = deque()
+        self._joiners: deque[Any] = NOBODY
         if unfinished_tasks is not None:
             self._count = unfinished_tasks
 
@@ -81,6 +81,10 @@ class Queue(SimpleQueue[T]):
             return True
         hub, resource = self._number()
         place = Place(_QUEUE, resource, "a queue's items to be dealt with")
+        if self._joiners is NOBODY:
+            joiners: deque[Any] = deque()
+            if self._joiners is NOBODY:  # another thread may have made it in between
+                self._joiners = joiners
         return stay(hub, self._joiners, place, self._all_done, timeout)
 
     def shutdown(self, immediate: bool = False) -> None:

@@ -21,7 +21,7 @@ from time import sleep as _let_other_threads_run
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from greenscope.runtime.hub import Hub, get_hub
-from greenscope.runtime.line import Place, park_for, withdraw
+from greenscope.runtime.line import NOBODY, Place, park_for, withdraw
 from greenscope.trace.events import Wait
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ class SimpleQueue(Base[T]):
 
     def __init__(self, maxsize: int | None = None, items: Iterable[T] = ()) -> None:
         self.maxsize = maxsize if maxsize is not None and maxsize > 0 else None
-        self._getters = deque()
-        self._putters = deque()
+        self._getters = NOBODY
+        self._putters = NOBODY
         self._resource = 0
         self._hub_number = 0
         self.is_shutdown = False
@@ -202,6 +202,10 @@ class SimpleQueue(Base[T]):
         place = Place(_QUEUE, resource, "room in a queue")
         place.item = item
         try:
+            if self._putters is NOBODY:
+                putters: deque[Place] = deque()
+                if self._putters is NOBODY:  # another thread may have made it in between
+                    self._putters = putters
             self._putters.append(place)
             self._admit()
             self._refuse_if_shut_down()
@@ -226,6 +230,10 @@ class SimpleQueue(Base[T]):
         place.item = wanted
         there_is = True
         try:
+            if self._getters is NOBODY:
+                getters: deque[Place] = deque()
+                if self._getters is NOBODY:
+                    self._getters = getters
             self._getters.append(place)
             if self.queue:
                 self._match()
