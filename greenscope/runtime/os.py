@@ -13,7 +13,18 @@ from __future__ import annotations
 
 from _thread import get_ident
 from collections.abc import Callable
-from os import WNOHANG, get_blocking, posix_spawn, posix_spawnp, register_at_fork, set_blocking
+from fcntl import F_GETFL, fcntl
+from os import (
+    O_RDONLY,
+    O_RDWR,
+    O_WRONLY,
+    WNOHANG,
+    get_blocking,
+    posix_spawn,
+    posix_spawnp,
+    register_at_fork,
+    set_blocking,
+)
 from os import fork as _fork
 from os import forkpty as _forkpty
 from os import read as _read
@@ -105,7 +116,7 @@ def tp_write(fd: int, buf: ReadableBuffer) -> int:
 def read(fd: int, length: int, /) -> bytes:
     """``os.read``: of a descriptor that blocks, other greenlets run meanwhile; of another it raises, as ever."""
     if get_blocking(fd):
-        while would_block(fd, POLLIN):
+        while would_block(fd, POLLIN) and not _only(fd, O_WRONLY):
             wait_fd(fd, READ)
     return _read(fd, length)
 
@@ -117,7 +128,7 @@ def write(fd: int, data: ReadableBuffer, /) -> int:
     sent = 0
     with memoryview(data) as view, view.cast("B") as octets:
         while True:
-            while would_block(fd, POLLOUT):
+            while would_block(fd, POLLOUT) and not _only(fd, O_RDONLY):
                 wait_fd(fd, WRITE)
             try:  # more than this blocks, although the descriptor is ready
                 sent += _write(fd, octets[sent : sent + PIPE_BUF])
@@ -127,6 +138,11 @@ def write(fd: int, data: ReadableBuffer, /) -> int:
                 raise
             if sent >= len(octets):
                 return sent
+
+
+def _only(fd: int, mode: int) -> bool:
+    """Whether a descriptor is open for one direction only: the other is never ready, and the call refuses it."""
+    return fcntl(fd, F_GETFL) & (O_RDONLY | O_WRONLY | O_RDWR) == mode
 
 
 # Processes.
