@@ -21,6 +21,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.acceptance.differences import LEFT_OUT, hanging
+
 FILES = (
     "test_socket",
     "test_ssl",
@@ -42,8 +44,9 @@ FILES = (
     "test_xmlrpc",
     "test_wsgiref",
 )
-CASE_SECONDS = 45
+CASE_SECONDS = 30
 FILE_SECONDS = 300
+HANGING_SECONDS = 5  # for those that are known to
 # A file that hangs this often is not worth more time.
 MOST_HANGS = 25
 
@@ -77,14 +80,22 @@ def run_file(name: str, patch: str, case_seconds: float = CASE_SECONDS, file_sec
     run = Run()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="greenscope-acceptance-") as directory:
-        log, done, output = (Path(directory) / part for part in ("log", "done", "output"))
+        log, order_file, output = (Path(directory) / part for part in ("log", "order", "output"))
+        left_out = [f"test.{name}.{case}" for case in LEFT_OUT.get(name, ())]
+        order = {
+            "leave_out": left_out,
+            "seconds": case_seconds,
+            "sooner": hanging(name) if patch == "greenscope" else [],
+            "sooner_seconds": min(HANGING_SECONDS, case_seconds),
+        }
         for _ in range(MOST_HANGS):
             left = file_seconds - (time.monotonic() - began)
             if left <= 0:
                 run.outcomes[f"test.{name}"] = "hang"
                 run.details[f"test.{name}"] = f"not finished after {file_seconds:.0f} seconds"
                 break
-            status = _process(name, patch, log, case_seconds, done, output, directory, left)
+            order_file.write_text(json.dumps(order), encoding="utf-8")
+            status = _process(name, patch, log, order_file, output, left)
             unfinished, finished = _read(log, run)
             if finished:
                 break
@@ -94,19 +105,16 @@ def run_file(name: str, patch: str, case_seconds: float = CASE_SECONDS, file_sec
                 break
             run.outcomes[unfinished] = "hang" if "Timeout (" in _tail(output) or status == "timeout" else "crash"
             run.details[unfinished] = f"{_tail(output)}\nended with {status}"
-            done.write_text("\n".join(run.outcomes), encoding="utf-8")
+            order["leave_out"] = [*left_out, *run.outcomes]
     run.took = time.monotonic() - began
     return run
 
 
-def _process(
-    name: str, patch: str, log: Path, case_seconds: float, done: Path, output: Path, directory: str, left: float
-) -> str:
+def _process(name: str, patch: str, log: Path, order: Path, output: Path, left: float) -> str:
     log.write_text("", encoding="utf-8")
+    directory = str(log.parent)
     work = tempfile.mkdtemp(dir=directory)
-    command = [sys.executable, "-u", str(_RUN_CASES), name, patch, str(log), str(case_seconds)]
-    if done.exists():
-        command.append(str(done))
+    command = [sys.executable, "-u", str(_RUN_CASES), name, patch, str(log), str(order)]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST", "COV"))}
     environment |= {"GREENSCOPE_DIR": directory, "GREENSCOPE_RING_MB": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     environment.pop("PYTHONWARNINGS", None)

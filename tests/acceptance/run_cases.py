@@ -1,10 +1,11 @@
 """Run one file of the interpreter's own tests, and write down how each case ended. A script of its own process.
 
-usage: python run_cases.py FILE none|greenscope|gevent LOG SECONDS [DONE]
+usage: python run_cases.py FILE none|greenscope|gevent LOG ORDER
 
 FILE is a module of the package ``test``. LOG gets a JSON line when a case begins and one when it ends, so that
-a case that hangs, or ends the process, is known by name. A case that takes longer than SECONDS is shown
-(``faulthandler``) and ends the process. DONE lists cases to leave out, one a line: those that ran before a hang.
+a case that hangs, or ends the process, is known by name. ORDER is a JSON file: ``leave_out``, cases; ``seconds``,
+after which a case is shown (``faulthandler``) and ends the process; ``sooner``, patterns of cases that hang for
+certain, and ``sooner_seconds`` for those.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ import faulthandler
 import json
 import os
 import unittest
+from fnmatch import fnmatchcase
 from pathlib import Path
 from time import perf_counter
 
@@ -33,11 +35,11 @@ from time import perf_counter
 class Log(unittest.TestResult):
     """How each case ended: pass, fail, error, skip, or a failure that was expected."""
 
-    def __init__(self, path: str, limit: float) -> None:
+    def __init__(self, path: str, order: dict) -> None:
         super().__init__()
         self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115  (as long as the process)
         self._process = os.getpid()
-        self._limit = limit
+        self._order = order
         self._outcome = ""
         self._detail = ""
         self._began = 0.0
@@ -53,7 +55,8 @@ class Log(unittest.TestResult):
         self._outcome, self._detail, self._began, self._running = "pass", "", perf_counter(), True
         self.write(begin=test.id())
         print(f"\n--- {test.id()}", file=sys.stderr, flush=True)
-        faulthandler.dump_traceback_later(self._limit, exit=True)
+        hangs = any(fnmatchcase(test.id(), pattern) for pattern in self._order["sooner"])
+        faulthandler.dump_traceback_later(self._order["sooner_seconds" if hangs else "seconds"], exit=True)
 
     def stopTest(self, test: unittest.TestCase) -> None:
         super().stopTest(test)
@@ -107,24 +110,23 @@ def cases_of(suite):
 
 
 def main() -> None:
-    name, _patch, path, limit, *done = sys.argv[1:]
+    name, _patch, path, order_path = sys.argv[1:]
+    order = json.loads(Path(order_path).read_text(encoding="utf-8"))
     sys.argv[1:] = []
     import test.support
 
     test.support.use_resources = []  # no network, no CPU hogs
     test.support.verbose = 0
     faulthandler.enable()
-    log = Log(path, float(limit))
+    log = Log(path, order)
     try:
         suite = unittest.defaultTestLoader.loadTestsFromName(f"test.{name}")
     except unittest.SkipTest as error:
         log.write(end=f"test.{name}", outcome="skip", seconds=0, detail=str(error))
         log.write(finished=True)
         return
-    seen = set(Path(done[0]).read_text(encoding="utf-8").splitlines()) if done else set()
-    if seen:
-        wanted = [case for case in cases_of(suite) if case.id() not in seen]
-        suite = unittest.defaultTestLoader.suiteClass(wanted)
+    if leave_out := set(order["leave_out"]):
+        suite = unittest.defaultTestLoader.suiteClass(case for case in cases_of(suite) if case.id() not in leave_out)
     suite.run(log)
     log.write(finished=True)
 
