@@ -302,7 +302,13 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
         """Let go of the descriptor without closing it; the descriptor."""
         self._closed = True
         self._release(False)
-        return self._sock.detach()
+        fd = self._sock.detach()
+        if self.timeout is None and fd >= 0:  # whoever has it now (a pipe of multiprocessing's) expects it so
+            try:
+                os.set_blocking(fd, True)
+            except OSError:  # it was closed behind our back
+                pass
+        return fd
 
     def dup(self) -> Self:
         """Another socket for the same connection."""

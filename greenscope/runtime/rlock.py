@@ -48,7 +48,10 @@ class RLock:
             require_time(blocking, timeout)
         elif timeout == -1:
             timeout = None
-        me = running()
+        try:
+            me = running()
+        except RuntimeError:  # greenlet has been finalized: the interpreter is about to end, and nobody else runs
+            me = None
         if self._owner is me:
             self._count += 1
             return True
@@ -62,7 +65,10 @@ class RLock:
         return True
 
     def __enter__(self) -> bool:
-        me = running()
+        try:
+            me = running()
+        except RuntimeError:  # greenlet has been finalized: the interpreter is about to end, and nobody else runs
+            me = None
         if self._owner is me:
             self._count += 1
             return True
@@ -81,7 +87,11 @@ class RLock:
         Raises:
             RuntimeError: another greenlet is in, or nobody.
         """
-        if self._owner is not running():
+        try:
+            me = running()
+        except RuntimeError:  # as above
+            me = None
+        if self._owner is not me:
             raise RuntimeError(f"cannot release a lock that this greenlet does not hold: {self!r}")
         self._count -= 1
         if not self._count:

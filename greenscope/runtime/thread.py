@@ -19,6 +19,7 @@ import threading
 import traceback
 import weakref
 from collections.abc import Callable
+from time import monotonic
 from types import SimpleNamespace
 from typing import Any
 
@@ -58,7 +59,10 @@ stack_size = _thread.stack_size  # of native threads: a greenlet's grows as it n
 
 def get_ident(greenlet: Any = None) -> int:
     """The number of a thread: the current one's, or that of a greenlet of this native thread."""
-    me = running() if greenlet is None else greenlet
+    try:
+        me = running() if greenlet is None else greenlet
+    except RuntimeError:  # greenlet has been finalized: the interpreter is about to end
+        return _native_ident()
     if me.parent is None or type(me) is Hub:
         return _native_ident()
     return id(me)
@@ -214,17 +218,35 @@ def thread_count() -> int:
 # Python 3.11 and 3.12: a lock that is released when the thread has ended.
 
 
-class _Sentinel(LockType):
-    """Held while a thread runs: who joins the thread waits for it."""
+class Sentinel(LockType):
+    """Held while a thread runs: who joins the thread waits for it.
+
+    It is nobody's turn when it is released: threading looks whether it is free then, and many may join.
+    """
 
     __slots__ = ()
 
     _what = "a thread to end"
 
+    def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
+        """As a lock's, but that somebody else may come first."""
+        if super().acquire(False):
+            return True
+        if not blocking or timeout == 0:
+            return False
+        end = None if timeout is None or timeout < 0 else monotonic() + timeout
+        while True:
+            left = None if end is None else end - monotonic()
+            if left is not None and left <= 0:
+                return False
+            self.wait(left)
+            if super().acquire(False):
+                return True
+
 
 def set_sentinel() -> LockType:
     """A lock, to be acquired by the current thread, that is released when it ends."""
-    lock = _Sentinel()
+    lock = Sentinel()
     me = running()
     if isinstance(me, ThreadGreenlet):
         me._tell.append(lambda: lock.release() if lock.locked() else None)

@@ -15,7 +15,7 @@ import weakref
 from typing import Any
 
 from greenscope.runtime import event
-from greenscope.runtime.thread import LockType, RLock, ThreadGreenlet, allocate_lock, get_ident
+from greenscope.runtime.thread import LockType, RLock, Sentinel, ThreadGreenlet, allocate_lock, get_ident
 from greenscope.runtime.threads import run_in_thread
 from greenscope.runtime.waiter import running
 
@@ -117,6 +117,6 @@ def adopt_native_threads() -> None:
 
 
 def _held_lock() -> LockType:
-    lock = LockType()
+    lock = Sentinel()
     lock.acquire()
     return lock

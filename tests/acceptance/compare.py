@@ -46,7 +46,7 @@ FILES = (
 )
 CASE_SECONDS = 30
 FILE_SECONDS = 300
-HANGING_SECONDS = 5  # for those that are known to
+HANGING_SECONDS = 2  # for those that are known to
 # A file that hangs this often is not worth more time.
 MOST_HANGS = 25
 

@@ -60,6 +60,8 @@ class Log(unittest.TestResult):
 
     def stopTest(self, test: unittest.TestCase) -> None:
         super().stopTest(test)
+        if not self._running:  # from Python 3.12.1 on, a skipped class's cases stop without a start
+            return
         faulthandler.cancel_dump_traceback_later()
         self._running = False
         seconds = round(perf_counter() - self._began, 3)

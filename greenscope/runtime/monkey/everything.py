@@ -52,22 +52,23 @@ def patch_all(
     _before.update(wanted)
     if signal and not os:
         taken.warn("patch_all(os=False, signal=True) leaves SIGCHLD to os, which is not patched: leave both out")
-    for asked, patch, options in (
-        (os, parts.patch_os, {}),
-        (time, parts.patch_time, {}),
-        (thread, parts.patch_thread, {"Event": Event}),
-        (sys, parts.patch_sys, {}),
-        (socket, parts.patch_socket, {"dns": dns, "aggressive": aggressive}),
-        (dns and not socket, parts.patch_dns, {}),
-        (select, parts.patch_select, {"aggressive": aggressive}),
-        (ssl, parts.patch_ssl, {}),
-        (subprocess, parts.patch_subprocess, {}),
-        (builtins, parts.patch_builtins, {}),
-        (signal, parts.patch_signal, {}),
-        (queue, parts.patch_queue, {}),
-        (contextvars, parts.patch_contextvars, {}),
-    ):
-        if asked:
-            do: Any = patch
-            do(**options)
+    with taken.once():
+        for asked, patch, options in (
+            (os, parts.patch_os, {}),
+            (time, parts.patch_time, {}),
+            (thread, parts.patch_thread, {"Event": Event}),
+            (sys, parts.patch_sys, {}),
+            (socket, parts.patch_socket, {"dns": dns, "aggressive": aggressive}),
+            (dns and not socket, parts.patch_dns, {}),
+            (select, parts.patch_select, {"aggressive": aggressive}),
+            (ssl, parts.patch_ssl, {}),
+            (subprocess, parts.patch_subprocess, {}),
+            (builtins, parts.patch_builtins, {}),
+            (signal, parts.patch_signal, {}),
+            (queue, parts.patch_queue, {}),
+            (contextvars, parts.patch_contextvars, {}),
+        ):
+            if asked:
+                do: Any = patch
+                do(**options)
     return True

@@ -93,6 +93,7 @@ def patch_thread(
     }
     local = getattr(_green("local"), "local", None)
     if local is not None:
+        local.__module__ = "_thread"  # as the locks': that is where programs find it
         new["_local"] = local
     low = _target("_thread")
     for name, item in new.items():

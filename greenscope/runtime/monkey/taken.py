@@ -10,18 +10,23 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 from greenscope.runtime.monkey.saved import patch_item, saved
 
-__all__ = ["MonkeyPatchWarning", "follow_copies", "warn"]
+__all__ = ["MonkeyPatchWarning", "follow_copies", "once", "warn"]
 
 # Their copies are originals on purpose: the import system's, and what the patching itself is made of.
 _KEEP = frozenset({"importlib", "_frozen_importlib", "_frozen_importlib_external", "zipimport", "faulthandler"})
 _OURS = ("greenscope", "gevent", "greenlet", "pyuv")
 # Too small or too common to say anything about who has them: True is 1.
 _WORTHLESS = (int, float, str, bytes, tuple, frozenset, type(None))
+
+
+_INSIDE = ("greenscope.runtime.monkey", "contextlib")
 
 
 class MonkeyPatchWarning(RuntimeWarning):
@@ -32,14 +37,31 @@ def warn(message: str) -> None:
     """Say it, at the line that called the outermost function of ours."""
     level = 2
     frame = sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith("greenscope.runtime.monkey"):
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(_INSIDE):
         frame = frame.f_back
         level += 1
-    warnings.warn(message, MonkeyPatchWarning, stacklevel=level - 1)
+    warnings.warn(message, MonkeyPatchWarning, stacklevel=level)
+
+
+@contextmanager
+def once() -> Iterator[None]:
+    """Follow the copies once, at the end, whatever is patched inside."""
+    global _postponed  # noqa: PLW0603  (patching is the whole process's)
+    _postponed = True
+    try:
+        yield
+    finally:
+        _postponed = False
+    follow_copies()
+
+
+_postponed = False
 
 
 def follow_copies() -> None:
     """Replace the copies of originals that the standard library took, and warn of everybody else's."""
+    if _postponed:
+        return
     originals: dict[int, tuple[str, str]] = {}
     for module_name, names in list(saved.items()):
         for name, original in names.items():
@@ -79,9 +101,10 @@ def _follow(module: ModuleType, copies: dict[str, tuple[str, str]]) -> None:
 
 
 def _warn_of_copies(module_name: str, copies: dict[str, tuple[str, str]]) -> None:
-    if module_name in _warned:
+    copies = {name: one for name, one in copies.items() if (module_name, name) not in _warned}
+    if not copies:
         return
-    _warned.add(module_name)
+    _warned.update((module_name, name) for name in copies)
     listed = ", ".join(
         f"{source}.{item}" + (f" (as {name})" if name != item else "")
         for name, (source, item) in sorted(copies.items())
@@ -102,14 +125,14 @@ def _warn_of_subclasses(originals: dict[int, tuple[str, str]]) -> None:
         for derived in subclasses:
             owner = derived.__module__
             top = owner.partition(".")[0]
-            if top not in _OURS and top not in sys.stdlib_module_names and owner not in _warned:
+            if top not in _OURS and top not in sys.stdlib_module_names and (owner, derived) not in _warned:
+                _warned.add((owner, derived))
                 found.setdefault(owner, []).append(f"{derived.__qualname__} from {source}.{item}")
     for owner, derivations in found.items():
-        _warned.add(owner)
         warn(
-            f"module {owner!r} derived {', '.join(sorted(set(derivations)))} before it was patched, and goes on using "
+            f"module {owner!r} derived {', '.join(sorted(derivations))} before it was patched, and goes on using "
             "the blocking one: call patch_all() before that module is imported"
         )
 
 
-_warned: set[str] = set()
+_warned: set[tuple[str, object]] = set()
