@@ -44,16 +44,14 @@ def patch_os() -> None:
 
 def patch_time() -> None:
     """``time.sleep`` parks."""
-    source = _green("time") or importlib.import_module("greenscope.runtime.hub")
-    patch_item(_target("time"), "sleep", source.sleep)
-    taken.follow_copies()
+    _patch("time")
 
 
 def patch_queue() -> None:
     """``queue.SimpleQueue``, which is written in C, becomes a green one; the others are green with ``threading``."""
-    green = getattr(_green("queue"), "SimpleQueue", None) or _target("queue")._PySimpleQueue
+    green = _green("queue").SimpleQueue
     for name in ("queue", "_queue"):
-        patch_item(_target(name), "SimpleQueue", green)
+        patch_item(_module(name), "SimpleQueue", green)
     taken.follow_copies()
 
 
@@ -95,7 +93,7 @@ def patch_thread(
     if local is not None:
         local.__module__ = "_thread"  # as the locks': that is where programs find it
         new["_local"] = local
-    low = _target("_thread")
+    low = _module("_thread")
     for name, item in new.items():
         if name in vars(low):
             patch_item(low, name, item)
@@ -107,7 +105,7 @@ def patch_thread(
             )
         _patch_threading(low, Event)
     if _threading_local and local is not None:
-        patch_item(_target("_threading_local"), "local", local)
+        patch_item(_module("_threading_local"), "local", local)
     if logging:
         locks.replace_locks_of_logging()
     if existing_locks:
@@ -169,7 +167,7 @@ def patch_socket(dns: bool = True, aggressive: bool = True) -> None:
         aggressive: for gevent's sake; there is nothing left that would block.
     """
     del aggressive
-    source, target = _green("socket"), _target("socket")
+    source, target = _green("socket"), _module("socket")
     assert source is not None
     listed = getattr(source, "__implements__", None) or source.__all__
     patch_module(target, source, [name for name in listed if name not in _DNS and name in vars(target)])
@@ -200,7 +198,7 @@ def patch_select(aggressive: bool = True) -> None:
         return
     _patch("select")
     if aggressive:
-        target = _target("select")
+        target = _module("select")
         for name in ("epoll", "kqueue", "kevent", "devpoll"):
             if name in vars(target) and name not in vars(source):
                 remove_item(target, name)
@@ -218,7 +216,7 @@ def patch_selectors(aggressive: bool = True) -> None:
         return
     _patch("selectors")
     if aggressive:
-        target = _target("selectors")
+        target = _module("selectors")
         for name in ("EpollSelector", "KqueueSelector", "DevpollSelector"):
             if name in vars(target) and name not in vars(source):
                 remove_item(target, name)
@@ -265,13 +263,12 @@ def _green(name: str) -> Any:
         return None
 
 
-def _target(name: str) -> ModuleType:
-    taken._targets.add(name)
+def _module(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
 def _patch(name: str, items: list[str] | tuple[str, ...] | None = None) -> None:
     source = _green(name)
     if source is not None:
-        patch_module(_target(name), source, items)
+        patch_module(_module(name), source, items)
         taken.follow_copies()

@@ -69,7 +69,7 @@ def follow_copies() -> None:
                 originals.setdefault(id(original), (module_name, name))
     modules: dict[str, Any] = dict(sys.modules)
     for module_name, module in modules.items():
-        if module_name in _targets or not isinstance(module, ModuleType):
+        if not isinstance(module, ModuleType):
             continue
         top = module_name.partition(".")[0]
         if top in _KEEP or top in _OURS:
@@ -86,9 +86,6 @@ def follow_copies() -> None:
         else:
             _warn_of_copies(module_name, copies)
     _warn_of_subclasses(originals)
-
-
-_targets: set[str] = set()
 
 
 def _follow(module: ModuleType, copies: dict[str, tuple[str, str]]) -> None:
