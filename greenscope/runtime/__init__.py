@@ -12,7 +12,9 @@ from greenscope.runtime.event import AsyncResult, Event
 from greenscope.runtime.greenlet import Greenlet, joinall, killall, spawn, spawn_later, spawn_raw
 from greenscope.runtime.hub import Hub, LoopExit, get_hub, idle, reinit, sleep
 from greenscope.runtime.lock import BoundedSemaphore, Lock, Semaphore
+from greenscope.runtime.os import fork
 from greenscope.runtime.queue import Queue
+from greenscope.runtime.signal import signal_handler
 from greenscope.runtime.timeout import Timeout, with_timeout
 from greenscope.runtime.waiting import iwait, kill, wait
 
@@ -29,6 +31,7 @@ __all__ = [
     "Semaphore",
     "Timeout",
     "event",
+    "fork",
     "get_hub",
     "getcurrent",
     "greenlet",
@@ -45,6 +48,7 @@ __all__ = [
     "queue",
     "reinit",
     "server",
+    "signal_handler",
     "sleep",
     "socket",
     "spawn",

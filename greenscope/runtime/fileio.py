@@ -18,7 +18,8 @@ import io
 from _thread import get_ident
 from collections.abc import Callable
 from errno import EBADF, EPERM
-from os import SEEK_CUR, SEEK_SET, fstat, isatty, lseek, readv
+from fcntl import F_GETFL, fcntl
+from os import O_RDONLY, O_RDWR, O_WRONLY, SEEK_CUR, SEEK_SET, fstat, isatty, lseek, readv
 from os import close as _close
 from os import ftruncate as _ftruncate
 from os import write as _write
@@ -50,7 +51,7 @@ class GreenFileIO(io.RawIOBase):
 
     def __init__(self, fd: int, mode: str = "rb", closefd: bool = True, owner: Any = None, warns: bool = False) -> None:
         super().__init__()
-        self._always_ready = S_ISREG(fstat(fd).st_mode)  # first: what is no descriptor is not closed either
+        regular = S_ISREG(fstat(fd).st_mode)  # first: what is no descriptor is not closed either
         self._fd = fd
         self._closefd = closefd
         self._owner = owner
@@ -60,6 +61,9 @@ class GreenFileIO(io.RawIOBase):
         self.mode = mode
         self.name: Any = getattr(owner, "name", fd)
         self._warns = warns
+        # A pipe's end is never ready for the direction that it does not have; the system call says so.
+        wrong = O_WRONLY if self._reads else O_RDONLY
+        self._always_ready = regular or fcntl(fd, F_GETFL) & (O_RDONLY | O_WRONLY | O_RDWR) == wrong
 
     # Reading and writing.
 

@@ -111,7 +111,6 @@ class Loop(Board):
         "_epoll",
         "_inherited",
         "_on_error",
-        "_signals",
         "_sleepers",
         "_timers",
         "_update_time",
@@ -121,6 +120,7 @@ class Loop(Board):
         "record_start",
         "record_stop",
         "run",
+        "signals",
         "unarmed",
     )
 
@@ -145,7 +145,7 @@ class Loop(Board):
         self._sleepers: list[TimerWatcher] = []
         self.idlers: list[IdleWatcher] = []
         self.unarmed: list[Timeout] = []
-        self._signals: SignalWakeup | None = None
+        self.signals: SignalWakeup | None = None
         # Removes what libuv leaves behind (see above). kqueue forgets a closed descriptor by itself.
         self._epoll = _epoll.fromfd(os.dup(self._uv.fileno())) if _epoll is not None else None
 
@@ -346,17 +346,17 @@ class Loop(Board):
         Args:
             take_interrupt: is asked first when Ctrl-C is pressed; False leaves it to Python.
         """
-        if self._signals is None:
-            self._signals = SignalWakeup(self, take_interrupt)
+        if self.signals is None:
+            self.signals = SignalWakeup(self, take_interrupt)
 
     def close(self) -> None:
         """Close every handle; nothing may wait any more."""
         if self.closed:
             return
         self.closed = True
-        if self._signals is not None:
-            self._signals.close()
-            self._signals = None
+        if self.signals is not None:
+            self.signals.close()
+            self.signals = None
         for descriptor in list(self._descriptors.values()):
             descriptor.abandon()
         for handle in self._uv.handles:
@@ -375,9 +375,9 @@ class Loop(Board):
         """Touch it no more: after a fork the epoll set in the kernel is the parent's, and this a copy."""
         self.closed = self._inherited = True
         self._epoll = None
-        if self._signals is not None:
+        if self.signals is not None:
             set_wakeup_fd(-1)
-            self._signals.give_interrupt_back()
+            self.signals.give_interrupt_back()
 
     def census(self) -> dict[str, int]:
         """How many of libuv's handles of each kind are open, without the timers kept for reuse: leaks show here."""

@@ -5,9 +5,12 @@ Owns ``SignalWakeup``, through which Python tells the loop of the main thread th
 
 from __future__ import annotations
 
+import sys
 from _socket import socketpair  # not socket's, which would make what the program put in socket.socket's place
 from _thread import get_ident
 from collections.abc import Callable
+from errno import EAGAIN, EWOULDBLOCK
+from os import write as _write
 from signal import SIGINT, default_int_handler, getsignal, set_wakeup_fd, signal
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -26,9 +29,12 @@ class SignalWakeup:
     The handler runs between any two lines, so what Python's own raises for Ctrl-C would cut one of the
     hub's in half: a timer has fired, say, and its greenlet is never told. ``take_interrupt`` is asked
     before that. A handler that the program has set is left alone.
+
+    Python has one such descriptor. One that the program had set before, or sets by the green ``signal``
+    module, is in ``forward``: it gets the bytes when the loop does.
     """
 
-    __slots__ = ("_mine", "_on_interrupt", "_poll", "_previous", "_theirs", "_thread")
+    __slots__ = ("_mine", "_on_interrupt", "_poll", "_theirs", "_thread", "forward", "forward_warns")
 
     def __init__(self, loop: Loop, take_interrupt: Callable[[], bool]) -> None:
         self._mine, self._theirs = socketpair()
@@ -37,7 +43,8 @@ class SignalWakeup:
         self._poll = loop.poll_handle(self._mine.fileno())
         self._poll.start(READ, self._on_signal)
         self._thread = get_ident()
-        self._previous = set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
+        self.forward = set_wakeup_fd(self._theirs.fileno(), warn_on_full_buffer=False)
+        self.forward_warns = True
 
         def on_interrupt(number: int, frame: FrameType | None) -> None:
             if not take_interrupt():
@@ -46,6 +53,14 @@ class SignalWakeup:
         self._on_interrupt = on_interrupt
         if getsignal(SIGINT) is default_int_handler:
             signal(SIGINT, on_interrupt)
+
+    def is_ours(self, handler: object) -> bool:
+        """Whether a handler of SIGINT is the one that stands in for Python's own."""
+        return handler is self._on_interrupt
+
+    def take_interrupt(self) -> None:
+        """Put that handler into the place of Python's own."""
+        signal(SIGINT, self._on_interrupt)
 
     @property
     def fd(self) -> int:
@@ -56,7 +71,7 @@ class SignalWakeup:
         """Give the wake-up back to whoever had it."""
         if get_ident() == self._thread:
             mine = self._theirs.fileno()
-            current = set_wakeup_fd(self._previous)
+            current = set_wakeup_fd(self.forward)
             if current != mine:  # taken over since: leave it
                 set_wakeup_fd(current)
             self.give_interrupt_back()
@@ -73,9 +88,15 @@ class SignalWakeup:
         # The handlers run as soon as Python code does, which is here; and may raise, which is why
         # the bytes are read in one go and what is left makes the loop come back.
         try:
-            self._mine.recv(4096)
+            numbers = self._mine.recv(4096)
         except BlockingIOError:
-            pass
+            return
+        if self.forward >= 0:
+            try:
+                _write(self.forward, numbers)
+            except OSError as error:
+                if self.forward_warns or error.errno not in (EAGAIN, EWOULDBLOCK):
+                    print(f"the signal wakeup fd {self.forward} cannot be written to: {error}", file=sys.stderr)
 
     ON_SIGNAL = _on_signal.__code__
     """Where handlers run, for the hub to know what one raised."""
