@@ -3,9 +3,9 @@
 Each asks the kernel first, without waiting, and parks only if nothing is ready; then it asks again, so an
 answer has everything that is ready at that time. What is wrong is refused as the standard library does.
 
-Two differences. ``select`` takes descriptors of 1024 and more. And a call that may not wait (a timeout of
-0) and finds nothing lets the others run before it returns, because a program that asks in a loop would keep
-them from what it asks for.
+Two differences. ``select`` takes descriptors of 1024 and more. And a call that need not wait lets the others
+run all the same, always if it finds nothing in no time, and else now and then: a program that asks in a loop
+would keep them from what it asks for.
 
 ``epoll`` is here although gevent has none: a set is itself a descriptor that can be waited for, so it costs
 nothing to let it be green, and a program that uses one need not be changed. ``kqueue`` and ``devpoll`` are
@@ -15,7 +15,7 @@ not, and monkey patching takes them away: they would block the hub.
 from __future__ import annotations
 
 import select as stdlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from errno import EBADF
 from math import ceil
 from os import strerror
@@ -36,13 +36,17 @@ __implements__ = ["poll", "select"]
 error = OSError
 
 _poll = stdlib.poll
+_select: Any = stdlib.select  # not ours below
 _epoll: Any = getattr(stdlib, "epoll", None)
+_TURN = 16  # answers at once before the others' turn
+_at_once = 0
 _MOST_MS = (1 << 31) - 1
 _BAD = stdlib.POLLNVAL
 _TROUBLE = stdlib.POLLHUP | stdlib.POLLERR  # what select calls readable
 _BROKEN = stdlib.POLLERR  # and writable
 
 FileDescriptorLike = Any  # a number, or what has a fileno()
+_Found = tuple[list[Any], list[Any], list[Any]]
 
 
 def select(
@@ -76,20 +80,36 @@ def select(
     for items in (rlist, wlist, xlist):
         if not isinstance(items, Iterable):
             raise TypeError(f"arguments 1-3 must be sequences, not {type(items).__name__}")
-    wanted = [[(_descriptor(each), each) for each in items] for items in (rlist, wlist, xlist)]
+    lists = tuple(items if isinstance(items, list | tuple) else list(items) for items in (rlist, wlist, xlist))
+    try:
+        found: _Found = _select(*lists, 0)
+        if any(found) and (not _turn_is_over() or any(found := _select(*lists, 0))):
+            return found
+        if seconds == 0:
+            get_hub().give_way()
+            return found
+    except ValueError:  # a number beyond what the kernel's own select takes; or below 0, which is refused below
+        pass
+    return _select_by_poll(lists, seconds)
+
+
+def _select_by_poll(lists: tuple[Sequence[Any], ...], seconds: float | None) -> _Found:
+    # The descriptors are what they are now: an object may be closed before the answer.
+    numbers = [[_descriptor(each) for each in items] for items in lists]
     poller = _poll()
     interest: dict[int, int] = {}
-    for pairs, mask in zip(wanted, (READABLE, WRITABLE, URGENT), strict=True):
-        for fd, _ in pairs:
+    for fds, mask in zip(numbers, (READABLE, WRITABLE, URGENT), strict=True):
+        for fd in fds:
             interest[fd] = interest.get(fd, 0) | mask
     for fd, mask in interest.items():
         poller.register(fd, mask)
     news = dict(_news(poller, interest, seconds, "select"))
     if any(events & _BAD for events in news.values()):
         raise OSError(EBADF, strerror(EBADF))
+    masks = (READABLE | _TROUBLE, WRITABLE | _BROKEN, URGENT)
     readable, writable, urgent = (
-        [each for fd, each in pairs if news.get(fd, 0) & mask]
-        for pairs, mask in zip(wanted, (READABLE | _TROUBLE, WRITABLE | _BROKEN, URGENT), strict=True)
+        [each for fd, each in zip(fds, items, strict=True) if fd in news and news[fd] & mask]
+        for fds, items, mask in zip(numbers, lists, masks, strict=True)
     )
     return readable, writable, urgent
 
@@ -213,7 +233,7 @@ if _epoll is not None:
             """
             seconds = _patience(timeout, 1)
             events: list[tuple[int, int]] = self._epoll.poll(0, maxevents)
-            if events:
+            if events and (not _turn_is_over() or (events := self._epoll.poll(0, maxevents))):
                 return events
             if seconds == 0:
                 get_hub().give_way()
@@ -274,7 +294,7 @@ if _epoll is not None:
 
 def _news(poller: Any, interest: dict[int, int], seconds: float | None, what: str) -> list[tuple[int, int]]:
     news: list[tuple[int, int]] = poller.poll(0)
-    if news:
+    if news and (not _turn_is_over() or (news := poller.poll(0))):
         return news
     if seconds == 0:
         get_hub().give_way()
@@ -285,6 +305,20 @@ def _news(poller: Any, interest: dict[int, int], seconds: float | None, what: st
         news = poller.poll(0)
         if news or (end is not None and (seconds := end - monotonic()) <= 0):
             return news
+
+
+def _turn_is_over() -> bool:
+    """Let the others run, if calls have had an answer at once too often; what was ready then may be no more.
+
+    A loop around ``select`` whose socket can always be written would otherwise never let anybody else run.
+    """
+    global _at_once  # noqa: PLW0603  (threads that count it at the same time lose a few, which does no harm)
+    _at_once += 1
+    if _at_once < _TURN:
+        return False
+    _at_once = 0
+    get_hub().give_way()
+    return True
 
 
 def _patience(timeout: float | None, per_second: int) -> float | None:

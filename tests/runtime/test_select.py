@@ -102,6 +102,13 @@ def test_not_to_wait_lets_the_others_run(wait, pair):
         pass  # would never end, if it did not
 
 
+def test_a_loop_that_always_finds_something_lets_the_others_run(wait, pair):
+    one, other = pair
+    runtime.spawn(other.send, b"x")
+    while not wait(one.fileno(), IN | OUT, None) & IN:
+        pass
+
+
 @pytest.mark.parametrize("mask", [IN, IN | PRI, OUT])
 def test_a_greenlet_can_be_killed_and_time_out_while_it_waits(wait, pair, hub, mask, either_way):
     one, _ = pair
