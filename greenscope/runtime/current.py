@@ -13,7 +13,8 @@ import os
 import threading
 from _thread import _count as _thread_count
 from _thread import get_ident
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from greenscope.runtime.waiter import running
 
@@ -52,14 +53,16 @@ class _Current(threading.local):
 
 current = _Current()
 _make: list[type[Hub]] = []
+_make_later: list[Callable[[Any], Any]] = []
 _numbers = itertools.count(1)
 alive: set[Hub] = set()
 _inherited: list[Hub] = []
 
 
-def register(hub_class: type[Hub]) -> None:
-    """Say what ``get_hub`` makes; ``hub`` does, which this module must not import."""
+def register(hub_class: type[Hub], hub_to_be: Callable[[Any], Any]) -> None:
+    """Say what ``get_hub`` makes, and what stands in for a hub that is not made yet; ``hub`` does."""
     _make[:] = [hub_class]
+    _make_later[:] = [hub_to_be]
 
 
 def get_hub() -> Hub:
@@ -123,7 +126,8 @@ def _after_fork_in_child() -> None:
         if target is not None and getattr(target, "_state", None) is not None:
             del target._state  # type: ignore[union-attr]
     if forker is not hub.parent and forker is not hub:
-        forker.parent = get_hub()
+        # What comes after it is the child's hub; but a child that only becomes another program needs none.
+        forker.parent = _make_later[0](hub.parent)
 
 
 def _at_exit() -> None:

@@ -325,8 +325,7 @@ class Greenlet(Ending):
 
     def _hub_now(self) -> Hub:
         """Its hub; after a fork, the child's."""
-        parent = self.parent
-        return parent if isinstance(parent, Hub) else self._hub
+        return get_hub() if self._hub.loop.closed else self._hub
 
     def _begin(self) -> None:
         hub = self._hub

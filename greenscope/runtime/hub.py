@@ -513,4 +513,17 @@ def reinit(hub: Hub | None = None) -> None:
     """gevent's, to be called in the child after a fork; here the child has a hub of its own by then."""
 
 
-register(Hub)
+class _HubToBe(_greenlet.greenlet):
+    """What a greenlet that has forked returns to, in the child: the hub, made if nobody has needed it before.
+
+    A hub has a recording; a child that becomes another program at once would leave it behind, empty.
+    """
+
+    def __init__(self, main: _greenlet.greenlet) -> None:
+        super().__init__(None, main)
+
+    def run(self, *_result: object) -> Any:
+        return get_hub().switch()
+
+
+register(Hub, _HubToBe)

@@ -11,7 +11,7 @@ import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import os as green_os
-from greenscope.runtime import socket
+from greenscope.runtime import socket, subprocess
 from greenscope.runtime.threadpool import ThreadPool
 from greenscope.trace.reader import RingReader
 from tests.runtime.conftest import settle
@@ -267,6 +267,38 @@ def test_the_child_writes_nothing_into_its_parents_recording(hub, trace_director
     reader = RingReader(path)
     assert reader.state() == "live"
     reader.close()
+
+
+@pytest.mark.parametrize("way", ["preexec_fn", "exec"])
+def test_a_child_that_becomes_another_program_leaves_no_recording(way, trace_directory):
+    def start():
+        if way == "preexec_fn":
+            return subprocess.call(["true"], preexec_fn=lambda: None)
+        child = os.fork()
+        if child == 0:
+            os.execv("/bin/sh", ["sh", "-c", "exit 0"])
+        return green_os.waitpid(child, 0)[1]
+
+    assert runtime.spawn(start).get() == 0
+    assert len(list(trace_directory.glob("*.gsr"))) == 1
+
+
+def test_a_greenlet_that_forked_may_end_without_having_waited(run_script):
+    done = run_script("""
+import os, greenscope.runtime as runtime
+def work():
+    child = os.fork()
+    if child:
+        print(os.waitpid(child, 0)[1] >> 8)
+event = runtime.Event()
+worker = runtime.spawn(work)
+try:
+    worker.join()
+    event.wait(0.001)
+except runtime.LoopExit:
+    os._exit(9)
+""")
+    assert (done.stdout, done.stderr) == ("9\n", "")
 
 
 @pytest.mark.parametrize("where", ["main", "greenlet", "thread"])
