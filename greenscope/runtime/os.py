@@ -28,6 +28,8 @@ from os import (
 from os import fork as _fork
 from os import forkpty as _forkpty
 from os import read as _read
+from os import system as _system
+from os import wait4 as _wait4
 from os import waitpid as _waitpid
 from os import write as _write
 from select import PIPE_BUF, POLLIN, POLLOUT
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
 
     from greenscope.runtime.watchers import ChildWatcher
 
-__implements__ = ["fork", "forkpty", "read", "waitpid", "write"]
+__implements__ = ["fork", "forkpty", "read", "system", "wait", "wait3", "wait4", "waitpid", "write"]
 __all__ = [
     "fork",
     "fork_and_watch",
@@ -59,8 +61,12 @@ __all__ = [
     "posix_spawn",
     "posix_spawnp",
     "read",
+    "system",
     "tp_read",
     "tp_write",
+    "wait",
+    "wait3",
+    "wait4",
     "waitpid",
     "write",
 ]
@@ -241,10 +247,41 @@ def waitpid(pid: int, options: int, /) -> tuple[int, int]:
         done = _status(pid, options | WNOHANG)
         if done[0] or options & WNOHANG:
             return done
-        hub = current.hub
-        if hub is not None and running() is hub:  # a callback must not wait; it blocks, as it would anywhere
+        if _in_hub():
             return _waitpid(pid, options)
         await_child(pid, options)
+
+
+def wait() -> tuple[int, int]:
+    """``waitpid`` of any child."""
+    return waitpid(-1, 0)
+
+
+def wait3(options: int) -> tuple[int, int, Any]:
+    """``wait4`` of any child."""
+    return wait4(-1, options)
+
+
+def wait4(pid: int, options: int) -> tuple[int, int, Any]:
+    """``waitpid`` that also says what the process has used of the machine."""
+    while True:
+        done = _wait4(pid, options | WNOHANG)
+        if done[0] or options & WNOHANG:
+            return done
+        if _in_hub():
+            return _wait4(pid, options)
+        await_child(pid, options)
+
+
+def system(command: Any) -> int:
+    """``os.system``, in a thread."""
+    return _system(command) if _in_hub() else run_in_thread(_system, command)  # noqa: S605
+
+
+def _in_hub() -> bool:
+    """Whether a callback runs, which must not wait; it blocks, as it would anywhere."""
+    hub = current.hub
+    return hub is not None and running() is hub
 
 
 def _status(pid: int, options: int) -> tuple[int, int]:

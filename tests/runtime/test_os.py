@@ -235,6 +235,32 @@ def test_any_child_or_one_of_a_group(which):
         assert waiter.get() == (pid, 5 << 8)
 
 
+@pytest.mark.parametrize("call", [os.wait, lambda: os.wait3(0), lambda: os.wait4(-1, 0)])
+def test_the_other_ways_to_wait(call):
+    with Held() as held:
+        pid = held.child(5)
+        assert os.wait4(pid, stdlib.WNOHANG)[:2] == (0, 0)
+        waiter = runtime.spawn(call)
+        settle()
+        assert not waiter.ready()
+        held.release()
+        assert waiter.get()[:2] == (pid, 5 << 8)
+    with pytest.raises(ChildProcessError):
+        call()
+
+
+def test_a_shells_command_lets_others_run(tmp_path):
+    fifo = tmp_path / "fifo"
+    stdlib.mkfifo(fifo)
+    command = runtime.spawn(os.system, f"read word < {fifo}; exit 6")
+    assert runtime.spawn(lambda: 7).get() == 7
+    assert not command.ready()
+    fd = stdlib.open(fifo, stdlib.O_RDWR)
+    os.write(fd, b"word\n")
+    assert command.get() == 6 << 8
+    stdlib.close(fd)
+
+
 def test_a_group_of_its_own():
     with Held() as held:
         pid = held.child(6)
