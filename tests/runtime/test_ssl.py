@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import errno
 import gc
+import shutil
 import ssl as stdlib
 import struct
+import subprocess
 import weakref
 from pathlib import Path
 
 import pytest
 
 import greenscope.runtime as runtime
-from greenscope.runtime import Event, socket, ssl
+from greenscope.runtime import Event, Queue, socket, ssl
 
 CERTIFICATE = str(Path(__file__).with_name("localhost.pem"))
 
@@ -345,6 +347,61 @@ def test_a_connection_is_freed_at_once_and_not_by_the_collector():
         assert freed() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the openssl program")
+@pytest.mark.parametrize(("version", "orders"), [("tls1_2", "rR"), ("tls1_3", "kKc")])
+def test_a_peer_that_shakes_hands_again_meanwhile_stops_neither_reader_nor_writer(version, orders):
+    """Renegotiation, new keys, a question for our certificate: a read that has to write, and the other way round."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = ["openssl", "s_server", f"-{version}", "-accept", f"127.0.0.1:{port}", "-cert", CERTIFICATE]
+    context = client_context()
+    context.post_handshake_auth = True
+    context.load_cert_chain(CERTIFICATE)
+    with subprocess.Popen(
+        [*command, "-key", CERTIFICATE], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as server:
+
+        def tell(line: bytes) -> None:
+            server.stdin.write(line + b"\n")
+            server.stdin.flush()
+
+        try:
+            with runtime.Timeout(20):
+                while True:
+                    try:
+                        plain = socket.create_connection(("127.0.0.1", port))
+                        break
+                    except ConnectionRefusedError:  # it is not there yet
+                        runtime.sleep(0.01)
+                with context.wrap_socket(plain, server_hostname="localhost") as client:
+                    lines = Queue()
+
+                    def read():
+                        with client.makefile("rb") as file:
+                            for line in file:
+                                lines.put(line)
+
+                    def write():
+                        while True:
+                            client.sendall(b"y" * 1000 + b"\n")
+                            runtime.sleep(0.001)
+
+                    workers = [runtime.spawn(read), runtime.spawn(write)]
+                    for number, order in enumerate(orders * 3):
+                        tell(order.encode())
+                        line = b"line %d\n" % number
+                        while True:  # it takes no more than one order from what it reads at once
+                            tell(line[:-1])
+                            with runtime.Timeout(0.05, False):
+                                while lines.get() != line:
+                                    pass
+                                break
+                    assert not any(worker.dead for worker in workers)
+                    runtime.killall(workers)
+        finally:
+            server.kill()
 
 
 def test_a_timeout_of_the_runtime_ends_a_read(connected):
