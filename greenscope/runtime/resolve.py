@@ -79,12 +79,14 @@ def gethostbyaddr(ip_address: str) -> tuple[str, list[str], list[str]]:
 
 def getnameinfo(sockaddr: Any, flags: int) -> tuple[str, str]:
     """The host and service of an address; as the standard library's."""
-    # What is no address at all is refused at once.
-    if not isinstance(sockaddr, tuple) or (
+    if isinstance(sockaddr, tuple) and not (
         flags & _NUMERIC_NAMES == _NUMERIC_NAMES and bool(sockaddr) and is_numeric(sockaddr[0])
     ):
+        return run_in_thread(_getnameinfo, sockaddr, flags)
+    try:  # needs no look-up; or is no address at all, and refused at once
         return _getnameinfo(sockaddr, flags)
-    return run_in_thread(_getnameinfo, sockaddr, flags)
+    finally:
+        del sockaddr  # else the error's traceback would keep it, which C's does not
 
 
 def getfqdn(name: str = "") -> str:

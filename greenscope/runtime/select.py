@@ -89,11 +89,11 @@ def select(
             get_hub().give_way()
             return found
     except ValueError:  # a number beyond what the kernel's own select takes; or below 0, which is refused below
-        pass
-    return _select_by_poll(lists, seconds)
+        return _select_by_poll(lists, seconds, False)
+    return _select_by_poll(lists, seconds, True)
 
 
-def _select_by_poll(lists: tuple[Sequence[Any], ...], seconds: float | None) -> _Found:
+def _select_by_poll(lists: tuple[Sequence[Any], ...], seconds: float | None, asked: bool) -> _Found:
     # The descriptors are what they are now: an object may be closed before the answer.
     numbers = [[_descriptor(each) for each in items] for items in lists]
     poller = _poll()
@@ -103,7 +103,7 @@ def _select_by_poll(lists: tuple[Sequence[Any], ...], seconds: float | None) -> 
             interest[fd] = interest.get(fd, 0) | mask
     for fd, mask in interest.items():
         poller.register(fd, mask)
-    news = dict(_news(poller, interest, seconds, "select"))
+    news = dict(_news(poller, interest, seconds, "select", asked))
     if any(events & _BAD for events in news.values()):
         raise OSError(EBADF, strerror(EBADF))
     masks = (READABLE | _TROUBLE, WRITABLE | _BROKEN, URGENT)
@@ -292,13 +292,18 @@ if _epoll is not None:
                     mine.close()
 
 
-def _news(poller: Any, interest: dict[int, int], seconds: float | None, what: str) -> list[tuple[int, int]]:
-    news: list[tuple[int, int]] = poller.poll(0)
-    if news and (not _turn_is_over() or (news := poller.poll(0))):
-        return news
-    if seconds == 0:
-        get_hub().give_way()
-        return news
+def _news(
+    poller: Any, interest: dict[int, int], seconds: float | None, what: str, asked: bool = False
+) -> list[tuple[int, int]]:
+    """What the poller has, after a wait if there is none; at once, if it was asked already."""
+    news: list[tuple[int, int]]
+    if not asked:
+        news = poller.poll(0)
+        if news and (not _turn_is_over() or (news := poller.poll(0))):
+            return news
+        if seconds == 0:
+            get_hub().give_way()
+            return news
     end = None if seconds is None else monotonic() + seconds
     while True:
         wait_for_any(interest.copy(), seconds, what)

@@ -260,3 +260,91 @@ def test_auditing_hooks_hear_of_it(run_script):
     )
     heard = [name for name in done.stdout.split() if name != "socket.gethostname"]  # the recording's
     assert heard == ["socket.__new__", "socket.bind", "socket.connect", "socket.getaddrinfo"], done.stderr
+
+
+def test_a_class_and_a_resolver_of_the_programs_own_are_heeded_once_patched(run_script):
+    done = run_script(
+        "from greenscope.runtime import monkey\n"
+        "monkey.patch_all()\n"
+        "import socket\n"
+        "listener = socket.create_server(('127.0.0.1', 0))\n"
+        "class Proxied(socket.socket):\n"
+        "    pass\n"
+        "asked = []\n"
+        "def table(host, port, *rest):\n"
+        "    asked.append(host)\n"
+        "    return [(socket.AF_INET, socket.SOCK_STREAM, 6, '', listener.getsockname())]\n"
+        "socket.socket, socket.getaddrinfo = Proxied, table\n"
+        "with socket.create_connection(('shop.example', 80)) as client:\n"
+        "    print(type(client).__name__, asked)\n"
+        "one, other = socket.socketpair()\n"
+        "with one, other, socket.fromfd(one.fileno(), one.family, one.type) as third:\n"
+        "    print({type(each).__name__ for each in (one, other, third)})\n"
+        "listener.close()\n"
+    )
+    assert done.stdout == "Proxied ['shop.example']\n{'Proxied'}\n", done.stderr
+
+
+def test_families_take_turns_when_a_host_has_both(monkeypatch):
+    tried = []
+
+    class Refusing(socket.socket):
+        def connect(self, address):
+            tried.append(address)
+            raise ConnectionRefusedError(errno.ECONNREFUSED, "no")
+
+    six = [(stdlib.AF_INET6, stdlib.SOCK_STREAM, 6, "", (f"::{number}", 80, 0, 0)) for number in (1, 2)]
+    four = [(stdlib.AF_INET, stdlib.SOCK_STREAM, 6, "", (f"127.0.0.{number}", 80)) for number in (1, 2)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: six + four)
+    monkeypatch.setattr(socket, "socket", Refusing)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("both.example", 80))
+    assert [address[0] for address in tried] == ["::1", "127.0.0.1", "::2", "127.0.0.2"]
+    with pytest.raises(ExceptionGroup) as group:
+        socket.create_connection(("both.example", 80), all_errors=True)
+    assert len(group.value.exceptions) == 4
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *arguments: [])
+    with pytest.raises(OSError, match="knows no address"):
+        socket.create_connection(("none.example", 80))
+
+
+def test_a_raw_socket_receives_where_it_is_allowed():
+    try:
+        raw = socket.socket(stdlib.AF_INET, stdlib.SOCK_RAW, stdlib.IPPROTO_UDP)
+    except PermissionError:
+        pytest.skip("raw sockets need a privilege")
+    with raw, socket.socket(type=stdlib.SOCK_DGRAM) as sender, socket.socket(type=stdlib.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        raw.bind(("127.0.0.1", 0))
+        raw.settimeout(5)
+        reader = runtime.spawn(raw.recvfrom, 100)
+        runtime.sleep(0)
+        sender.sendto(b"seen", receiver.getsockname())
+        while not reader.get()[0].endswith(b"seen"):  # somebody else's
+            reader = runtime.spawn(raw.recvfrom, 100)
+
+
+def test_a_forked_child_goes_on_with_a_socket_that_its_parent_waits_on(run_script):
+    done = run_script(
+        "import os\n"
+        "import greenscope.runtime as runtime\n"
+        "from greenscope.runtime import select, socket\n"
+        "one, other = socket.socketpair()\n"
+        "reader = runtime.spawn(one.recv, 1)\n"
+        "runtime.sleep(0)\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    selecting = runtime.spawn(select.select, [one], [], [], 5)\n"
+        "    runtime.sleep(0)\n"
+        "    other.send(b'ab')\n"
+        "    assert selecting.get() == ([one], [], [])\n"
+        "    got = one.recv(1)\n"
+        "    one.close()\n"
+        "    other.close()\n"
+        "    os._exit(0 if got in b'ab' else 1)\n"
+        "status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])\n"
+        "print(status, reader.get() in {b'a', b'b'})\n"
+        "one.close()\n"
+        "other.close()\n"
+    )
+    assert done.stdout == "0 True\n", done.stderr
