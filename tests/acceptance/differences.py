@@ -58,12 +58,6 @@ DIFFERENCES = (
     Difference("test_signal", "StressTest.test_stress_modifying_handlers", _ALL, _PREEMPTION, hangs=True),
     Difference(
         "test_socket",
-        "GeneralModuleTests.testRefCountGetNameInfo",
-        _ALL,
-        "counts references, and the traceback of a function written in Python holds one to its argument",
-    ),
-    Difference(
-        "test_socket",
         "GeneralModuleTests.test_SocketType_is_socketobject",
         _ALL,
         "socket.SocketType is the green class, so that isinstance() goes on saying what a socket is",
