@@ -35,13 +35,17 @@ _SHOWN = 8
 _OUT_OF = {EMFILE, ENFILE, ENOMEM, ENOSPC}
 
 
-def wait_for_any(interest: dict[int, int], seconds: float | None, what: str) -> None:
+def wait_for_any(interest: dict[int, int], seconds: float | None, what: str) -> bool:
     """Park until a descriptor may have news, or ``seconds`` are over; None is for ever.
 
     Args:
         interest: poll's mask for each descriptor.
         seconds: time to wait at most.
         what: who waits, for the recording: ``select``, ``poll``.
+
+    Returns:
+        True; or False if the one descriptor was closed meanwhile. Its number may be somebody else's by now, so
+        it must not be waited for again.
     """
     if len(interest) == 1:
         [(fd, mask)] = interest.items()
@@ -50,9 +54,10 @@ def wait_for_any(interest: dict[int, int], seconds: float | None, what: str) -> 
             try:
                 _wait_for_one(fd, events, seconds, what)
             except OSError as error:
-                if error.errno not in {EBADF, EPERM}:  # closed, or always ready: who asks will see
+                if error.errno not in {EBADF, EPERM}:
                     raise
-            return
+                return error.errno == EPERM  # a file that is always ready: who asks will see
+            return True
     if _epoll is not None:
         try:
             epoll = _epoll()
@@ -63,8 +68,9 @@ def wait_for_any(interest: dict[int, int], seconds: float | None, what: str) -> 
             with epoll:
                 if _fill(epoll, interest):
                     _wait_for_one(epoll.fileno(), READ, seconds, describe(interest, what))
-            return
+            return True
     _wait_for_each(interest, seconds, what)
+    return True
 
 
 def describe(interest: dict[int, int], what: str) -> str:

@@ -306,8 +306,10 @@ def _news(
             return news
     end = None if seconds is None else monotonic() + seconds
     while True:
-        wait_for_any(interest.copy(), seconds, what)
+        same = wait_for_any(interest.copy(), seconds, what)
         news = poller.poll(0)
+        if not same and not news:
+            return [(fd, _BAD) for fd in interest]
         if news or (end is not None and (seconds := end - monotonic()) <= 0):
             return news
 

@@ -231,6 +231,23 @@ def test_a_descriptor_closed_and_given_out_again_while_many_are_waited_for_harms
         new_peer.close()
 
 
+def test_a_number_that_is_given_out_again_is_not_waited_for_in_its_new_life(pair):
+    doomed, peer = socket.socketpair()
+    fd = doomed.fileno()
+    selecting = runtime.spawn(select.select, [fd], [], [])
+    polling = runtime.spawn(wait_by_poll, fd, IN, None)
+    settle()
+    doomed.close()
+    assert os.dup(pair[0].fileno()) == fd
+    with pytest.raises(OSError) as caught:
+        selecting.get()
+    assert caught.value.errno == errno.EBADF
+    assert polling.get() == stdlib.POLLNVAL
+    os.close(fd)
+    peer.close()
+    runtime.sleep(0.001)
+
+
 def test_all_that_is_ready_is_in_the_answer(either_way):
     pairs = [socket.socketpair() for _ in range(20)]
     readers = [one for one, _ in pairs]
