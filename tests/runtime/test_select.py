@@ -212,12 +212,12 @@ def test_a_socket_that_another_greenlet_closes_ends_the_wait(pair):
 def test_a_descriptor_closed_and_given_out_again_while_many_are_waited_for_harms_nobody(pair):
     one, other = pair
     doomed, peer = socket.socketpair()
+    raw, new_peer = stdlib_socket.socketpair()
     selecting = runtime.spawn(select.select, [one, doomed], [], [])
     settle()
     fd = doomed.fileno()
     doomed.close()
     peer.close()
-    raw, new_peer = stdlib_socket.socketpair()
     os.dup2(raw.fileno(), fd)
     raw.close()
     new = socket.socket(fileno=fd)
