@@ -107,8 +107,9 @@ class SSLSocket(socket):
             raise ValueError("check_hostname requires server_hostname")
         timeout = sock.gettimeout()
         self = cls.__new__(cls)
-        self._setup(_Inner(sock.family, sock.type, sock.proto, sock.fileno()))
-        sock.detach()
+        kind = (sock.family, sock.type, sock.proto)
+        # Detached before it is set up: a green socket leaves its descriptor blocking when it is detached.
+        self._setup(_Inner(*kind, sock.detach()))
         try:
             self._context = context
             self._session = session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import gc
+import os
 import shutil
 import ssl as stdlib
 import struct
@@ -236,6 +237,14 @@ def test_connect_and_accept_shake_hands(capsys):
         with client_context().wrap_socket(socket.socket(), server_hostname="localhost") as client:
             assert client.connect_ex(("127.0.0.1", 1)) == errno.ECONNREFUSED
             assert client.version() is None
+
+
+def test_one_made_of_a_socket_that_blocks_for_its_caller_does_not_block_the_hub(pair):
+    listener = server_context().wrap_socket(socket.create_server(("127.0.0.1", 0)), server_side=True)
+    wrapped = client_context().wrap_socket(pair[0], server_hostname="localhost", do_handshake_on_connect=False)
+    for made in (listener, wrapped):
+        assert made.gettimeout() is None and not os.get_blocking(made.fileno())
+        made.close()
 
 
 def test_data_that_came_before_the_handshake_of_a_peer_that_is_gone_is_not_believed():
