@@ -10,6 +10,7 @@ from __future__ import annotations
 from _thread import RLock
 from collections import deque
 from queue import Empty, Full
+from types import GenericAlias
 from typing import Any, Generic, Self, TypeVar
 
 from greenscope.runtime.hub import get_hub
@@ -38,6 +39,8 @@ class Channel(Generic[T]):
         self._returned: deque[T] = deque()  # whose getter was killed on the way
         self._guard = RLock()
         self._resources = Linkable()
+
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     @property
     def balance(self) -> int:

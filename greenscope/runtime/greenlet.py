@@ -216,10 +216,13 @@ class Greenlet(Ending):
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait until it has ended; kill it first if the body of the ``with`` raised."""
-        if kind is None:
+        """Wait until it has ended; what the body of the ``with`` raised, or the wait, is raised in it as well."""
+        if value is not None:
+            self.kill(value)
+            return
+        try:
             self.join()
-        else:
+        finally:
             self.kill()
 
     def start(self) -> None:

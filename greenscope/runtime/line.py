@@ -152,17 +152,24 @@ def withdraw(line: deque[Any] | list[Any], place: object) -> bool:
     return True
 
 
-def park_for(hub: Hub, waiter: Waiter, timeout: float | None) -> bool:
-    """Park until ``waiter`` is woken; False if ``timeout`` seconds were over first."""
+def park_for(hub: Hub, waiter: Waiter, timeout: float | Timeout | None) -> bool:
+    """Park until ``waiter`` is woken; False if ``timeout`` seconds were over first.
+
+    A ``Timeout`` instead of seconds is started if it was not, and raised when its time is over.
+    """
     if timeout is None:
         hub.park(waiter)
         return True
-    timer = Timeout(timeout)
+    if isinstance(timeout, Timeout):
+        timer, given = timeout, True
+    else:
+        timer, given = Timeout(timeout), False
     try:
-        timer.start()
+        if not timer.pending:
+            timer.start()
         hub.park(waiter)
     except Timeout as error:
-        if error is not timer:
+        if given or error is not timer:
             raise
         error.__traceback__ = None  # whose frames know the timer: freed now, not by the collector
         return False

@@ -163,10 +163,9 @@ class Ending(_greenlet.greenlet):
         self.rawlink(SpawnedLink(callback))
 
     def unlink(self, callback: Link) -> None:
-        """Undo ``link`` and ``rawlink``."""
-        links = self._links
-        while links and withdraw(links, callback):
-            pass
+        """Undo one ``link`` or ``rawlink``."""
+        if self._links:
+            withdraw(self._links, callback)
 
     def unlink_all(self) -> None:
         """Undo every link."""

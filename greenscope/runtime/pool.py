@@ -49,10 +49,6 @@ class Group(Mapping):
     def __len__(self) -> int:
         return len(self.greenlets)
 
-    def __bool__(self) -> bool:
-        """True: a group is not nothing because it is empty."""
-        return True
-
     def __contains__(self, item: object) -> bool:
         return item in self.greenlets
 

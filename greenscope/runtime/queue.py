@@ -121,7 +121,7 @@ class LifoQueue(Queue[T]):
 
     __slots__ = ()
 
-    def _create_queue(self, items: Iterable[T]) -> Any:
+    def _create_queue(self, items: Iterable[T] = ()) -> Any:
         return list(items)
 
     def _get(self) -> T:
@@ -144,7 +144,7 @@ class PriorityQueue(Queue[T]):
 
     __slots__ = ("_guard",)
 
-    def _create_queue(self, items: Iterable[T]) -> Any:
+    def _create_queue(self, items: Iterable[T] = ()) -> Any:
         # Items may compare themselves in Python, where another thread can come in between.
         self._guard = RLock()
         heap: list[Any] = list(items)

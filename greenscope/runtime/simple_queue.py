@@ -18,10 +18,12 @@ from functools import partial
 from math import inf
 from queue import Empty, Full
 from time import sleep as _let_other_threads_run
+from types import GenericAlias
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.line import NOBODY, Place, park_for, withdraw
+from greenscope.runtime.timeout import Timeout
 from greenscope.trace.events import Wait
 
 if TYPE_CHECKING:
@@ -88,14 +90,19 @@ class SimpleQueue(Base[T]):
         self._resource = 0
         self._hub_number = 0
         self.is_shutdown = False
-        self._init(maxsize, items)
+        if items:
+            self._init(maxsize, items)
+        else:  # as the standard library calls it
+            self._init(maxsize)
         self._count = held = self._qsize()
         self._room = inf if self.maxsize is None else self.maxsize - held
         kind = type(self)
-        if kind._put in built_in and kind._get in built_in:
+        if kind._put in built_in and kind._get in built_in and kind._init is SimpleQueue._init:
             self._store, self._take = self._ways()
         else:
             self._store, self._take = partial(kind._put, self), partial(kind._get, self)
+
+    __class_getitem__: Any = classmethod(GenericAlias)
 
     def qsize(self) -> int:
         """How many items it holds."""
@@ -156,10 +163,10 @@ class SimpleQueue(Base[T]):
 
     # How the items are kept.
 
-    def _init(self, maxsize: int | None, items: Iterable[T]) -> None:  # noqa: ARG002  (gevent's signature)
+    def _init(self, maxsize: int | None, items: Iterable[T] = ()) -> None:  # noqa: ARG002  (gevent's signature)
         self.queue = self._create_queue(items)
 
-    def _create_queue(self, items: Iterable[T]) -> Any:
+    def _create_queue(self, items: Iterable[T] = ()) -> Any:
         return deque(items)
 
     def _qsize(self) -> int:
@@ -346,6 +353,6 @@ def _item_of(place: Place) -> Any:
     return item
 
 
-def _require_time(timeout: float | None) -> None:
-    if timeout is not None and timeout < 0:
+def _require_time(timeout: Any) -> None:
+    if timeout is not None and not isinstance(timeout, Timeout) and timeout < 0:
         raise ValueError(f"'timeout' must be a non-negative number, not {timeout}")

@@ -356,11 +356,13 @@ def test_unlink_undoes_link():
     worker = Greenlet(lambda: 1)
     worker.link(seen.append)
     worker.rawlink(seen.append)
+    worker.rawlink(seen.append)
+    worker.unlink(seen.append)
     worker.unlink(seen.append)
     worker.start()
     worker.join()
     settle()
-    assert seen == []
+    assert seen == [worker]
 
 
 def test_an_exception_in_a_link_is_printed_and_the_next_link_is_called(capsys):
@@ -696,12 +698,15 @@ def test_a_function_that_was_set_by_hand_is_run():
     assert worker.get() == 7
 
 
-def test_a_greenlet_may_be_the_scope_of_what_it_does():
+def test_a_greenlet_may_be_the_scope_of_what_it_does(capsys):
     with runtime.spawn(runtime.sleep, 0.001) as worker:
         assert not worker.dead
     assert worker.dead and worker.value is None
     with pytest.raises(KeyError), runtime.spawn(runtime.sleep, 60) as worker:
         raise KeyError
+    assert isinstance(worker.exception, KeyError)
+    with pytest.raises(Timeout), runtime.spawn(runtime.sleep, 60) as worker:
+        Timeout.start_new(0.001)
     assert isinstance(worker.value, GreenletExit)
 
 

@@ -35,7 +35,7 @@ def test_a_greenlet_is_in_the_group_until_it_ends(group):
     assert group.join(timeout=0.001) is False
     release.set()
     assert group.join() is True
-    assert len(group) == 0 and worker not in group and worker.value is True
+    assert not group and len(group) == 0 and worker not in group and worker.value is True
 
 
 def test_what_was_started_elsewhere_can_be_added_and_taken_out(group):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
+from types import GenericAlias
 
 import pytest
 
@@ -305,6 +306,34 @@ def test_a_subclass_may_keep_the_items_otherwise():
     assert getter.get() == 2
 
 
+def test_a_subclass_may_say_how_it_begins_as_the_standard_librarys_do():
+    mine = []
+
+    class Begins(Queue):
+        def _init(self, maxsize):
+            self.queue = mine
+
+        def _get(self):
+            return self.queue.pop()
+
+    queue = Begins(3)
+    queue.put(1)
+    assert mine == [1] and queue.get() == 1 and queue.maxsize == 3
+
+
+@pytest.mark.parametrize("kind", [*KINDS, Channel])
+def test_a_timeout_that_somebody_made_is_raised_when_it_is_over(kind):
+    timer = runtime.Timeout(0.001)
+    with pytest.raises(runtime.Timeout) as caught:
+        kind().get(timeout=timer)
+    assert caught.value is timer
+    with pytest.raises(KeyError):
+        kind().get(timeout=runtime.Timeout(0.001, KeyError))
+    full = kind(1, items=[1]) if kind is not Channel else kind()
+    with pytest.raises(KeyError):
+        full.put(1, timeout=runtime.Timeout(0.001, KeyError))
+
+
 def test_a_channel_hands_over_and_holds_nothing():
     channel = Channel()
     with pytest.raises(Full):
@@ -359,6 +388,8 @@ def test_queues_leave_nothing_for_the_garbage_collector(kind):
 
 
 def test_queues_take_types_in_brackets():
+    for kind in (*KINDS, Channel):
+        assert isinstance(kind[int], GenericAlias)
     assert Queue[int](3).maxsize == 3
     assert SimpleQueue[str]().empty()
 
