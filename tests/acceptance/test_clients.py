@@ -1,0 +1,122 @@
+"""Real clients, unmodified, under ``patch_all``, against real daemons: nothing is lost, and the trace is right.
+
+Each program in ``clients/`` is written with threads and blocking calls, 200 at once, and runs green in a
+process of its own. That its work is interleaved is seen without a clock: the other end answers nobody until
+all of them are there. Then its ring is read: the waits have to be for the daemon's descriptors, and be the
+library's or the program's own, not the runtime's.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import greenscope
+from tests.acceptance import daemons
+from tests.acceptance.programs import run, serving
+from tests.acceptance.recorded import Park
+
+SIZE = 200
+PLUMBING = (str(Path(greenscope.__file__).parent / "runtime"), socket.__file__)
+
+
+def check_waits(parks: list[Park], address: str, reasons: set[str], greenlets: int) -> None:
+    """There are waits for an address, by many greenlets, on the descriptors that are connected to it."""
+    there = [park for park in parks if park.peer == address]
+    assert {park.reason for park in there} >= reasons
+    assert len({park.greenlet for park in there}) >= greenlets
+    check_all(parks)
+
+
+def check_all(parks: list[Park]) -> None:
+    """Whatever they wait for: the right descriptor, and somebody's line of code."""
+    assert [park for park in parks if park.fd < 0 or park.fd != park.watched] == []
+    assert [park for park in parks if not park.file or park.file.startswith(PLUMBING)] == []
+
+
+# Redis.
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[daemons.Daemon]:
+    daemons.need_module("redis")
+    with daemons.redis_server(tmp_path) as daemon:
+        yield daemon
+
+
+def test_redis_commands_pipelines_blocking_pops_and_subscriptions(redis):
+    ended = run("redis_client.py", redis.host, redis.port)
+    descriptors = set(ended.facts.pop("descriptors"))
+    assert ended.facts == {
+        "right": 20 * SIZE,
+        "counter": 20 * SIZE,
+        "pipelined": SIZE,
+        "lists": {"True": SIZE},
+        "most_blocked": SIZE,  # as the server counted
+        "popped": True,
+        "nothing": {"None": SIZE},
+        "heard": {"True": 100},
+        "timeout": "TimeoutError",
+    }
+    check_waits(ended.parks, redis.address, {"READ", "WRITE"}, SIZE)
+    assert {park.fd for park in ended.parks_at(redis.address)} >= descriptors and len(descriptors) > 100
+
+
+# HTTP.
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """A certificate of ``certificate``'s issuer."""
+    daemons.need_module("trustme")
+    import trustme
+
+    issuer = trustme.CA(key_type=trustme.KeyType.ECDSA)
+    issued = issuer.issue_cert("127.0.0.1", key_type=trustme.KeyType.ECDSA)
+    issued.private_key_and_cert_chain_pem.write_to_path(tmp_path / "server.pem")
+    issuer.cert_pem.write_to_path(tmp_path / "authority.pem")
+    return tmp_path / "authority.pem"
+
+
+def test_requests_over_HTTP_and_HTTPS(authority):
+    daemons.need_module("requests")
+    with serving("http_server.py", authority.with_name("server.pem")) as server:
+        plain, tls = (f"127.0.0.1:{port}" for port in server.facts["ports"])
+        ended = run("requests_client.py", f"http://{plain}", f"https://{tls}", authority)
+    assert ended.facts == {
+        "http": 6 * SIZE,
+        "http_timeouts": {"ReadTimeout": 50},
+        "https": 6 * SIZE,
+        "https_timeouts": {"ReadTimeout": 50},
+        "stranger": "SSLError",
+        "in_flight": SIZE,
+    }
+    for address in (plain, tls):
+        check_waits(ended.parks, address, {"READ", "WRITE"}, SIZE)
+    check_all(server.parks)
+    assert len({park.greenlet for park in server.parks}) > 2 * SIZE  # a thread for each connection
+
+
+def test_urllib3_with_a_pool_that_is_smaller_than_the_crowd(authority):
+    daemons.need_module("urllib3")
+    with serving("http_server.py", authority.with_name("server.pem")) as server:
+        plain, tls = (f"127.0.0.1:{port}" for port in server.facts["ports"])
+        ended = run("urllib3_client.py", f"http://{plain}", f"https://{tls}", authority)
+    for name, address in (("http", plain), ("https", tls)):
+        facts = ended.facts[name]
+        statistics = facts.pop("statistics")
+        assert facts == {
+            "together": {"200": 120},
+            "right": 4 * SIZE,
+            "streamed": 40_000 * SIZE,
+            "closed": {"byebye": SIZE},
+            "slow": {"ReadTimeoutError": 50},
+            "no_connection": "EmptyPoolError",
+        }
+        assert statistics["peak"] == 120  # the pool's limit, and all of it
+        check_waits(ended.parks, address, {"READ", "WRITE"}, SIZE)
+    assert statistics["served"] == 2 * (120 + (4 + 1 + 2) * SIZE) + 1
+    check_all(server.parks)
