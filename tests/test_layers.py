@@ -56,7 +56,9 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "greenscope.runtime.waiting",  # GreenletExit, and the type
         "greenscope.runtime.loop",  # the type alone, here and in waiter
         "greenscope.runtime.waiter",
+        "greenscope.runtime.wsgi_handler",  # GreenletExit
     ),
+    "httptools": ("greenscope.runtime.wsgi_parser",),
     "gevent": ("greenscope.integrations.gevent",),
     "gunicorn": ("greenscope.integrations.gunicorn",),
     "pytest": ("greenscope.integrations.pytest",),
