@@ -270,6 +270,10 @@ class WSGIHandler(Response):
 
     def receive_body(self) -> bool:
         """Receive some more of the body; False if the client has gone."""
+        parser = self._parser
+        if parser.error is not None:  # it was received together with what came before it
+            self.close_connection = True
+            raise parser.error
         self.deadline = self.server.tick + self._ticks.body
         try:
             data = self.socket.recv(_BODY)
@@ -281,7 +285,6 @@ class WSGIHandler(Response):
         if not data:
             self.broken = self.close_connection = True
             return False
-        parser = self._parser
         parser.feed(data)
         if parser.error is not None and not self.request.input.complete:
             self.close_connection = True
