@@ -270,10 +270,7 @@ class WSGIHandler(Response):
 
     def receive_body(self) -> bool:
         """Receive some more of the body; False if the client has gone."""
-        parser = self._parser
-        if parser.error is not None:  # it was received together with what came before it
-            self.close_connection = True
-            raise parser.error
+        self._raise_of_body()  # what was received together with what came before it
         self.deadline = self.server.tick + self._ticks.body
         try:
             data = self.socket.recv(_BODY)
@@ -285,11 +282,15 @@ class WSGIHandler(Response):
         if not data:
             self.broken = self.close_connection = True
             return False
-        parser.feed(data)
-        if parser.error is not None and not self.request.input.complete:
-            self.close_connection = True
-            raise parser.error
+        self._parser.feed(data)
+        self._raise_of_body()
         return True
+
+    def _raise_of_body(self) -> None:
+        error = self._parser.error
+        if error is not None and not self.request.input.complete:
+            self.close_connection = True
+            raise error
 
     def _received_by_now(self) -> bytes:
         """What has come in the moment in which the server stopped."""

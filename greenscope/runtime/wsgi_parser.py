@@ -162,7 +162,7 @@ class RequestParser:
 
     def close(self) -> None:
         """Let go of the parser, which knows us: freed now, and not by the collector."""
-        self._parser = self._request = self._environ = self._body = self.connection = None
+        self._parser = self._request = self._environ = self._body = self.connection = self.error = None
 
     def _failed(self, error: Exception) -> None:
         if isinstance(error, HttpParserCallbackError):
