@@ -75,6 +75,7 @@ typedef struct {
     PyCodeObject *code;
     int lasti;
     uint32_t site;
+    int plumbing; /* shown only if there is nothing better */
 } KnownSite;
 
 typedef struct {
@@ -97,6 +98,7 @@ typedef struct {
     unsigned long long clock_ns; /* a test's clock; 0: the real one */
     PyObject *strings;           /* str -> id */
     PyObject *internal;          /* tuple of str */
+    PyObject *plumbing;          /* tuple of str */
     KnownSite *known;
     uint32_t known_count, known_size;
 } Ring;
@@ -230,19 +232,20 @@ known_grow(Ring *ring)
 }
 
 static int
-is_internal(Ring *ring, PyCodeObject *code)
+is_below(PyObject *prefixes, PyCodeObject *code)
 {
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(ring->internal); i++)
-        if (PyUnicode_Tailmatch(code->co_filename, PyTuple_GET_ITEM(ring->internal, i), 0, PY_SSIZE_T_MAX, -1) == 1)
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(prefixes); i++)
+        if (PyUnicode_Tailmatch(code->co_filename, PyTuple_GET_ITEM(prefixes, i), 0, PY_SSIZE_T_MAX, -1) == 1)
             return 1;
     return 0;
 }
 
 static uint32_t
-new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti)
+new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti, int *plumbing)
 {
     uint32_t site = SITE_INTERNAL;
-    if (!is_internal(ring, code)) {
+    *plumbing = is_below(ring->plumbing, code);
+    if (!is_below(ring->internal, code)) {
         if (ring->base == NULL || ring->site_count >= ring->site_capacity) {
             store_u32(ring, GS_HEADER_SITES_LOST, ++ring->sites_lost);
             return 0;
@@ -260,29 +263,35 @@ new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti)
         place->code = (PyCodeObject *) Py_NewRef((PyObject *) code);
         place->lasti = lasti;
         place->site = site;
+        place->plumbing = *plumbing;
         ring->known_count++;
     }
     return site;
 }
 
-/* The first frame that is not our own. */
+/* The first frame that is neither our own nor plumbing; if there is none, the first that is not our own. */
 static uint32_t
 site_here(Ring *ring)
 {
+    uint32_t second_best = 0;
     PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
     while (frame != NULL) {
         PyCodeObject *code = PyFrame_GetCode(frame);
         int lasti = PyFrame_GetLasti(frame);
         KnownSite *place = known_place(ring, code, lasti);
-        uint32_t site = place->code != NULL ? place->site : new_site(ring, frame, code, lasti);
-        PyFrameObject *back = site == SITE_INTERNAL ? PyFrame_GetBack(frame) : NULL;
+        int plumbing = place->plumbing;
+        uint32_t site = place->code != NULL ? place->site : new_site(ring, frame, code, lasti, &plumbing);
+        int found = site != SITE_INTERNAL && !plumbing;
+        PyFrameObject *back = found ? NULL : PyFrame_GetBack(frame);
         Py_DECREF(code);
         Py_DECREF(frame);
-        if (site != SITE_INTERNAL)
+        if (found)
             return site;
+        if (second_best == 0 && site != SITE_INTERNAL)
+            second_best = site;
         frame = back;
     }
-    return 0;
+    return second_best;
 }
 
 /* -- slots of the greenlet table -------------------------------------------------------------- */
@@ -686,20 +695,24 @@ ring_detach(Ring *ring, PyObject *Py_UNUSED(unused))
 static int
 ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"buffer", "internal", NULL};
-    PyObject *buffer, *internal;
+    static char *names[] = {"buffer", "internal", "plumbing", NULL};
+    PyObject *buffer, *internal, *plumbing;
     uint64_t needed;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!:Ring", names, &buffer, &PyTuple_Type, &internal))
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!:Ring", names, &buffer, &PyTuple_Type, &internal,
+                                     &PyTuple_Type, &plumbing))
         return -1;
     if (ring->strings != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a ring is initialized once");
         return -1;
     }
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(internal); i++)
-        if (!PyUnicode_Check(PyTuple_GET_ITEM(internal, i))) {
-            PyErr_SetString(PyExc_TypeError, "internal: expected a tuple of str");
-            return -1;
-        }
+    for (int which = 0; which < 2; which++) {
+        PyObject *prefixes = which ? plumbing : internal;
+        for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(prefixes); i++)
+            if (!PyUnicode_Check(PyTuple_GET_ITEM(prefixes, i))) {
+                PyErr_Format(PyExc_TypeError, "%s: expected a tuple of str", names[1 + which]);
+                return -1;
+            }
+    }
     if (PyObject_GetBuffer(buffer, &ring->view, PyBUF_WRITABLE) < 0)
         return -1;
     uint8_t *base = ring->view.buf;
@@ -732,6 +745,7 @@ ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
         return -1;
     }
     ring->internal = Py_NewRef(internal);
+    ring->plumbing = Py_NewRef(plumbing);
     ring->base = base;
     atomic_store_explicit((_Atomic uint64_t *) (base + GS_HEADER_STRING_USED), ring->string_used, memory_order_release);
     store_u32(ring, GS_HEADER_SITE_COUNT, ring->site_count);
@@ -743,6 +757,7 @@ ring_traverse(Ring *ring, visitproc visit, void *arg)
 {
     Py_VISIT(ring->strings);
     Py_VISIT(ring->internal);
+    Py_VISIT(ring->plumbing);
     Py_VISIT(Py_TYPE(ring));
     return 0;
 }
@@ -752,6 +767,7 @@ ring_clear(Ring *ring)
 {
     Py_CLEAR(ring->strings);
     Py_CLEAR(ring->internal);
+    Py_CLEAR(ring->plumbing);
     return 0;
 }
 

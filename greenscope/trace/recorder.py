@@ -41,8 +41,15 @@ KEEP_DEAD_RINGS = 32
 _NOTHING = ring_file.RingSizes(events=16, slots=1, sites=1, string_bytes=64)
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-# The standard library's socket module is the inside of a green socket's makefile().
-_INTERNAL = (f"{_PACKAGE / 'runtime'}{os.sep}", f"{_PACKAGE / 'trace'}{os.sep}", socket.__file__)
+_INTERNAL = (f"{_PACKAGE / 'runtime'}{os.sep}", f"{_PACKAGE / 'trace'}{os.sep}")
+# What a program waits *through*: the line that it waits at is the one that called these, if there is one.
+_PLUMBING = tuple(
+    str(Path(socket.__file__).parent / name)
+    for name in (
+        "concurrent/futures/", "contextlib.py", "ftplib.py", "http/client.py", "imaplib.py", "poplib.py", "queue.py",
+        "selectors.py", "smtplib.py", "socket.py", "ssl.py", "subprocess.py", "threading.py", "urllib/", "xmlrpc/",
+    )
+)  # fmt: skip
 
 
 class Recorder(Ring):
@@ -50,7 +57,7 @@ class Recorder(Ring):
 
     def __init__(self, file: ring_file.RingFile) -> None:
         self._file = file
-        super().__init__(memoryview(file.memory), _INTERNAL)
+        super().__init__(memoryview(file.memory), _INTERNAL, _PLUMBING)
         _open.add(self)
 
     @property

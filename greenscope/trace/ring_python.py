@@ -80,11 +80,13 @@ class Ring:
     Args:
         buffer: the file, with its header written (``ring_file.create``).
         internal: code whose file starts with one of these is never a call site.
+        plumbing: code whose file starts with one of these is a call site only if there is no better one.
     """
 
-    def __init__(self, buffer: memoryview, internal: tuple[str, ...]) -> None:
+    def __init__(self, buffer: memoryview, internal: tuple[str, ...], plumbing: tuple[str, ...]) -> None:
         self._buffer = buffer
         self._internal = internal
+        self._plumbing = plumbing
         self._head = 0
         self._events = read_field(buffer, "event_offset")
         self._mask = read_field(buffer, "event_capacity") - 1
@@ -385,6 +387,7 @@ class Ring:
         struct.pack_into("<I", self._buffer, at, slot.sequence)
 
     def _site(self) -> int:
+        second_best = 0
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
             key = (frame.f_code, frame.f_lasti)
@@ -394,9 +397,11 @@ class Ring:
                 if site:  # there was room for it
                     self._sites[key] = site
             if site >= 0:
-                return site
+                if not frame.f_code.co_filename.startswith(self._plumbing):
+                    return site
+                second_best = second_best or site
             frame = frame.f_back
-        return 0
+        return second_best
 
     def _new_site(self, frame: FrameType) -> int:
         code = frame.f_code

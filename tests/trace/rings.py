@@ -11,6 +11,7 @@ from greenscope.trace.ring_file import RingFile, RingSizes
 WRITERS = {"c": _ring.Ring, "python": ring_python.Ring}
 SMALL = RingSizes(events=64, slots=4, sites=8, string_bytes=512)
 INTERNAL = (ring_python.__file__,)
+PLUMBING = ("/plumbing/",)
 
 Writer = ring_python.Ring
 
@@ -18,7 +19,7 @@ Writer = ring_python.Ring
 def new_ring(writer: str, path: Path | None = None, sizes: RingSizes = SMALL) -> tuple[Writer, RingFile]:
     """A ring whose clock stands at 1000 ns."""
     file = ring_file.create(path, hub=1, thread_name="MainThread", sizes=sizes)
-    ring = WRITERS[writer](memoryview(file.memory), INTERNAL)
+    ring = WRITERS[writer](memoryview(file.memory), INTERNAL, PLUMBING)
     ring.clock_ns = 1000
     return ring, file
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import greenlet
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -65,6 +68,30 @@ def test_the_call_site_is_the_first_frame_outside_the_package(writer: str, tmp_p
     assert site is not None
     assert (site.file, site.line) == (__file__, line)
     assert site.function == "test_the_call_site_is_the_first_frame_outside_the_package"
+
+
+@pytest.mark.parametrize(("caller", "wanted"), [("/app.py", "/app.py"), ("/plumbing/outer.py", "/plumbing/inner.py")])
+def test_the_call_site_is_plumbing_only_if_there_is_nothing_else(
+    writer: str, tmp_path: Path, caller: str, wanted: str
+) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    begin(ring)
+    parks = greenlet.greenlet(
+        _calling(caller, _calling("/plumbing/inner.py", partial(ring.park, Wait.LOCK, 0, -1, 0, b"")))
+    )
+    parks.switch()
+    ring.park(Wait.LOCK, 0, -1, 0, b"")
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        sites = [reader.site(event.site) for event in reader.read()[-2:] if isinstance(event, Event)]
+    assert [site.file for site in sites if site is not None] == [wanted, __file__]
+
+
+def _calling(file: str, function: Callable[[], object]) -> Callable[[], object]:
+    """A function in ``file`` that calls another."""
+    names: dict[str, Any] = {"function": function}
+    exec(compile("def call():\n    function()", file, "exec"), names)
+    call: Callable[[], object] = names["call"]
+    return call
 
 
 def test_the_greenlet_table_says_what_each_living_greenlet_does(writer: str, tmp_path: Path) -> None:
