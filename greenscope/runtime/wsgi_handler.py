@@ -287,10 +287,10 @@ class WSGIHandler(Response):
         return True
 
     def _raise_of_body(self) -> None:
-        error = self._parser.error
-        if error is not None and not self.request.input.complete:
+        parser = self._parser
+        if parser.error is not None and not self.request.input.complete:
             self.close_connection = True
-            raise error
+            raise parser.error  # not a variable of this frame's, which its traceback knows
 
     def _received_by_now(self) -> bytes:
         """What has come in the moment in which the server stopped."""

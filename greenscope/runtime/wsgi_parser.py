@@ -169,7 +169,7 @@ class RequestParser:
             cause = error.__context__
             if not isinstance(cause, RequestError):
                 raise cause or error
-            self.error = cause
+            self.error = cause.with_traceback(None)  # which knows our frames, and they know the error
         elif isinstance(error, HttpParserInvalidMethodError):
             self.error = RequestError("501 Not Implemented", "there is no such method")
         elif "version" in (text := str(error)) and "HTTP" in text and "Expected" not in text:
