@@ -27,7 +27,7 @@ class Descriptor(Armed):
     The first watcher of each direction, which is nearly always the only one, is found at once.
     """
 
-    __slots__ = ("_identity", "_loop", "_poll", "_told_kernel", "fd")
+    __slots__ = ("_changed", "_identity", "_loop", "_poll", "_told_kernel", "fd")
 
     reader: IoWatcher | None
     writer: IoWatcher | None
@@ -38,6 +38,7 @@ class Descriptor(Armed):
         self._loop = loop
         self.fd = fd
         self._told_kernel = False
+        self._changed = False
         self._identity = _identity(fd)
         self._poll: UvPoll | None = loop.poll_handle(fd)
 
@@ -58,16 +59,35 @@ class Descriptor(Armed):
             self.others.append(watcher)
 
     def arm(self, events: int) -> None:
-        """Have the kernel watch for ``events`` too.
+        """Have the kernel watch for ``events`` too, from the next poll on.
 
         Raises:
-            OSError: EBADF, the descriptor was closed, or is another file now.
+            OSError: EBADF, nothing watches it any more.
         """
-        if self._poll is None or _identity(self.fd) != self._identity:
+        if self._poll is None:
             raise OSError(errno.EBADF, f"descriptor {self.fd} was closed without closing its socket")
         self.armed |= events
-        self._told_kernel = True
-        self._poll.start(self.armed, self.on_events)
+        self._change()
+
+    def tell_kernel(self) -> None:
+        """The loop is about to poll: have it watch for what is armed by now.
+
+        Not before: until then somebody may close the descriptor by its number, and libuv ends the process
+        when the kernel refuses it.
+        """
+        self._changed = False
+        if self._poll is None:
+            return
+        if not self.is_same():
+            self.abandon()
+        elif self.armed:
+            self._told_kernel = True
+            self._poll.start(self.armed, self.on_events)
+
+    def _change(self) -> None:
+        if not self._changed:
+            self._changed = True
+            self._loop.changed.append(self)
 
     def remove(self, watcher: IoWatcher | ChildWatcher) -> None:
         """Take a watcher out; with the last one the handle goes."""
@@ -115,7 +135,7 @@ class Descriptor(Armed):
             return
         self.armed &= ~events
         if self.armed:
-            poll.start(self.armed, self.on_events)
+            self._change()
         else:
             poll.stop()
 

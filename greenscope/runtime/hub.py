@@ -358,12 +358,12 @@ class Hub(_greenlet.greenlet):
         poll_begin = recorder.poll_begin
         poll_end = recorder.poll_end
         poll, nowait, once = loop.run, loop.NOWAIT, loop.ONCE
-        unarmed = loop.unarmed
+        unarmed, changed = loop.unarmed, loop.changed
         poll_by = threads_by = 0.0
         while True:
             run_ready()
-            if unarmed:
-                loop.arm_timeouts()
+            if unarmed or changed:
+                loop.before_poll()
             count = len(ready)
             if count:
                 now = monotonic()

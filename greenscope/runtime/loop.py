@@ -13,7 +13,8 @@ Facts that shaped it, each measured on pyuv 1.4.0 with libuv 1.13:
 - Stopping a ``Poll`` and starting it again is two ``epoll_ctl`` calls. So it stays armed between
   waits, and is stopped when it fires and nobody waits (*lazy stop*).
 - The kernel is told at the next poll, and libuv aborts the process if the descriptor is gone by
-  then. So a watcher is closed before its descriptor, and arming looks whether it is still the same.
+  then. So a watcher is closed before its descriptor; and what was armed is handed to libuv just before a
+  poll (``before_poll``), if the descriptor is still the same.
 - libuv leaves a closed handle's descriptor in the epoll set. While a duplicate (``dup``, a forked
   child) keeps the file open it goes on reporting, and libuv spins. So ``close`` removes it.
 - A poll error (a reset peer) stops the handle, and says EBADF: not a fact about the descriptor.
@@ -115,6 +116,7 @@ class Loop(Board):
         "_timers",
         "_update_time",
         "_uv",
+        "changed",
         "idlers",
         "record_fire",
         "record_start",
@@ -144,6 +146,7 @@ class Loop(Board):
         self._timers: list[Timer] = []
         self._sleepers: list[TimerWatcher] = []
         self.idlers: list[IdleWatcher] = []
+        self.changed: list[Descriptor] = []
         self.unarmed: list[Timeout] = []
         self.signals: SignalWakeup | None = None
         # Removes what libuv leaves behind (see above). kqueue forgets a closed descriptor by itself.
@@ -315,8 +318,11 @@ class Loop(Board):
         timer.start_handle(timer.on_time, seconds, 0.0)
         return timer
 
-    def arm_timeouts(self) -> None:
-        """Start the timers of the timeouts that began to count since this was called last."""
+    def before_poll(self) -> None:
+        """Tell the kernel of what is watched since this was called last, and start the timers of timeouts."""
+        changed = self.changed
+        while changed:
+            changed.pop().tell_kernel()
         timeouts = self.unarmed[:]
         del self.unarmed[: len(timeouts)]
         if len(timeouts) > 1:  # of those that are over by now, the one that was over first is raised first

@@ -299,3 +299,40 @@ def test_two_greenlets_cannot_wait_on_one_waiter(hub):
         waiter.get()
     waiter.switch("done")
     assert first.get() == "done"
+
+
+def test_a_descriptor_closed_by_number_before_the_kernel_was_told_ends_the_wait_and_not_the_process(run_script):
+    done = run_script("""
+import os, greenscope.runtime as runtime
+from greenscope.runtime import socket
+for write in (False, True):
+    ends = os.pipe()
+    fd = ends[write]
+    while write:  # until it is full
+        try:
+            os.set_blocking(fd, False)
+            os.write(fd, bytes(1 << 16))
+        except BlockingIOError:
+            break
+    waiting = runtime.spawn(socket.wait_write if write else socket.wait_read, fd)
+    runtime.spawn(os.close, fd)
+    waiting.join()
+    print(waiting.exception.errno)
+    os.close(ends[not write])
+""")
+    assert (done.returncode, done.stdout) == (0, "9\n9\n"), done.stderr
+
+
+def test_a_descriptor_whose_number_is_another_files_by_now_is_not_watched(hub):
+    mine, theirs = socket.socketpair()
+    watcher = hub.loop.io(mine.fileno(), 1)
+    waiting = runtime.spawn(hub.wait, watcher)
+
+    def replace():
+        os.dup2(theirs.fileno(), mine.fileno())
+
+    runtime.spawn(replace)
+    with pytest.raises(OSError, match="closed"):
+        waiting.get(timeout=5)
+    mine.close()
+    theirs.close()
