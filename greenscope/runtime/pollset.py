@@ -18,6 +18,7 @@ from errno import EBADF, EMFILE, ENFILE, ENOMEM, ENOSPC, EPERM
 from typing import Any
 
 from greenscope.runtime.hub import get_hub
+from greenscope.runtime.resolve import peer_of
 from greenscope.runtime.timeout import SocketTimeout
 from greenscope.runtime.waiter import Waiter
 from greenscope.runtime.watcher import READ, WRITE
@@ -52,7 +53,7 @@ def wait_for_any(interest: dict[int, int], seconds: float | None, what: str) -> 
         events = _simple(mask)
         if events:
             try:
-                _wait_for_one(fd, events, seconds, what)
+                _wait_for_one(fd, events, seconds, describe(interest, what))
             except OSError as error:
                 if error.errno not in {EBADF, EPERM}:
                     raise
@@ -74,13 +75,15 @@ def wait_for_any(interest: dict[int, int], seconds: float | None, what: str) -> 
 
 
 def describe(interest: dict[int, int], what: str) -> str:
-    """Who waits for which descriptors, for a person: ``select of r5 r6 w7``."""
+    """Who waits for which descriptors, for a person: ``select of r5 r6 w7``, ``poll of r5 127.0.0.1:80``."""
     parts = []
     for fd, mask in list(interest.items())[:_SHOWN]:
         letters = "r" * bool(mask & READABLE) + "w" * bool(mask & WRITABLE)
         parts.append(f"{letters or 'x'}{fd}")
     if len(interest) > _SHOWN:
         parts.append(f"and {len(interest) - _SHOWN} more")
+    elif len(interest) == 1:
+        parts.extend(filter(None, [peer_of(*interest)]))
     return f"{what} of {' '.join(parts)}"
 
 

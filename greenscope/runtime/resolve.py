@@ -10,6 +10,8 @@ the thread calls.
 from __future__ import annotations
 
 import socket as stdlib
+from _socket import SOCK_STREAM
+from _socket import socket as _raw_socket
 from itertools import zip_longest
 from typing import Any
 
@@ -25,6 +27,7 @@ __all__ = [
     "getnameinfo",
     "interleaved",
     "is_numeric",
+    "peer_of",
     "resolve",
 ]
 
@@ -39,6 +42,7 @@ _gethostname = stdlib.gethostname
 _getnameinfo = stdlib.getnameinfo
 _inet_pton = stdlib.inet_pton
 
+_NONBLOCK = getattr(stdlib, "SOCK_NONBLOCK", 0)  # macOS has none
 _INTERNET = (stdlib.AF_INET, stdlib.AF_INET6)
 _NUMERIC_NAMES = stdlib.NI_NUMERICHOST | stdlib.NI_NUMERICSERV
 _NO_NAMES = {"", "0.0.0.0", "::"}  # noqa: S104  (compared with, not bound to)
@@ -172,3 +176,18 @@ def format_address(address: Any) -> str:
     if isinstance(address, bytes):
         return address.decode(errors="replace").replace("\0", "@", 1)
     return address.replace("\0", "@", 1) if isinstance(address, str) else ""
+
+
+def peer_of(fd: int) -> str:
+    """What a descriptor, which may be some library's, is connected to, as ``format_address`` writes it; or nothing."""
+    try:
+        # Told that it does not block, which need not be so, or it would set the descriptor to the default timeout.
+        borrowed = _raw_socket(-1, SOCK_STREAM | _NONBLOCK, 0, fd)
+    except OSError:  # no socket
+        return ""
+    try:
+        return format_address(borrowed.getpeername())
+    except OSError:
+        return ""
+    finally:
+        borrowed.detach()

@@ -24,7 +24,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from greenscope.runtime.hub import current, get_hub
-from greenscope.runtime.pollset import READABLE, URGENT, WRITABLE, wait_for_any
+from greenscope.runtime.pollset import READABLE, URGENT, WRITABLE, describe, wait_for_any
 from greenscope.runtime.seconds import seconds_of
 from greenscope.runtime.socket_waiting import release
 from greenscope.runtime.timeout import SocketTimeout
@@ -42,6 +42,7 @@ _TURN = 16  # answers at once before the others' turn
 _at_once = 0
 _MOST_MS = (1 << 31) - 1
 _BAD = stdlib.POLLNVAL
+_ANY = stdlib.POLLIN | stdlib.POLLPRI | stdlib.POLLOUT
 _TROUBLE = stdlib.POLLHUP | stdlib.POLLERR  # what select calls readable
 _BROKEN = stdlib.POLLERR  # and writable
 
@@ -124,9 +125,7 @@ class poll:  # noqa: N801  (the standard library's name)
         self._interest: dict[int, int] = {}
         self._polling = False
 
-    def register(
-        self, fd: FileDescriptorLike, eventmask: int = stdlib.POLLIN | stdlib.POLLPRI | stdlib.POLLOUT, /
-    ) -> None:
+    def register(self, fd: FileDescriptorLike, eventmask: int = _ANY, /) -> None:
         """Wait for these events of a descriptor, from now on; replaces what it was registered for."""
         number = _descriptor(fd)
         self._poll.register(number, eventmask)
@@ -181,7 +180,7 @@ if _epoll is not None:
     class epoll:  # noqa: N801  (the standard library's name)
         """An epoll set of the kernel's, whose ``poll`` lets others run; all else is the set's own."""
 
-        __slots__ = ("__weakref__", "_epoll", "_watcher")
+        __slots__ = ("__weakref__", "_epoll", "_members", "_watcher", "_what")
 
         def __init__(self, sizehint: int = -1, flags: int = 0) -> None:
             self._hold(_epoll(sizehint, flags))
@@ -189,6 +188,9 @@ if _epoll is not None:
         def _hold(self, kernels: Any) -> None:
             self._epoll = kernels
             self._watcher: IoWatcher | None = None
+            # For the recording: what is in the set, as far as we were told, and how to say it; None when that changed.
+            self._members: dict[int, int] = {}
+            self._what: bytes | None = None
 
         @classmethod
         def fromfd(cls, fd: int, /) -> Self:
@@ -212,14 +214,20 @@ if _epoll is not None:
                 self._epoll.register(fd)
             else:
                 self._epoll.register(fd, eventmask)
+            self._members[_descriptor(fd)] = _ANY if eventmask is None else eventmask
+            self._what = None
 
         def modify(self, fd: FileDescriptorLike, eventmask: int) -> None:
             """Wait for other events of a descriptor."""
             self._epoll.modify(fd, eventmask)
+            self._members[_descriptor(fd)] = eventmask
+            self._what = None
 
         def unregister(self, fd: FileDescriptorLike) -> None:
             """Forget a descriptor."""
             self._epoll.unregister(fd)
+            self._members.pop(_descriptor(fd), None)
+            self._what = None
 
         def poll(self, timeout: float | None = None, maxevents: int = -1) -> list[tuple[int, int]]:
             """Wait until something happened.
@@ -270,17 +278,19 @@ if _epoll is not None:
 
         def _wait(self, seconds: float | None) -> None:
             hub = get_hub()
+            what = self._what
+            if what is None:  # a set of many is not described: what is in it changes, and its watcher stays
+                what = self._what = describe(self._members, "epoll").encode() if len(self._members) == 1 else b"epoll"
             watcher = self._watcher
-            if watcher is not None and watcher.loop is not hub.loop and watcher.greenlet is None:
+            if watcher is not None and watcher.greenlet is None and (watcher.loop, watcher.peer) != (hub.loop, what):
                 self._watcher = None
                 release([watcher], None)
                 watcher = None
-            if watcher is not None and (watcher.greenlet is not None or watcher.loop is not hub.loop):
-                watcher = mine = hub.loop.io(self._epoll.fileno(), READ, peer=b"epoll")  # several poll at a time
-            else:
-                mine = None
-                if watcher is None:
-                    watcher = self._watcher = hub.loop.io(self._epoll.fileno(), READ, peer=b"epoll")
+            mine = None
+            if watcher is None:
+                watcher = self._watcher = hub.loop.io(self._epoll.fileno(), READ, peer=what)
+            elif watcher.greenlet is not None or watcher.loop is not hub.loop:
+                watcher = mine = hub.loop.io(self._epoll.fileno(), READ, peer=what)  # several poll at a time
             try:
                 if seconds is None:
                     hub.wait_io(watcher)

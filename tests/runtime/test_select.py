@@ -511,3 +511,28 @@ def test_who_waits_and_for_what_is_said_in_the_recording(pair):
     peers = [watcher.peer for each in runtime.get_hub().loop._descriptors.values() if (watcher := each.reader)]
     assert f"select of r{one.fileno()} r{other.fileno()}".encode() in peers
     runtime.sleep(0.01)
+
+
+@pytest.mark.parametrize("kind", ["poll", pytest.param("epoll", marks=needs_epoll)])
+def test_who_waits_for_one_connection_names_its_peer_whoever_opened_it(kind, pair):
+    with stdlib_socket.create_server(("127.0.0.1", 0)) as listener:
+        host, port = listener.getsockname()
+        with stdlib_socket.create_connection((host, port)) as foreign:
+            other = pair[0]
+            poller = getattr(select, kind)()
+            poller.register(foreign, IN)
+            assert waits_of(poller) == {f"{kind} of r{foreign.fileno()} {host}:{port}"}
+            poller.register(other, IN)
+            assert waits_of(poller) <= {"epoll", f"poll of r{foreign.fileno()} r{other.fileno()}"}
+            poller.unregister(foreign)
+            assert waits_of(poller) == {f"{kind} of r{other.fileno()}"}
+            assert foreign.gettimeout() is None and os.get_blocking(foreign.fileno())
+
+
+def waits_of(poller):
+    """What the hub watches while ``poller`` waits."""
+    waiting = runtime.spawn(poller.poll, 0.5)
+    settle()
+    watchers = [each.reader for each in runtime.get_hub().loop._descriptors.values()]
+    waiting.kill()
+    return {watcher.peer.decode() for watcher in watchers if watcher and watcher.peer}
