@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import Any, Generic, Literal, TypeVar
 
-from greenscope.runtime.line import NOBODY, Linkable
+from greenscope.runtime.line import NOBODY, Linkable, tell
 from greenscope.runtime.timeout import Timeout
 
 __all__ = ["AsyncResult", "Event"]
@@ -39,7 +39,7 @@ class Event(Linkable):
         """Set the flag and wake everybody who waits for it."""
         self._set = True
         if self._line:
-            self._tell()
+            tell(self._line)
 
     def clear(self) -> None:
         """Take the flag back."""

@@ -110,15 +110,23 @@ class Linkable:
     def _await(self, what: str, timeout: float | None) -> bool:
         """Stay in the line until everybody leaves it; False if ``timeout`` seconds were over first."""
         hub = get_hub()
-        return stay(hub, self._queue_up(), Place(_EVENT, self._number(hub), what), self.ready, timeout)
+        line = self._line
+        if line is NOBODY:
+            line = self._queue_up()
+        resource = self._resource if self._hub_number == hub.number else self._number(hub)
+        return stay(hub, line, Place(_EVENT, resource, what), self.ready, timeout)
 
 
 def stay(hub: Hub, line: deque[Any], place: Place, ready: Callable[[], bool], timeout: float | None) -> bool:
     """Stay in ``line`` until everybody leaves it, or it is ``ready`` already; False if the time was over first."""
     try:
         line.append(place)
-        if not ready() and park_for(hub, place, timeout):
-            return True
+        if not ready():
+            if timeout is None:
+                hub.park(place)
+                return True
+            if park_for(hub, place, timeout):
+                return True
     except BaseException:
         withdraw(line, place)
         raise
