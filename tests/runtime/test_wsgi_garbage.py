@@ -43,7 +43,10 @@ def application(environ, start_response):
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 def test_a_connection_leaves_nothing_to_the_collector(message):
-    with serving(application, log=None, error_log=io.StringIO()) as server:
+    with (
+        serving(application, log=None, error_log=io.StringIO()) as server,
+        socket.create_connection(server.address),  # there all the time, so that the server's clock does not end
+    ):
 
         def talk() -> None:
             with socket.create_connection(server.address) as client:
