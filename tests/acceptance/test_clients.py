@@ -8,7 +8,13 @@ library's or the program's own, not the runtime's.
 
 from __future__ import annotations
 
+import concurrent.futures.thread
+import http.client
+import queue
+import selectors
 import socket
+import ssl
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +26,11 @@ from tests.acceptance.programs import run, serving
 from tests.acceptance.recorded import Park
 
 SIZE = 200
-PLUMBING = (str(Path(greenscope.__file__).parent / "runtime"), socket.__file__)
+# Whose lines say nothing to the person who looks for a wait.
+PLUMBING = (
+    str(Path(greenscope.__file__).parent / "runtime"),
+    *(module.__file__ for module in (concurrent.futures.thread, http.client, queue, selectors, socket, ssl, threading)),
+)
 
 
 def check_waits(parks: list[Park], address: str, reasons: set[str], greenlets: int) -> None:
@@ -63,6 +73,39 @@ def test_redis_commands_pipelines_blocking_pops_and_subscriptions(redis):
     }
     check_waits(ended.parks, redis.address, {"READ", "WRITE"}, SIZE)
     assert {park.fd for park in ended.parks_at(redis.address)} >= descriptors and len(descriptors) > 100
+
+
+# PostgreSQL.
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[daemons.Daemon]:
+    with daemons.postgres() as daemon:
+        yield daemon
+
+
+@pytest.mark.parametrize("driver", ["pg8000", "psycopg"])
+def test_transactions_in_PostgreSQL(driver, postgres, monkeypatch):
+    daemons.need_module(driver)
+    monkeypatch.setenv("PSYCOPG_IMPL", "python")  # whose waiting is Python's, and so can be patched
+    ended = run("postgres_client.py", driver, postgres.host, postgres.port)
+    assert ended.facts == {
+        "most_waiting": SIZE,  # for one lock, as the server counted
+        "right": 3 * SIZE,
+        "money": 51 * 100,
+        "notes": 3 * SIZE,
+        "canceled": {"canceled": 20},
+    }
+    if driver == "pg8000":
+        check_waits(ended.parks, postgres.address, {"READ", "WRITE"}, SIZE)
+        return
+    # psycopg's sockets are libpq's: it polls their descriptors.
+    check_all(ended.parks)
+    polled = [park for park in ended.parks if park.peer.endswith(f" {postgres.address}")]
+    assert len({park.greenlet for park in polled}) >= SIZE
+    for park in polled:
+        how, _, number, _ = park.peer.split()
+        assert number in {f"r{park.fd}", f"w{park.fd}", f"rw{park.fd}"} if how == "poll" else how == "epoll"
 
 
 # HTTP.
