@@ -598,3 +598,79 @@ def test_parts_can_be_patched_alone(run):
         patch=False,
     )
     answer(result)
+
+
+# What is seen.
+
+
+def test_every_wait_is_in_the_trace_at_the_line_of_the_program(run):
+    result = run(
+        """
+        import concurrent.futures, os, queue, socket, sys, threading, time
+        from greenscope import runtime
+        from greenscope.trace.events import Kind, Wait
+        from greenscope.trace.reader import RingReader
+
+        one, other = socket.socketpair()
+        items, event, lock = queue.Queue(), threading.Event(), threading.Lock()
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+
+        def helper():
+            time.sleep(0.01)  # sleep
+            other.send(b"x")
+            items.put(1)
+            event.set()
+            if lock.locked():
+                lock.release()
+
+        lock.acquire()
+        thread = threading.Thread(target=helper)
+        timer = threading.Timer(0.05, int)
+        thread.start()  # start
+        one.recv(1)  # recv
+        items.get()  # get
+        event.wait()
+        lock.acquire()
+        thread.join()
+        timer.start()
+        timer.join()  # join
+        pool.submit(helper).result()  # result
+        pool.shutdown()
+
+        one.close(); other.close()
+        with open(__file__) as file:
+            lines = file.read().splitlines()
+        reader = RingReader(runtime.get_hub().recorder.path)
+        parks = [event for event in reader.read() if getattr(event, "kind", None) == Kind.GREENLET_PARK]
+        seen = set()
+        for park in parks:
+            site = reader.site(park.site)
+            if site is None:
+                print("no site", Wait(park.reason).name)
+            elif site.file == __file__ and "#" in lines[site.line - 1]:
+                seen.add((lines[site.line - 1].partition("# ")[2], Wait(park.reason).name))
+            elif site.file != __file__:
+                seen.add((os.path.basename(site.file), Wait(park.reason).name))
+        print(*(" ".join(one) for one in sorted(seen)), sep="\\n")
+        """
+    )
+    seen = answer(result).splitlines()
+    join = "join JOIN" if sys.version_info >= (3, 13) else "join LOCK"
+    expected = {"sleep TIMER", "start EVENT", "recv READ", join, "result LOCK"}
+    assert expected <= set(seen), seen
+    elsewhere = [line for line in seen if ".py" in line]
+    assert set(elsewhere) == {"threading.py EVENT", "thread.py QUEUE"}, seen  # the timer's and the pool's own waits
+    assert not [line for line in seen if line.startswith("no site")], seen
+
+
+def test_a_thread_is_recorded_by_its_name(run):
+    result = run(
+        """
+        import threading, time
+        from greenscope import runtime
+        from greenscope.trace.reader import RingReader
+        threading.Thread(target=time.sleep, args=(60,), name="the sleeper", daemon=True).start()
+        print([slot.name for slot in RingReader(runtime.get_hub().recorder.path).greenlets()])
+        """
+    )
+    assert answer(result) == "['hub', 'main', 'the sleeper']\n"

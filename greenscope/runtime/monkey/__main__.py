@@ -15,6 +15,7 @@ from __future__ import annotations
 import builtins
 import importlib.util
 import io
+import os
 import pkgutil
 import sys
 from pathlib import Path
@@ -78,20 +79,23 @@ def run_module(name: str, arguments: list[str]) -> None:
 def run_script(path: str, arguments: list[str]) -> None:
     """As ``python path arguments``; a directory or a zip file has a ``__main__``."""
     sys.argv[:] = [path, *arguments]
+    named = path
+    if not Path(path).is_absolute():
+        path = f"{Path.cwd()}{os.sep}{path}"  # and no shorter: ./script.py stays that
     importer: Any = pkgutil.get_importer(path)
     if importer is not None and Path(path).suffix != ".py":
         spec = importer.find_spec("__main__")
         if spec is None:
-            sys.exit(f"{sys.executable}: can't find '__main__' in {path!r}")
+            sys.exit(f"{sys.executable}: can't find '__main__' in {named!r}")
         _first_path(path)
         loader = spec.loader
         _run(loader.get_code("__main__"), spec=spec, loader=loader, file=spec.origin, cached=spec.cached, package="")
         return
     try:
-        with io.open_code(str(Path(path).absolute())) as file:
+        with io.open_code(path) as file:
             source = file.read()
     except OSError as error:
-        sys.exit(f"{sys.executable}: can't open file {path!r}: {error}")
+        sys.exit(f"{sys.executable}: can't open file {named!r}: {error}")
     _first_path(str(Path(path).resolve().parent))
     _run(compile(source, path, "exec", dont_inherit=True), spec=None, loader=None, file=path, cached=None, package=None)
 
