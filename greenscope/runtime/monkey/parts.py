@@ -89,10 +89,9 @@ def patch_thread(
         "start_new": _green_thread.start_new_thread,
         "start_new_thread": _green_thread.start_new_thread,
     }
-    local = getattr(_green("local"), "local", None)
-    if local is not None:
-        local.__module__ = "_thread"  # as the locks': that is where programs find it
-        new["_local"] = local
+    local = _green("local").local
+    local.__module__ = "_thread"  # as the locks': that is where programs find it
+    new["_local"] = local
     low = _module("_thread")
     for name, item in new.items():
         if name in vars(low):
@@ -104,7 +103,7 @@ def patch_thread(
                 "a greenlet that joins the main thread will stop its hub. Call it in the main thread, first of all"
             )
         _patch_threading(low, Event)
-    if _threading_local and local is not None:
+    if _threading_local:
         patch_item(_module("_threading_local"), "local", local)
     if logging:
         locks.replace_locks_of_logging()
@@ -138,10 +137,10 @@ def _patch_threading(low: ModuleType, event: bool) -> None:
     ):
         if name in vars(_threading):
             patch_item(_threading, name, new)
-    if "_local" in vars(low):
-        patch_item(_threading, "local", vars(low)["_local"])
-        if "_thread_local_info" in vars(_threading):
-            patch_item(_threading, "_thread_local_info", vars(low)["_local"]())
+    local = vars(low)["_local"]
+    patch_item(_threading, "local", local)
+    if "_thread_local_info" in vars(_threading) and not again:
+        patch_item(_threading, "_thread_local_info", local())
     if event:
         patch_item(_threading, "Event", _green_threading.Event)
     if not again:
@@ -168,7 +167,6 @@ def patch_socket(dns: bool = True, aggressive: bool = True) -> None:
     """
     del aggressive
     source, target = _green("socket"), _module("socket")
-    assert source is not None
     listed = getattr(source, "__implements__", None) or source.__all__
     patch_module(target, source, [name for name in listed if name not in _DNS and name in vars(target)])
     if dns:
@@ -194,8 +192,6 @@ def patch_select(aggressive: bool = True) -> None:
         aggressive: whether what has no green twin (``epoll``, ``kqueue``) is removed, because it would block.
     """
     source = _green("select")
-    if source is None:
-        return
     _patch("select")
     if aggressive:
         target = _module("select")
@@ -212,8 +208,6 @@ def patch_selectors(aggressive: bool = True) -> None:
         aggressive: whether those that have no green twin are removed.
     """
     source = _green("selectors")
-    if source is None:
-        return
     _patch("selectors")
     if aggressive:
         target = _module("selectors")
@@ -228,15 +222,13 @@ def patch_subprocess() -> None:
 
 
 def patch_signal() -> None:
-    """A handler of SIGCHLD is called, although the hub waits for children too."""
+    """Ctrl-C's handler and the wake-up descriptor, both of which the hub has taken, look free."""
     _patch("signal")
 
 
 def patch_sys(stdin: bool = True, stdout: bool = True, stderr: bool = True) -> None:
     """Standard input and output park. Not part of ``patch_all`` unless asked for."""
     source = _green("fileobject")
-    if source is None:
-        return
     for wanted, name, mode in ((stdin, "stdin", "r"), (stdout, "stdout", "w"), (stderr, "stderr", "w")):
         stream = getattr(sys, name)
         if wanted and stream is not None and type(stream).__module__ != source.__name__:
@@ -253,14 +245,8 @@ def patch_contextvars() -> None:
 
 
 def _green(name: str) -> Any:
-    """The green twin of a module; None if there is none."""
-    full = f"greenscope.runtime.{name}"
-    try:
-        return importlib.import_module(full)
-    except ModuleNotFoundError as error:
-        if error.name != full:
-            raise
-        return None
+    """The green twin of a module."""
+    return importlib.import_module(f"greenscope.runtime.{name}")
 
 
 def _module(name: str) -> ModuleType:
@@ -268,7 +254,5 @@ def _module(name: str) -> ModuleType:
 
 
 def _patch(name: str, items: list[str] | tuple[str, ...] | None = None) -> None:
-    source = _green(name)
-    if source is not None:
-        patch_module(_module(name), source, items)
-        taken.follow_copies()
+    patch_module(_module(name), _green(name), items)
+    taken.follow_copies()
