@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,15 @@ def test_the_echo_benchmark_serves_and_checks_every_request():
     pytest.importorskip("gevent")
     rows = run("benchmarks.echo", "--rounds", "1", "--requests", "200", "--connections", "1", "20")["results"]
     assert len(rows) == 2 * 4
+    assert all(row["cpu_us_per_request"] > 0 and row["ratio_to_gevent"] > 0 for row in rows)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads another process's clock as Linux has it")
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="its client is wrk")
+def test_the_http_benchmark_serves_every_request():
+    pytest.importorskip("gevent")
+    rows = run("benchmarks.http", "--rounds", "1", "--seconds", "1", "--connections", "2", "--only", "POST")["results"]
+    assert [row["server"] for row in rows] == ["greenscope, untraced", "greenscope, traced", "gevent"]
     assert all(row["cpu_us_per_request"] > 0 and row["ratio_to_gevent"] > 0 for row in rows)
 
 
