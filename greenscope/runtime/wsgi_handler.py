@@ -64,7 +64,7 @@ class WSGIHandler(Response):
         self.headers_sent = False
         self._ticks = server.ticks
         self._name = ""
-        self._served = False
+        self._served = self._refused = False
         is_pair = isinstance(address, tuple) and len(address) >= 2
         self._remote = (str(address[0]), str(address[1])) if is_pair else ("", "")
         self._parser = RequestParser(server.environ, server.limits, self)
@@ -104,12 +104,13 @@ class WSGIHandler(Response):
             elif self.deadline == NEVER:  # from the first byte on, and not from each
                 self.deadline = self.server.tick + ticks.header
             try:
-                data = self.socket.recv(_HEAD)
+                data = self._received_by_now() if self.idle and self.server.stopping else self.socket.recv(_HEAD)
             except OSError:
-                data = b""
                 if self.expired and begun:
                     self._refuse(RequestError("408 Request Timeout", "the request did not come in time"))
-                elif self.idle and self.server.stopping and not self.expired:
+                    return None
+                data = b""
+                if self.idle and self.server.stopping and not self.expired:
                     data = self._received_by_now()
             if not begun:
                 self.deadline = NEVER
@@ -126,7 +127,7 @@ class WSGIHandler(Response):
         self.request = request
         self._served = True
         self._response_begins()
-        if not request.keep_alive or self.server.stopping:
+        if not request.keep_alive:
             self.close_connection = True
         self.environ = self.get_environ()
         path = request.target.partition(b"?")[0]
@@ -213,6 +214,7 @@ class WSGIHandler(Response):
 
     def _refuse(self, error: RequestError) -> None:
         """Answer what is no request; the rest of the connection makes no sense."""
+        self._refused = True
         self.request = request = Request(b"")
         request.method = ""
         request.old = request.head_only = False
@@ -235,8 +237,7 @@ class WSGIHandler(Response):
 
     def _end(self) -> None:
         """Let the answer arrive: the kernel throws it away with what it has received and nobody has read."""
-        parser = self._parser
-        if self.broken or (parser.error is None and self._whole()):
+        if self.broken or not (self._refused or self._unread()):
             return
         left = self.server.max_drain
         self.deadline = self.server.tick + self._ticks.linger
@@ -247,9 +248,9 @@ class WSGIHandler(Response):
         except OSError:
             pass
 
-    def _whole(self) -> bool:
+    def _unread(self) -> bool:
         request = self.__dict__.get("request")
-        return request is None or request.input.complete
+        return request is not None and not request.input.complete
 
     # Sending and receiving.
 

@@ -170,7 +170,7 @@ class RequestParser:
             if not isinstance(cause, RequestError):
                 raise cause or error
             self.error = cause.with_traceback(None)  # which knows our frames, and they know the error
-        elif isinstance(error, HttpParserInvalidMethodError):
+        elif isinstance(error, HttpParserInvalidMethodError) and "Invalid" in str(error):
             self.error = RequestError("501 Not Implemented", "there is no such method")
         elif "version" in (text := str(error)) and "HTTP" in text and "Expected" not in text:
             self.error = RequestError("505 HTTP Version Not Supported", text)

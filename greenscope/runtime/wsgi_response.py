@@ -231,6 +231,8 @@ class Response:
                     block += "Transfer-Encoding: chunked\r\n"
                 else:
                     self.close_connection = True
+        if self.server.stopping:
+            self.close_connection = True
         if not self._connection_given:
             if self.close_connection:
                 block += "Connection: close\r\n"
