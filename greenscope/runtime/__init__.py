@@ -5,6 +5,8 @@ where the module mirrors one of its. Read ``hub`` first; then ``waiter``, ``loop
 has to know of it), ``greenlet``, ``timeout``; ``socket`` and ``server`` are built of these.
 """
 
+from sys import getswitchinterval, setswitchinterval
+
 from greenlet import GreenletExit, getcurrent
 
 from greenscope.runtime import event, greenlet, hub, local, lock, loop, pool, queue, server, socket, threadpool, timeout
@@ -34,6 +36,7 @@ __all__ = [
     "fork",
     "get_hub",
     "getcurrent",
+    "getswitchinterval",
     "greenlet",
     "hub",
     "idle",
@@ -48,6 +51,7 @@ __all__ = [
     "queue",
     "reinit",
     "server",
+    "setswitchinterval",
     "signal_handler",
     "sleep",
     "socket",

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Self
 from warnings import warn
 
 from greenscope.runtime.attempt import receive, transmit
-from greenscope.runtime.hub import ConcurrentWaitError, current, get_hub
+from greenscope.runtime.hub import ConcurrentObjectUseError, current, get_hub
 from greenscope.runtime.loop import READ, WRITE, IoWatcher
 from greenscope.runtime.resolve import format_address, resolve
 from greenscope.runtime.socket_connect import Connecting
@@ -108,7 +108,7 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
             hub.wait_io(watcher)
             return
         if watcher.greenlet is not None:
-            raise ConcurrentWaitError(
+            raise ConcurrentObjectUseError(
                 f"cannot wait for {watcher.describe()}: greenlet "
                 f"{getattr(watcher.greenlet, 'name', 'main')} waits for it already"
             )
@@ -136,7 +136,7 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
         loop = watcher.loop
         if not loop.closed:
             if watcher.greenlet is not None:
-                raise ConcurrentWaitError(f"cannot wait for {watcher.describe()}: another thread waits for it")
+                raise ConcurrentObjectUseError(f"cannot wait for {watcher.describe()}: another thread waits for it")
             loop.call_threadsafe(watcher.close)
         if watcher is self._read:
             self._read = None

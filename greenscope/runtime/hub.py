@@ -46,7 +46,7 @@ from greenscope.runtime.current import (
     register,
     thread_name,
 )
-from greenscope.runtime.exceptions import ConcurrentWaitError, LoopExit, SwitchError
+from greenscope.runtime.exceptions import BlockingSwitchOutError, ConcurrentObjectUseError, InvalidSwitchError, LoopExit
 from greenscope.runtime.hub_waiter import Waiter
 from greenscope.runtime.loop import Loop
 from greenscope.runtime.parked import name_of, parked
@@ -58,10 +58,10 @@ from greenscope.trace.events import Ready, Spawn, Wait
 from greenscope.trace.recorder import open_recorder
 
 __all__ = [
-    "ConcurrentWaitError",
+    "ConcurrentObjectUseError",
     "Hub",
+    "InvalidSwitchError",
     "LoopExit",
-    "SwitchError",
     "Waiter",
     "bystanders",
     "current",
@@ -141,13 +141,13 @@ class Hub(_greenlet.greenlet):
         """Park the current greenlet until ``watcher`` fires.
 
         Raises:
-            ConcurrentWaitError: another greenlet waits on it.
-            SwitchError: something that is not the hub switched to the greenlet.
+            ConcurrentObjectUseError: another greenlet waits on it.
+            InvalidSwitchError: something that is not the hub switched to the greenlet.
             OSError: EBADF, the watcher or its descriptor is closed.
             BaseException: what a timeout, ``kill`` or ``close`` had raised here.
         """
         if watcher.callback is not None:
-            raise ConcurrentWaitError(f"cannot wait for {watcher.describe()}: it was started, to call a function")
+            raise ConcurrentObjectUseError(f"cannot wait for {watcher.describe()}: it was started, to call a function")
         if watcher.__class__ is IoWatcher:
             self.wait_io(watcher)
         else:
@@ -257,10 +257,10 @@ class Hub(_greenlet.greenlet):
         """What the runtime knows of a greenlet of this thread, which need not be one of its own.
 
         Raises:
-            RuntimeError: it is the hub, which has nobody to switch to.
+            BlockingSwitchOutError: it is the hub, which has nobody to switch to.
         """
         if target is self:
-            raise RuntimeError("a callback that runs in the hub must not wait; spawn a greenlet for it")
+            raise BlockingSwitchOutError("a callback that runs in the hub must not wait; spawn a greenlet for it")
         state: State | None = getattr(target, "_state", None)
         if state is None or state.hub is not self:
             recorder = self.recorder
@@ -388,13 +388,13 @@ class Hub(_greenlet.greenlet):
 
     def refuse_second_wait(self, watcher: Wakeable) -> None:
         """Raise what a greenlet gets that waits where another one does."""
-        raise ConcurrentWaitError(
+        raise ConcurrentObjectUseError(
             f"cannot wait for {watcher.describe()}: greenlet {name_of(watcher.greenlet)} waits for it already"
         )
 
     def refuse_switch(self, target: _greenlet.greenlet, entry: Wakeable) -> None:
         """Raise what a greenlet gets that somebody else than the hub switched to."""
-        raise SwitchError(f"{name_of(target)} was switched to while it waited for {entry.describe()}")
+        raise InvalidSwitchError(f"{name_of(target)} was switched to while it waited for {entry.describe()}")
 
     def special(self, entry: Wakeable) -> None:
         """An entry that is not simply switched to: cancelled, a callback, or with something to raise."""

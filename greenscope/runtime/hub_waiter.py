@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from greenscope.runtime.current import get_hub
-from greenscope.runtime.exceptions import ConcurrentWaitError
+from greenscope.runtime.exceptions import ConcurrentObjectUseError
 from greenscope.runtime.waiter import Waiter as Parking
 from greenscope.trace.events import Ready, Wait
 
@@ -83,11 +83,11 @@ class Waiter:
         """Wait for the value and return it, or raise the exception; at once if it is there.
 
         Raises:
-            ConcurrentWaitError: another greenlet waits on it.
+            ConcurrentObjectUseError: another greenlet waits on it.
         """
         if not self.ready():
             if self._parking is not None:
-                raise ConcurrentWaitError(f"cannot wait on {self!r}: another greenlet does")
+                raise ConcurrentObjectUseError(f"cannot wait on {self!r}: another greenlet does")
             self._parking = Parking(Wait.OTHER, 0, "a value")
             try:
                 self.hub.park(self._parking)

@@ -25,6 +25,7 @@ from os import (
     register_at_fork,
     set_blocking,
 )
+from os import close as _close
 from os import fork as _fork
 from os import forkpty as _forkpty
 from os import read as _read
@@ -47,8 +48,9 @@ if TYPE_CHECKING:
 
     from greenscope.runtime.watchers import ChildWatcher
 
-__implements__ = ["fork", "forkpty", "read", "system", "wait", "wait3", "wait4", "waitpid", "write"]
+__implements__ = ["close", "fork", "forkpty", "read", "system", "wait", "wait3", "wait4", "waitpid", "write"]
 __all__ = [
+    "close",
     "fork",
     "fork_and_watch",
     "fork_gevent",
@@ -74,7 +76,15 @@ __all__ = [
 _KEPT = 64  # ends of watched children that nobody has asked for yet
 
 
-# Reading and writing.
+# Closing, reading and writing.
+
+
+def close(fd: int) -> None:
+    """Close a descriptor; whoever waits on it in this thread gets EBADF, instead of waiting for ever."""
+    hub = current.hub
+    if hub is not None and not hub.loop.closed and hub.loop.thread == get_ident():
+        hub.loop.closing_fd(fd)
+    _close(fd)
 
 
 def make_nonblocking(fd: int) -> bool | None:

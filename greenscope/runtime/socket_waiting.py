@@ -13,7 +13,7 @@ from _thread import get_ident
 from collections.abc import Callable
 from typing import Any
 
-from greenscope.runtime.hub import ConcurrentWaitError, get_hub
+from greenscope.runtime.hub import ConcurrentObjectUseError, get_hub
 from greenscope.runtime.timeout import SocketTimeout
 from greenscope.runtime.watcher import READ, WRITE, IoWatcher
 
@@ -51,12 +51,12 @@ def wait(watcher: IoWatcher, timeout: float | None = None, timeout_exc: Any = ti
         hub: gevent's; has to be this thread's.
 
     Raises:
-        ConcurrentWaitError: another greenlet waits on this watcher.
+        ConcurrentObjectUseError: another greenlet waits on this watcher.
         OSError: EBADF, the wait was cancelled or the descriptor closed.
     """
     hub = hub or get_hub()
     if watcher.callback is not None or watcher.greenlet is not None:
-        raise ConcurrentWaitError(f"cannot wait for {watcher.describe()}: it is in use by another greenlet")
+        raise ConcurrentObjectUseError(f"cannot wait for {watcher.describe()}: it is in use by another greenlet")
     if timeout is None:
         hub.wait_io(watcher)
         return

@@ -11,7 +11,7 @@ import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import Event, Timeout
-from greenscope.runtime.hub import SwitchError
+from greenscope.runtime.hub import InvalidSwitchError
 from greenscope.runtime.loop import milliseconds
 
 
@@ -48,7 +48,7 @@ def test_an_exception_of_a_plain_greenlet_is_printed_and_the_hub_goes_on(hub, ca
 
 def test_a_switch_by_somebody_else_is_noticed(hub):
     def wait():
-        with pytest.raises(SwitchError, match="sleep"):
+        with pytest.raises(InvalidSwitchError, match="sleep"):
             runtime.sleep(60)
         return "noticed"
 

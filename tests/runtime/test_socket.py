@@ -14,7 +14,7 @@ import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import GreenletExit, Timeout, resolve, socket
-from greenscope.runtime.hub import ConcurrentWaitError
+from greenscope.runtime.hub import ConcurrentObjectUseError
 
 
 def settle() -> None:
@@ -55,10 +55,10 @@ def test_a_second_greenlet_on_the_same_direction_is_refused_by_the_name_of_the_f
     first.name = "the first reader"
     first.start()
     settle()
-    with pytest.raises(ConcurrentWaitError, match="the first reader"):
+    with pytest.raises(ConcurrentObjectUseError, match="the first reader"):
         one.recv(1)
     one.settimeout(60)
-    with pytest.raises(ConcurrentWaitError, match="the first reader"):
+    with pytest.raises(ConcurrentObjectUseError, match="the first reader"):
         one.recv(1)
     other.send(b"x")
     assert first.get() == b"x"

@@ -12,7 +12,7 @@ import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import GreenletExit, Timeout, socket
-from greenscope.runtime.hub import ConcurrentWaitError
+from greenscope.runtime.hub import ConcurrentObjectUseError
 
 
 def settle() -> None:
@@ -252,7 +252,7 @@ def test_a_second_reader_is_refused_by_every_call(pair):
     settle()
     for name in READING:
         if name not in {"wait_read", "a file"}:
-            with pytest.raises(ConcurrentWaitError):
+            with pytest.raises(ConcurrentObjectUseError):
                 call_reading(name, one)
     first.kill()
 
@@ -278,7 +278,7 @@ def test_what_wait_raises_can_be_chosen_and_a_wait_be_cancelled(pair, hub):
     watcher = hub.loop.io(one.fileno(), 1)
     waiting = runtime.spawn(socket.wait, watcher)
     settle()
-    with pytest.raises(ConcurrentWaitError):
+    with pytest.raises(ConcurrentObjectUseError):
         socket.wait(watcher)
     socket.cancel_wait(watcher)
     with pytest.raises(socket.cancel_wait_ex) as caught:

@@ -14,7 +14,7 @@ import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import Event, LoopExit, Timeout
-from greenscope.runtime.hub import ConcurrentWaitError, Waiter
+from greenscope.runtime.hub import ConcurrentObjectUseError, Waiter
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_several_watchers_of_one_descriptor_all_fire(hub, pair):
 def test_a_watcher_that_was_started_cannot_be_waited_on_and_the_other_way_round(hub, pair):
     watcher = hub.loop.io(pair[0].fileno(), 1)
     watcher.start(print)
-    with pytest.raises(ConcurrentWaitError, match="it was started"):
+    with pytest.raises(ConcurrentObjectUseError, match="it was started"):
         hub.wait(watcher)
     watcher.stop()
     waiting = runtime.spawn(hub.wait, watcher)
@@ -295,7 +295,7 @@ def test_two_greenlets_cannot_wait_on_one_waiter(hub):
     waiter = Waiter()
     first = runtime.spawn(waiter.get)
     runtime.sleep(0)
-    with pytest.raises(ConcurrentWaitError, match="another greenlet"):
+    with pytest.raises(ConcurrentObjectUseError, match="another greenlet"):
         waiter.get()
     waiter.switch("done")
     assert first.get() == "done"
