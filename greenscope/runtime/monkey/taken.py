@@ -63,8 +63,8 @@ def follow_copies() -> None:
     if _postponed:
         return
     originals: dict[int, tuple[str, str]] = {}
-    for module_name, names in list(saved.items()):
-        for name, original in names.items():
+    for module_name, names in sorted(saved.items(), key=lambda pair: pair[0].startswith("_")):  # threading.Lock first
+        for name, original in sorted(names.items(), key=lambda pair: pair[0].startswith("_")):
             if not isinstance(original, _WORTHLESS):
                 originals.setdefault(id(original), (module_name, name))
     modules: dict[str, Any] = dict(sys.modules)
