@@ -41,6 +41,24 @@ __all__ = [
 _pidfd_open: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
 
 
+class _ClosedHandle:
+    """What a closed watcher has."""
+
+    __slots__ = ()
+
+    closed = True
+
+    def start(self, *_arguments: object) -> None:
+        """Refuse."""
+        raise ValueError("this watcher is closed; make another one")
+
+    def stop(self) -> None:
+        """There is nothing left to stop."""
+
+
+_CLOSED: Any = _ClosedHandle()
+
+
 class TimerOfLoop(Watcher):
     """Fires after a time, and then again and again if it is to.
 
@@ -76,6 +94,7 @@ class TimerOfLoop(Watcher):
         """Stop, and let go of what the loop holds for it. Twice does no harm."""
         super().close()
         self.loop.close_handle(self._handle)
+        self._handle = _CLOSED  # whose last callback knows us: freed now, not by the collector
 
     def describe(self) -> str:
         return f"timer of {self.after:g} s"
@@ -296,6 +315,7 @@ class _Turn(Watcher):
         """Stop, and let go of what the loop holds for it. Twice does no harm."""
         super().close()
         self.loop.close_handle(self._handle)
+        self._handle = _CLOSED  # whose last callback knows us: freed now, not by the collector
 
     def _begin(self) -> None:
         self._handle.start(self._on_turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import gc
 import os
 import signal
 import socket
@@ -336,3 +337,23 @@ def test_a_descriptor_whose_number_is_another_files_by_now_is_not_watched(hub):
         waiting.get(timeout=5)
     mine.close()
     theirs.close()
+
+
+@pytest.mark.parametrize("kind", ["timer", "check", "prepare", "idle", "async_"])
+def test_a_closed_watcher_is_freed_at_once_and_refuses_to_start(hub, kind):
+    watcher = getattr(hub.loop, kind)(*((60,) if kind == "timer" else ()))
+    watcher.start(print)
+    watcher.close()
+    watcher.close()
+    if kind in {"timer", "check", "prepare"}:
+        with pytest.raises(ValueError, match="closed"):
+            watcher.start(print)
+    kind_of_it = type(watcher)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sum(type(each) is kind_of_it for each in gc.get_objects())
+        del watcher
+        assert sum(type(each) is kind_of_it for each in gc.get_objects()) == before - 1
+    finally:
+        gc.enable()
