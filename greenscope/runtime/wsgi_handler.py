@@ -21,9 +21,11 @@ from typing import Any
 from greenlet import GreenletExit
 
 from greenscope.runtime.greenlet import Greenlet
+from greenscope.runtime.layers import BufferedReader
 from greenscope.runtime.waiter import running
 from greenscope.runtime.wsgi_parser import NO_INPUT, Request, RequestError, RequestParser
 from greenscope.runtime.wsgi_response import Response
+from greenscope.runtime.wsgi_rest import rest_of
 
 __all__ = ["WSGIHandler"]
 
@@ -65,6 +67,7 @@ class WSGIHandler(Response):
         self._ticks = server.ticks
         self._name = ""
         self._served = self._refused = False
+        self._rfile: BufferedReader | None = None
         is_pair = isinstance(address, tuple) and len(address) >= 2
         self._remote = (str(address[0]), str(address[1])) if is_pair else ("", "")
         self._parser = RequestParser(server.environ, server.limits, self)
@@ -91,6 +94,8 @@ class WSGIHandler(Response):
         """The next request; None if there will be none."""
         parser = self._parser
         requests = parser.requests
+        if not requests:
+            parser.resume()
         while not requests:
             error = parser.error
             if error is not None:
@@ -139,8 +144,6 @@ class WSGIHandler(Response):
         if log is not None:
             self.time_finish = time()
             self.log_request()
-        if not self.close_connection:
-            self._parser.resume()
 
     def get_environ(self) -> dict[str, Any]:
         """The environ of the request at hand."""
@@ -307,6 +310,14 @@ class WSGIHandler(Response):
     def cut_off(self) -> None:
         """End the wait for the client; the server's, from the hub."""
         self.socket.cancel_wait()
+
+    @property
+    def rfile(self) -> BufferedReader:
+        """What comes after a request that asked for an upgrade, for who speaks the other protocol from here on."""
+        if self._rfile is None:
+            self._rfile = rest_of(self._parser.take_rest(), self.socket)
+            self.close_connection = True
+        return self._rfile
 
     # What is said of it.
 

@@ -12,7 +12,7 @@ from wsgiref.validate import validator
 import pytest
 
 import greenscope.runtime as runtime
-from greenscope.runtime import pywsgi
+from greenscope.runtime import pywsgi, socket
 from greenscope.runtime.wsgi import WSGIHandler, WSGIServer
 from tests.runtime.wsgi_help import CLOSING, GET, ask, connect, echo, head_and_body, hello, one_answer, serving
 
@@ -414,3 +414,28 @@ def test_the_greenlet_is_called_as_the_request():
     with serving(application) as server:
         ask(server, GET.replace(b"/", b"/one?x=y", 1) + CLOSING.replace(b"/", b"/two", 1))
     assert names == ["GET /one", "GET /two"]
+
+
+def test_a_handler_may_go_on_in_another_protocol():
+    class Upgrading(WSGIHandler):
+        def run_application(self):
+            if self.environ.get("HTTP_UPGRADE") != "shout":
+                super().run_application()
+                return
+            self.start_response("101 Switching Protocols", [("Connection", "Upgrade"), ("Upgrade", "shout")])
+            self.write(b"")
+            while line := self.rfile.readline():
+                self.socket.sendall(line.upper())
+
+    upgrade = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: shout\r\n\r\n"
+    with serving(hello, handler_class=Upgrading) as server, connect(server) as client, client.makefile("rb") as file:
+        client.sendall(GET + upgrade + b"sent ahead\nGET / HT")
+        assert one_answer(file)[2] == b"hello"
+        status, headers, _ = one_answer(file)
+        assert (status, headers["connection"], headers["upgrade"]) == ("101 Switching Protocols", "Upgrade", "shout")
+        assert file.readline() == b"SENT AHEAD\n"
+        client.sendall(b"TP/1.1\n")
+        assert file.readline() == b"GET / HTTP/1.1\n"
+        client.shutdown(socket.SHUT_WR)
+        assert file.read() == b""
+    assert server.errors.getvalue() == ""
