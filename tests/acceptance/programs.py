@@ -42,9 +42,15 @@ class Serving:
     parks: list[Park]
 
 
-def run(program: str, *arguments: object) -> Ended:
-    """A client from its beginning to its end, which comes without a word on stderr."""
-    process = _start(program, *arguments)
+def run(program: str | Path, *arguments: object, green: tuple[str, ...] = GREEN) -> Ended:
+    """A client from its beginning to its end, which comes without a word on stderr.
+
+    Args:
+        program: its path, or name in ``clients/``.
+        arguments: the program's.
+        green: the interpreter's, which make it green; none for one that patches by itself.
+    """
+    process = _start(program, arguments, green)
     try:
         said, complained = process.communicate(timeout=SECONDS)
     except subprocess.TimeoutExpired:
@@ -59,7 +65,7 @@ def run(program: str, *arguments: object) -> Ended:
 @contextlib.contextmanager
 def serving(program: str, *arguments: object) -> Iterator[Serving]:
     """A server from the line on that says where it listens; SIGTERM ends it, in good order."""
-    process = _start(program, *arguments)
+    process = _start(program, arguments, GREEN)
     assert process.stdout is not None and process.stderr is not None
     try:
         line = process.stdout.readline()
@@ -79,8 +85,8 @@ def serving(program: str, *arguments: object) -> Iterator[Serving]:
     server.parks += waits_of(_directory(), process.pid)
 
 
-def _start(program: str, *arguments: object) -> subprocess.Popen[str]:
-    command = [sys.executable, *GREEN, str(PROGRAMS / program), *map(str, arguments)]
+def _start(program: str | Path, arguments: tuple[object, ...], green: tuple[str, ...]) -> subprocess.Popen[str]:
+    command = [sys.executable, *green, str(PROGRAMS / program), *map(str, arguments)]
     environment = {**os.environ, "GREENSCOPE_RING_MB": "16", "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

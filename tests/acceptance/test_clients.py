@@ -10,11 +10,16 @@ from __future__ import annotations
 
 import concurrent.futures.thread
 import http.client
+import json
 import queue
+import re
 import selectors
 import socket
 import ssl
+import subprocess
+import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +27,7 @@ import pytest
 
 import greenscope
 from tests.acceptance import daemons
-from tests.acceptance.programs import run, serving
+from tests.acceptance.programs import PROGRAMS, Serving, run, serving
 from tests.acceptance.recorded import Park
 
 SIZE = 200
@@ -41,10 +46,10 @@ def check_waits(parks: list[Park], address: str, reasons: set[str], greenlets: i
     check_all(parks)
 
 
-def check_all(parks: list[Park]) -> None:
-    """Whatever they wait for: the right descriptor, and somebody's line of code."""
+def check_all(parks: list[Park], server: bool = False) -> None:
+    """Whatever they wait for: the right descriptor, and somebody's line of code, if a server of ours is not alone."""
     assert [park for park in parks if park.fd < 0 or park.fd != park.watched] == []
-    assert [park for park in parks if not park.file or park.file.startswith(PLUMBING)] == []
+    assert [park for park in parks if not (park.file or server) or park.file.startswith(PLUMBING)] == []
 
 
 # Redis.
@@ -163,3 +168,97 @@ def test_urllib3_with_a_pool_that_is_smaller_than_the_crowd(authority):
         check_waits(ended.parks, address, {"READ", "WRITE"}, SIZE)
     assert statistics["served"] == 2 * (120 + (4 + 1 + 2) * SIZE) + 1
     check_all(server.parks)
+
+
+# Flask, under the WSGI server.
+
+
+@pytest.fixture
+def flask() -> Iterator[Serving]:
+    daemons.need_module("flask")
+    with serving("flask_server.py") as server:
+        yield server
+
+
+def test_Flask_answers_a_crowd_of_clients(flask):
+    daemons.need_module("requests")
+    address = f"127.0.0.1:{flask.facts['port']}"
+    ended = run("flask_client.py", f"http://{address}")
+    assert ended.facts == {"right": {"True": SIZE}, "served": 0, "peak": SIZE}
+    check_waits(ended.parks, address, {"READ", "WRITE"}, SIZE)
+
+
+def test_Flask_under_wrk_loses_no_response():
+    daemons.need_module("flask")
+    wrk = daemons.need_program("wrk", "wrk")
+    with serving("flask_server.py") as server:
+        base = f"http://127.0.0.1:{server.facts['port']}"
+        command = [wrk, "-t1", f"-c{SIZE}", "-d2s", "--timeout", "20s", f"{base}/world?asked=much"]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+        with urllib.request.urlopen(f"{base}/served/statistics", timeout=30) as response:
+            statistics = json.load(response)
+    found = re.search(r"(\d+) requests in", said)
+    assert found and "Socket errors" not in said and "Non-2xx" not in said, said
+    # What it had asked for last was not waited for any more.
+    assert 0 < int(found[1]) <= statistics["served"] <= int(found[1]) + SIZE
+    assert statistics["peak"] > SIZE // 2
+    check_all(server.parks, server=True)
+    assert len({park.greenlet for park in server.parks if park.peer.startswith("127.0.0.1:")}) >= SIZE
+
+
+# Strangers.
+
+
+def test_dnspython_over_UDP_and_TCP():
+    daemons.need_module("dns")
+    with serving("dns_server.py") as server:
+        address = f"127.0.0.1:{server.facts['port']}"
+        ended = run("dns_client.py", "127.0.0.1", server.facts["port"])
+    assert ended.facts == {"right": 5 * SIZE, "tcp": SIZE, "late": {"Timeout": 50}, "peak": SIZE}
+    check_all(ended.parks)
+    check_all(server.parks)
+    # It waits with a selector for each query; of UDP's sockets, which are not connected, the peer is unknown.
+    streams = [park for park in ended.parks if park.peer.endswith(f" {address}")]
+    datagrams = [park for park in ended.parks if re.fullmatch(r"epoll of r\d+|poll of r\d+", park.peer)]
+    for parks in (streams, datagrams):
+        assert len({park.greenlet for park in parks}) > SIZE // 2
+        assert {Path(park.file).name for park in parks} == {"query.py"}
+
+
+def test_paramiko_as_client_and_server():
+    daemons.need_module("paramiko")
+    with serving("ssh_server.py") as server:
+        address = f"127.0.0.1:{server.facts['port']}"
+        ended = run("ssh_client.py", "127.0.0.1", server.facts["port"], server.facts["key"])
+    assert ended.facts == {"results": {"(True, True, 3)": SIZE}, "refused": True}
+    check_waits(ended.parks, address, {"READ", "WRITE"}, 8)
+    check_all(server.parks)
+    assert len({park.peer for park in server.parks if park.peer.startswith("127.0.0.1:")}) == 9
+
+
+# A program that was written for gevent.
+
+
+def test_a_program_written_for_gevent_does_the_same_with_its_imports_changed(tmp_path):
+    daemons.need_module("gevent")
+    program = PROGRAMS / "gevent_program.py"
+    with_gevent = subprocess.run([sys.executable, program], capture_output=True, text=True, timeout=60, check=True)
+    source = program.read_text(encoding="utf-8")
+    source = re.sub(r"^import gevent$", "import greenscope.runtime as gevent", source, flags=re.MULTILINE)
+    source = re.sub(r"^from gevent\b", "from greenscope.runtime", source, flags=re.MULTILINE)
+    ported = tmp_path / "ported.py"
+    ported.write_text(source, encoding="utf-8")
+    ended = run(ported, green=())
+    assert ended.facts == json.loads(with_gevent.stdout)
+    assert ended.facts == {
+        "crawl": {"pages": 1000, "twice": 0, "crowded": True},
+        "work": {"right": 10 * SIZE, "done": 10 * SIZE, "at_once": 20, "maps": True},
+        "time_out": {"late": SIZE, "early": 0, "dead": True},
+        "chat": {"listeners": SIZE, "lines": True},
+    }
+    check_all(ended.parks, server=True)
+    assert {park.function for park in ended.parks if park.file == str(ported)} >= {
+        "crawl.<locals>.visit",
+        "chat.<locals>.handle",
+        "chat.<locals>.client",
+    }
