@@ -101,6 +101,9 @@ class WSGIHandler(Response):
             if error is not None:
                 self._refuse(error)
                 return None
+            if parser.ahead:
+                parser.go_on()
+                continue
             begun = parser.begun
             ticks = self._ticks
             if not begun:
@@ -275,6 +278,11 @@ class WSGIHandler(Response):
     def receive_body(self) -> bool:
         """Receive some more of the body; False if the client has gone."""
         self._raise_of_body()  # what was received together with what came before it
+        parser = self._parser
+        if parser.ahead:
+            parser.go_on()
+            self._raise_of_body()
+            return True
         self.deadline = self.server.tick + self._ticks.body
         try:
             data = self.socket.recv(_BODY)
@@ -286,7 +294,7 @@ class WSGIHandler(Response):
         if not data:
             self.broken = self.close_connection = True
             return False
-        self._parser.feed(data)
+        parser.feed(data)
         self._raise_of_body()
         return True
 

@@ -139,6 +139,10 @@ class Input:
             self._receive()
         return self.complete
 
+    def missing(self) -> int:
+        """Bytes that are still to come; 0 if nobody knows."""
+        return 0 if self._length is None else self._length - self._received
+
     def expects_more_than(self, limit: int) -> bool:
         """Whether more is to come than anybody wants to receive for nothing."""
         return not self.complete and self._length is not None and self._length - self._received > limit

@@ -10,8 +10,9 @@ front of us could have read in another way. What is refused here is the rest of 
 or twice, a Transfer-Encoding that is not just "chunked" or came with HTTP/1.0, a header with an underscore
 (it would pass for the one with a dash; left out), and what is too long. Trailers are read and dropped.
 
-Requests that a client sends without waiting for the answers are parsed ahead, as far as one ``recv`` goes.
-An error strikes (``error``) when those before it have been served.
+Requests that a client sends without waiting for the answers are parsed ahead, but not by more than some
+kilobytes: eighteen bytes are enough for a request, and an environ takes a hundred times that. An error
+strikes (``error``) when those before it have been served.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ __all__ = ["NO_INPUT", "Limits", "Request", "RequestError", "RequestParser"]
 
 NO_INPUT = NoInput()
 _MOST_KEYS = 1000
+_AT_ONCE = 4096  # bytes that are parsed at a time; more of a body, of which the length is known
 _keys: dict[bytes, str] = {}  # of the environ, by the header's name as it was sent
 
 
@@ -100,13 +102,17 @@ class RequestParser:
     """
 
     __slots__ = ("_base", "_body", "_dry", "_environ", "_left", "_limits", "_parser", "_request", "_rest",
-                 "connection", "error", "requests")  # fmt: skip
+                 "ahead", "connection", "error", "requests")  # fmt: skip
+
+    ahead: bytes
+    """What was fed and is not parsed yet: ``go_on`` parses some of it."""
 
     error: RequestError | None
     """What is wrong with what comes after ``requests``."""
 
     def __init__(self, base: dict[str, Any], limits: Limits, connection: Any) -> None:
         self.requests: deque[Request] = deque()
+        self.ahead = b""
         self.error = None
         self.connection = connection
         self._base = base
@@ -125,17 +131,21 @@ class RequestParser:
         return self._environ is not None or (self._dry > 0 and self._body is None)
 
     def feed(self, data: bytes) -> None:
-        """Parse ``data``; look at ``requests`` and ``error`` afterwards."""
+        """Parse some of ``data``; look at ``requests``, ``error`` and ``ahead`` afterwards."""
         if self.error is not None:
             return
         if self._rest is not None:
             self._rest += data
             return
+        if len(data) > _AT_ONCE:
+            most = _AT_ONCE if self._body is None else max(_AT_ONCE, self._body.missing())
+            data, self.ahead = data[:most], data[most:]
         self._dry += len(data)
         try:
             self._parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            self._rest = data[upgrade.args[0] :]
+            self._rest = data[upgrade.args[0] :] + self.ahead
+            self.ahead = b""
         except HttpParserError as error:
             self._failed(error)
         else:
@@ -145,6 +155,11 @@ class RequestParser:
                     self.error = RequestError("414 URI Too Long", "the request's line is too long")
                 else:
                     self.error = RequestError("431 Request Header Fields Too Large", "the headers are too long")
+
+    def go_on(self) -> None:
+        """Parse some more of what was fed."""
+        data, self.ahead = self.ahead, b""
+        self.feed(data)
 
     def resume(self) -> None:
         """Go on after a request that asked for another protocol and was answered in this one."""

@@ -281,6 +281,8 @@ def parsed(pieces):
     requests = []
     for piece in pieces:
         parser.feed(piece)
+        while parser.ahead and parser.error is None:
+            parser.go_on()
     for request in parser.requests:
         environ = request.environ
         try:
@@ -305,3 +307,35 @@ def test_it_does_not_matter_in_which_pieces_the_bytes_come(cuts):
 def test_bytes_that_are_changed_make_no_more_than_an_error(at, instead):
     for request in parsed([STREAM[:at] + instead + STREAM[at + 1 :]])[0]:
         assert request["REQUEST_METHOD"].isupper()
+
+
+def test_a_client_that_asks_ahead_does_not_fill_the_memory_with_requests():
+    most = [0]
+    tiny = b"GET / HTTP/1.1\r\nHost:\r\n\r\n"
+
+    def application(environ, start_response):
+        (connection,) = server._connections
+        most.append(len(connection._parser.requests))
+        return hello(environ, start_response)
+
+    with serving(application) as server, connect(server) as client, client.makefile("rb") as file:
+        sender = runtime.spawn(client.sendall, tiny * 3000)
+        assert all(one_answer(file)[2] == b"hello" for _ in range(3000))
+        sender.join()
+    assert max(most) <= 4096 // len(tiny)
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_requests_behind_a_long_body_are_served(chunked):
+    body = b"x" * 100_000
+    framed = (
+        b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        if chunked
+        else b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    with serving(echo) as server, connect(server) as client, client.makefile("rb") as file:
+        sender = runtime.spawn(client.sendall, (POST + framed + GET * 500) * 2)
+        for _ in range(2):
+            assert one_answer(file)[2] == body
+            assert all(one_answer(file)[2] == b"" for _ in range(500))
+        sender.join()
