@@ -62,8 +62,8 @@ def redis(tmp_path: Path) -> Iterator[daemons.Daemon]:
         yield daemon
 
 
-def test_redis_commands_pipelines_blocking_pops_and_subscriptions(redis):
-    ended = run("redis_client.py", redis.host, redis.port)
+def test_redis_commands_pipelines_blocking_pops_subscriptions_and_a_server_that_goes(redis):
+    ended = run("redis_client.py", redis.host, redis.port, redis.path)
     descriptors = set(ended.facts.pop("descriptors"))
     assert ended.facts == {
         "right": 20 * SIZE,
@@ -75,7 +75,10 @@ def test_redis_commands_pipelines_blocking_pops_and_subscriptions(redis):
         "nothing": {"None": SIZE},
         "heard": {"True": 100},
         "timeout": "TimeoutError",
+        "unix": 50,
+        "gone": {"ConnectionError": SIZE},
     }
+    check_waits(ended.parks, redis.path, {"READ", "WRITE"}, 25)
     check_waits(ended.parks, redis.address, {"READ", "WRITE"}, SIZE)
     assert {park.fd for park in ended.parks_at(redis.address)} >= descriptors and len(descriptors) > 100
 
@@ -99,7 +102,8 @@ def test_transactions_in_PostgreSQL(driver, postgres, monkeypatch):
         "right": 3 * SIZE,
         "money": 51 * 100,
         "notes": 3 * SIZE,
-        "canceled": {"canceled": 20},
+        "canceled": {"canceled": 50},
+        "thrown_out": {"thrown out": 50},
     }
     if driver == "pg8000":
         check_waits(ended.parks, postgres.address, {"READ", "WRITE"}, SIZE)

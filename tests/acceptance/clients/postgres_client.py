@@ -17,7 +17,7 @@ from crowd import SIZE, answer, count, crowd
 ACCOUNTS = 50
 ROUNDS = 3
 GATE = 4711
-KEPT = 20
+KEPT = 50
 
 Connect = Callable[[], Any]
 
@@ -91,6 +91,34 @@ def too_slow(connect: Connect, errors: Any) -> str:
     return "not canceled"
 
 
+def thrown_out(connect: Connect, errors: Any) -> list[str]:
+    """The server ends all of their connections while they wait."""
+
+    def sleep(_number: int) -> str:
+        try:
+            with connected(connect) as connection:
+                query(connection, "select pg_sleep(60) -- thrown out")
+        except errors.Error:  # of the query, or of closing what is gone
+            return "thrown out"
+        return "an answer"
+
+    def throw() -> None:
+        those = "from pg_stat_activity where query like '%%thrown out' and wait_event = 'PgSleep'"
+        with connected(connect) as connection:
+            for _ in range(3000):
+                if query(connection, f"select count(*) {those}") == KEPT:
+                    break
+                connection.rollback()  # else it would see the same activity again
+                time.sleep(0.01)
+            query(connection, f"select count(pg_terminate_backend(pid)) {those}")
+
+    thrower = threading.Thread(target=throw)
+    thrower.start()
+    results = crowd(sleep, KEPT)
+    thrower.join()
+    return results
+
+
 def main(name: str, host: str, port: int) -> None:
     module, connect = driver(name, host, port)
     most: list[int] = []
@@ -114,6 +142,7 @@ def main(name: str, host: str, port: int) -> None:
             money=query(connection, "select sum(money) from accounts"),
             notes=query(connection, "select count(*) from notes"),
             canceled=count(crowd(lambda _: too_slow(connect, module), KEPT)),
+            thrown_out=count(thrown_out(connect, module)),
         )
 
 

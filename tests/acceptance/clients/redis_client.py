@@ -1,4 +1,7 @@
-"""redis: commands, pipelines, blocking pops and publish/subscribe. usage: redis_client.py HOST PORT"""
+"""redis: commands, pipelines, blocking pops, publish/subscribe, and a server that goes.
+
+usage: redis_client.py HOST PORT PATH
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from redis.retry import Retry
 ROUNDS = 20
 SUBSCRIBERS = 100
 MESSAGES = 20
+UNIX = 50
 
 
 def commands(pool: redis.ConnectionPool) -> list[int]:
@@ -44,6 +48,17 @@ def pipelines(pool: redis.ConnectionPool) -> list[list[object]]:
     return crowd(work)
 
 
+def all_blocked(client: redis.Redis) -> int:
+    """How many the server says are blocked; returns when they all are."""
+    most = 0
+    for _ in range(3000):
+        most = max(most, client.info("clients")["blocked_clients"])
+        if most == SIZE:
+            break
+        time.sleep(0.01)
+    return most
+
+
 def blocking_pops(pool: redis.ConnectionPool) -> tuple[int, list[str], list[str]]:
     """All wait in BLPOP at once, as the server counts them; then each gets one item, and the next time none."""
     client = redis.Redis(connection_pool=pool)
@@ -51,11 +66,7 @@ def blocking_pops(pool: redis.ConnectionPool) -> tuple[int, list[str], list[str]
 
     def push() -> None:
         nonlocal most
-        for _ in range(3000):
-            most = max(most, client.info("clients")["blocked_clients"])
-            if most == SIZE:
-                break
-            time.sleep(0.01)
+        most = all_blocked(client)
         client.rpush("work", *range(SIZE))
 
     def pop(_number: int) -> tuple[str, str]:
@@ -112,13 +123,51 @@ def read_timeout(host: str, port: int) -> str:
     return "no timeout"
 
 
-def main(host: str, port: int) -> None:
+def over_a_unix_socket(path: str) -> int:
+    """The same by another way."""
+    pool = redis.ConnectionPool(redis.UnixDomainSocketConnection, path=path)
+    text = b"x" * 1_000_000
+
+    def work(number: int) -> int:
+        client = redis.Redis(connection_pool=pool)
+        client.set(f"large:{number}", text)
+        return int(client.get(f"large:{number}") == text)
+
+    right = sum(crowd(work, UNIX))
+    pool.disconnect()
+    return right
+
+
+def the_server_goes(pool: redis.ConnectionPool) -> list[str]:
+    """It is shut down while all of them wait for it: every one is told, and nobody waits for ever."""
+
+    def shut_down() -> None:
+        client = redis.Redis(connection_pool=pool)
+        all_blocked(client)
+        client.shutdown(nosave=True)
+
+    def pop(_number: int) -> str:
+        try:
+            redis.Redis(connection_pool=pool, retry=Retry(NoBackoff(), 0)).blpop("work", timeout=60)
+        except redis.exceptions.ConnectionError as error:
+            return type(error).__name__
+        return "an answer"
+
+    ender = threading.Thread(target=shut_down)
+    ender.start()
+    results = crowd(pop)
+    ender.join()
+    return results
+
+
+def main(host: str, port: int, path: str) -> None:
     pool = redis.BlockingConnectionPool(max_connections=SIZE + 1, timeout=60, host=host, port=port)
     right = commands(pool)
     piped = pipelines(pool)
     most, popped, nothing = blocking_pops(pool)
     heard = publish_subscribe(pool)
     client = redis.Redis(connection_pool=pool)
+    unix = over_a_unix_socket(path)
     answer(
         right=sum(right),
         counter=int(client.get("counter")),
@@ -129,10 +178,12 @@ def main(host: str, port: int) -> None:
         nothing=count(nothing),
         heard=count([str(got == list(range(MESSAGES))) for got in heard]),
         timeout=read_timeout(host, port),
+        unix=unix,
         descriptors=[connection._sock.fileno() for connection in pool._connections if connection._sock],
+        gone=count(the_server_goes(pool)),
     )
     pool.disconnect()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3])
