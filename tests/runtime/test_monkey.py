@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import subprocess
 import sys
 import textwrap
@@ -9,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from greenscope.runtime import monkey
 
 Result = subprocess.CompletedProcess[str]
 
@@ -344,6 +348,35 @@ def test_a_greenlet_that_asks_for_its_thread_leaves_nothing_behind(run):
         """
     )
     answer(result)
+
+
+def test_the_runtime_and_the_recorder_never_use_what_was_put_in_the_originals_place(run):
+    patched = json.loads(
+        answer(run("import json\nprint(json.dumps({name: sorted(names) for name, names in monkey.saved.items()}))"))
+    )
+    root = Path(monkey.__file__).parents[2]
+    wrong = []
+    for path in [*(root / "runtime").glob("*.py"), root / "trace" / "recorder.py", root / "trace" / "ring_file.py"]:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        modules = {
+            alias.asname or alias.name: alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+        }
+        for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.Lambda)):
+            body = function.body if isinstance(function.body, list) else [function.body]
+            for node in (inner for statement in body for inner in ast.walk(statement)):
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                    module = modules.get(node.value.id, "")
+                    if node.attr in patched.get(module, ()):
+                        wrong.append(f"{path.name}: {module}.{node.attr}")
+    meant = {
+        "socket.py: socket.getaddrinfo",  # what a program puts there, a test's stand-in say, is used
+        "socket.py: socket.socket",
+        "ssl.py: ssl.SSLContext",  # at import
+    }
+    assert set(wrong) - meant == set()
 
 
 # Native threads.
