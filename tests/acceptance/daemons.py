@@ -62,10 +62,8 @@ def need_module(name: str) -> None:
     """A library of the extra ``acceptance``."""
     try:
         importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name != name.partition(".")[0]:
-            raise
-        missing(f"the Python package {name}", "`pip install 'greenscope[acceptance]'`")
+    except ImportError as error:  # psycopg's says that there is no libpq, which PostgreSQL's package brings
+        missing(f"the Python package {name} ({error})", "`pip install 'greenscope[acceptance]'`")
 
 
 def free_port() -> int:
