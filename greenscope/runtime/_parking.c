@@ -25,10 +25,10 @@ static void **greenlet_api;
 #define greenlet_switch(target, args) \
     (((PyObject * (*)(PyObject *, PyObject *, PyObject *) ) greenlet_api[GREENLET_SWITCH])(target, args, NULL))
 
-#define IS_NONE(object) ((object) == NULL || (object) == Py_None)
+#define IS_NONE(object) ((object) == NULL || (PyObject *) (object) == Py_None)
 
 static PyObject *str_state, *str_state_of, *str_due, *str_call_threadsafe, *str_wake, *str_arm, *str_refuse,
-    *str_refuse_switch, *str_special, *str_several, *str_current;
+    *str_refuse_switch, *str_special, *str_several, *str_current, *str_appendleft;
 static PyObject *zero, *minus_one, *no_bytes;
 static PyTypeObject *state_type, *wakeable_type, *waiter_type, *place_type, *board_type, *armed_type;
 
@@ -99,6 +99,14 @@ typedef struct {
     int armed;
 } Armed;
 
+/* An attribute that was deleted, or never set: an error in Python too. -1. */
+static int
+missing(const char *what)
+{
+    PyErr_Format(PyExc_AttributeError, "%s is not there: it was deleted, or __init__ was not called", what);
+    return -1;
+}
+
 /* -- recording -------------------------------------------------------------------------------- */
 
 #define RECORD(function, ...) \
@@ -109,6 +117,9 @@ typedef struct {
 static int
 record(PyObject *function, PyObject **args, size_t count)
 {
+    for (size_t i = 1; i <= count; i++)
+        if (args[i] == NULL)
+            return missing("a record's number");
     PyObject *done = PyObject_Vectorcall(function, args + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
@@ -120,18 +131,25 @@ deadline_ms(State *state)
 {
     if (state->timeouts == NULL || !PyList_CheckExact(state->timeouts) || PyList_GET_SIZE(state->timeouts) == 0)
         return Py_NewRef(zero);
+    PyObject *timeouts = Py_NewRef(state->timeouts);
     double first = 0.0;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(state->timeouts); i++) {
-        PyObject *due = PyObject_GetAttr(PyList_GET_ITEM(state->timeouts, i), str_due);
-        if (due == NULL)
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(timeouts); i++) {
+        PyObject *timeout = Py_NewRef(PyList_GET_ITEM(timeouts, i)), *due = PyObject_GetAttr(timeout, str_due);
+        Py_DECREF(timeout);
+        if (due == NULL) {
+            Py_DECREF(timeouts);
             return NULL;
+        }
         double seconds = PyFloat_AsDouble(due);
         Py_DECREF(due);
-        if (seconds == -1.0 && PyErr_Occurred())
+        if (seconds == -1.0 && PyErr_Occurred()) {
+            Py_DECREF(timeouts);
             return NULL;
+        }
         if (i == 0 || seconds < first)
             first = seconds;
     }
+    Py_DECREF(timeouts);
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     double left = (first - (double) now.tv_sec - (double) now.tv_nsec * 1e-9) * 1000.0 + 0.999;
@@ -284,10 +302,22 @@ DEALLOC(wakeable, Wakeable)
 static int
 append_ready(Board *board, PyObject *entry)
 {
+    if (board->append == NULL)
+        return missing("the ready queue");
     PyObject *args[] = {NULL, entry};
     PyObject *done = PyObject_Vectorcall(board->append, args + 1, 1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
     Py_XDECREF(done);
     return done == NULL ? -1 : 0;
+}
+
+/* The board of whoever is parked; NULL with an error set. */
+static Board *
+board_of(Wakeable *entry)
+{
+    if (entry->state != NULL && entry->state->board != NULL)
+        return entry->state->board;
+    missing("what is known of the greenlet");
+    return NULL;
 }
 
 /* Have the greenlet's own thread wake it. */
@@ -317,7 +347,9 @@ wakeable_wake(Wakeable *self, PyObject *const *args, Py_ssize_t nargs)
     }
     if (self->queued || self->state == NULL)
         Py_RETURN_FALSE;
-    Board *board = self->state->board;
+    Board *board = board_of(self);
+    if (board == NULL)
+        return NULL;
     if (PyThread_get_thread_ident() != board->thread)
         return wake_from_elsewhere(self, board);
     if (RECORD(board->record_ready, self->state->handle, args[0], args[1]) < 0)
@@ -344,7 +376,6 @@ static PyObject *wakeable_wait(Wakeable *self, PyObject *unused);
 
 static PyMemberDef wakeable_members[] = {
     MEMBER(Wakeable, greenlet, "Who is parked on it."),
-    MEMBER(Wakeable, state, "What is known of whoever is, or was last."),
     MEMBER(Wakeable, exception, "What is to be raised in it."),
     MEMBER(Wakeable, reason, "What for, as a number of Wait."),
     MEMBER(Wakeable, resource, "Its number in the recording."),
@@ -356,6 +387,30 @@ static PyMemberDef wakeable_members[] = {
     {"counts", T_BOOL, offsetof(Wakeable, counts), 0, PyDoc_STR("Whether a wait on it keeps the loop alive.")},
     {"early", T_BOOL, offsetof(Wakeable, early), 0, PyDoc_STR("Whether it was woken before somebody parked.")},
     {NULL, 0, 0, 0, NULL},
+};
+
+static PyObject *
+wakeable_get_state(Wakeable *self, void *Py_UNUSED(closure))
+{
+    return Py_NewRef(self->state != NULL ? (PyObject *) self->state : Py_None);
+}
+
+static int
+wakeable_set_state(Wakeable *self, PyObject *state, void *Py_UNUSED(closure))
+{
+    if (!IS_NONE(state) && !Py_IS_TYPE(state, state_type)) {
+        PyErr_Format(PyExc_TypeError, "state: expected a State, not %R", state);
+        return -1;
+    }
+    Py_XSETREF(self->state, IS_NONE(state) ? NULL : (State *) Py_NewRef(state));
+    return 0;
+}
+
+/* Not a member, which would take any object. */
+static PyGetSetDef wakeable_getset[] = {
+    {"state", (getter) wakeable_get_state, (setter) wakeable_set_state,
+     PyDoc_STR("What is known of whoever is parked on it, or was last."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMethodDef wakeable_methods[] = {
@@ -376,6 +431,7 @@ static PyType_Slot wakeable_slots[] = {
     {Py_tp_traverse, wakeable_traverse},
     {Py_tp_clear, wakeable_clear},
     {Py_tp_members, wakeable_members},
+    {Py_tp_getset, wakeable_getset},
     {Py_tp_methods, wakeable_methods},
     {0, NULL},
 };
@@ -477,7 +533,9 @@ place_give(Place *self, PyObject *Py_UNUSED(unused))
         entry->early = 1;
         Py_RETURN_TRUE;
     }
-    Board *board = entry->state->board;
+    Board *board = board_of(entry);
+    if (board == NULL)
+        return NULL;
     if (board->closed) /* its thread has ended, or it stayed in the parent when this process was forked */
         Py_RETURN_FALSE;
     if (PyThread_get_thread_ident() != board->thread)
@@ -485,7 +543,7 @@ place_give(Place *self, PyObject *Py_UNUSED(unused))
     if (entry->queued)
         Py_RETURN_TRUE;
     if (board->record_ready != NULL) {
-        PyObject *by = PyObject_GetAttr(board->recorder, str_current);
+        PyObject *by = PyObject_GetAttr(board->recorder ? board->recorder : Py_None, str_current);
         int recorded = by == NULL ? -1 : RECORD(board->record_ready, entry->state->handle, ready_greenlet, by);
         Py_XDECREF(by);
         if (recorded < 0)
@@ -609,11 +667,16 @@ current_greenlet(Board *board, State **state)
     if (me == NULL)
         return NULL;
     PyObject *known = PyObject_GetAttr(me, str_state);
-    if (known != NULL && !Py_IS_TYPE(known, state_type))
-        Py_CLEAR(known);
-    if (known == NULL) {
+    if (known == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
         PyErr_Clear();
-        known = PyObject_CallMethodOneArg(board->hub, str_state_of, me);
+        if (IS_NONE(board->hub))
+            missing("the hub");
+        else
+            known = PyObject_CallMethodOneArg(board->hub, str_state_of, me);
+    }
+    if (known != NULL && !Py_IS_TYPE(known, state_type)) {
+        PyErr_Format(PyExc_TypeError, "what is known of a greenlet is a State, not %R", known);
+        Py_CLEAR(known);
     }
     if (known == NULL) {
         Py_DECREF(me);
@@ -627,12 +690,18 @@ current_greenlet(Board *board, State **state)
 static PyObject *
 switch_to_hub(Board *board, Wakeable *entry, PyObject *me, State *state)
 {
-    PyObject *back = greenlet_switch(board->hub, NULL);
+    PyObject *hub = board->hub, *back = NULL;
+    Py_XINCREF(hub); /* `destroy` may take it away in the meantime */
+    if (IS_NONE(hub))
+        missing("the hub");
+    else
+        back = greenlet_switch(hub, NULL);
     Py_CLEAR(entry->greenlet);
     if (back != NULL && back != (PyObject *) entry) {
         Py_DECREF(back);
-        back = PyObject_CallMethodObjArgs(board->hub, str_refuse_switch, me, entry, NULL);
+        back = PyObject_CallMethodObjArgs(hub, str_refuse_switch, me, entry, NULL);
     }
+    Py_XDECREF(hub);
     Py_DECREF(me);
     Py_DECREF(state);
     if (back == NULL)
@@ -696,10 +765,14 @@ board_wait_io(Board *board, PyObject *object)
     if (board->record_stop != NULL) {
         PyObject *kind, *value, *trace;
         PyErr_Fetch(&kind, &value, &trace);
-        if (RECORD(board->record_stop, entry->reason, entry->resource, entry->fd) < 0)
-            Py_CLEAR(back);
-        if (kind != NULL)
+        if (RECORD(board->record_stop, entry->reason, entry->resource, entry->fd) == 0) {
             PyErr_Restore(kind, value, trace);
+        } else { /* the newer error stays, as that of a `finally` does: it may be Ctrl-C */
+            Py_CLEAR(back);
+            Py_XDECREF(kind);
+            Py_XDECREF(value);
+            Py_XDECREF(trace);
+        }
     }
     Py_DECREF(entry);
     return back;
@@ -729,6 +802,12 @@ board_park(Board *board, PyObject *object)
         Py_DECREF(state);
         return NULL;
     }
+    if (entry->early) { /* `state_of` is Python: another thread, or a signal's handler, may have come in between */
+        Py_DECREF(deadline);
+        Py_DECREF(me);
+        Py_DECREF(state);
+        Py_RETURN_NONE;
+    }
     park_on(entry, me, state);
     PyObject *back = NULL;
     Py_INCREF(entry);
@@ -752,20 +831,22 @@ board_give_way(Board *board, PyObject *Py_UNUSED(unused))
     if (me == NULL)
         return NULL;
     Wakeable *entry = (Wakeable *) state->yielder;
-    if (entry == NULL || entry->queued || !IS_NONE(entry->greenlet)) {
+    if (IS_NONE(entry) || !PyObject_TypeCheck((PyObject *) entry, wakeable_type) || entry->queued ||
+        !IS_NONE(entry->greenlet)) {
         entry = (Wakeable *) PyObject_CallFunction((PyObject *) waiter_type, "OOs", wait_yield, zero, "its turn");
         if (entry == NULL)
             goto failed;
-        Py_XSETREF(state->yielder, (PyObject *) entry);
+        Py_XSETREF(state->yielder, Py_NewRef(entry));
+    } else {
+        Py_INCREF(entry);
     }
     PyObject *deadline = board->record_park == NULL ? Py_NewRef(zero) : deadline_ms(state);
-    if (deadline == NULL)
+    int recorded = deadline == NULL ? -1 : RECORD(board->record_park, wait_yield, zero, minus_one, deadline, no_bytes);
+    Py_XDECREF(deadline);
+    if (recorded < 0 || RECORD(board->record_ready, state->handle, ready_yield, state->handle) < 0) {
+        Py_DECREF(entry);
         goto failed;
-    int recorded = RECORD(board->record_park, wait_yield, zero, minus_one, deadline, no_bytes);
-    Py_DECREF(deadline);
-    if (recorded < 0 || RECORD(board->record_ready, state->handle, ready_yield, state->handle) < 0)
-        goto failed;
-    Py_INCREF(entry);
+    }
     park_on(entry, me, state);
     entry->queued = 1;
     PyObject *back = NULL;
@@ -784,6 +865,19 @@ failed:
     return NULL;
 }
 
+/* Ctrl-C struck between taking an entry and switching to it: it is the next one again. Keeps the error set. */
+static void
+put_back(Board *board, PyObject *entry)
+{
+    PyObject *kind, *value, *trace, *done = NULL;
+    PyErr_Fetch(&kind, &value, &trace);
+    int there = board->ready == NULL ? -1 : PySequence_Contains(board->ready, entry);
+    if (there == 0)
+        done = PyObject_CallMethodOneArg(board->ready, str_appendleft, entry);
+    Py_XDECREF(done);
+    PyErr_Restore(kind, value, trace);
+}
+
 /* The hub's round: whoever is ready now, in order. Returns how many that were. */
 static PyObject *
 board_run_ready(Board *board, PyObject *Py_UNUSED(unused))
@@ -795,26 +889,29 @@ board_run_ready(Board *board, PyObject *Py_UNUSED(unused))
         /* Ctrl-C is to strike here, in the hub, and not in the first line of whoever is next. */
         if (PyErr_CheckSignals() < 0)
             return NULL;
-        PyObject *object = PyObject_CallNoArgs(board->popleft), *done;
+        PyObject *object = PyObject_CallNoArgs(board->popleft), *done = NULL;
         if (object == NULL)
             return NULL;
         Wakeable *entry = (Wakeable *) object;
         if (!PyObject_TypeCheck(object, wakeable_type)) {
             PyErr_Format(PyExc_TypeError, "the ready queue has %R in it, which is nothing that wakes", object);
-            Py_DECREF(object);
-            return NULL;
-        }
-        if (IS_NONE(entry->greenlet) || !IS_NONE(entry->exception)) {
-            done = PyObject_CallMethodOneArg(board->hub, str_special, object);
-        } else if (RECORD(board->record_switch, entry->state->handle) < 0) {
-            done = NULL;
-        } else {
-            entry->queued = 0;
+        } else if (IS_NONE(entry->greenlet) || !IS_NONE(entry->exception)) {
+            if (IS_NONE(board->hub))
+                missing("the hub");
+            else
+                done = PyObject_CallMethodOneArg(board->hub, str_special, object);
+        } else if (board->record_switch == NULL ||
+                   (board_of(entry) != NULL && RECORD(board->record_switch, entry->state->handle) == 0)) {
             PyObject *target = Py_NewRef(entry->greenlet), *args = PyTuple_Pack(1, object);
-            done = args == NULL ? NULL : greenlet_switch(target, args);
-            Py_XDECREF(args);
+            if (args != NULL) {
+                entry->queued = 0;
+                done = greenlet_switch(target, args);
+                Py_DECREF(args);
+            }
             Py_DECREF(target);
         }
+        if (done == NULL && PyObject_TypeCheck(object, wakeable_type) && entry->queued)
+            put_back(board, object);
         Py_DECREF(object);
         if (done == NULL)
             return NULL;
@@ -832,7 +929,9 @@ wakeable_wait(Wakeable *self, PyObject *Py_UNUSED(unused))
     Board *board = ((Armed *) self->descriptor)->board;
     if (board == NULL || board->closed || board->thread != PyThread_get_thread_ident())
         Py_RETURN_FALSE;
+    Py_INCREF(board); /* whoever closes the watcher meanwhile takes its descriptor away */
     PyObject *done = board_wait_io(board, (PyObject *) self);
+    Py_DECREF(board);
     if (done == NULL)
         return NULL;
     Py_DECREF(done);
@@ -924,25 +1023,36 @@ armed_on_events(Armed *self, PyObject *const *args, Py_ssize_t nargs)
     }
     Wakeable *entry = (Wakeable *) self->reader;
     /* Somebody who waits to read, and alone: nearly always. */
+    if (self->board == NULL || self->others == NULL) {
+        missing("the board of a descriptor");
+        return NULL;
+    }
     if (PyLong_CheckExact(args[1]) && PyLong_AsLong(args[1]) == 1 && PyList_GET_SIZE(self->others) == 0 &&
         entry != NULL && PyObject_TypeCheck((PyObject *) entry, wakeable_type) && !IS_NONE(entry->greenlet)) {
         if (entry->queued)
             Py_RETURN_NONE;
-        if (RECORD(self->board->record_fire, entry->state->handle, entry->reason, entry->resource, entry->fd) < 0)
+        if (board_of(entry) == NULL)
             return NULL;
-        entry->queued = 1;
-        if (append_ready(self->board, (PyObject *) entry) < 0)
-            return NULL;
-        Py_RETURN_NONE;
+        Py_INCREF(entry);
+        Board *board = (Board *) Py_NewRef(self->board);
+        int told = RECORD(board->record_fire, entry->state->handle, entry->reason, entry->resource, entry->fd);
+        if (told == 0) {
+            entry->queued = 1;
+            told = append_ready(board, (PyObject *) entry);
+        }
+        Py_DECREF(board);
+        Py_DECREF(entry);
+        return told < 0 ? NULL : Py_NewRef(Py_None);
     }
+    PyErr_Clear(); /* of a number that is too large, which several_events will refuse */
     return PyObject_CallMethodOneArg((PyObject *) self, str_several, args[1]);
 }
 
 static PyMemberDef armed_members[] = {
-    MEMBER(Armed, board, "The board of its loop."),
+    {"board", T_OBJECT, offsetof(Armed, board), READONLY, PyDoc_STR("The board of its loop.")},
     MEMBER(Armed, reader, "The first watcher that waits to read."),
     MEMBER(Armed, writer, "The first that waits to write."),
-    MEMBER(Armed, others, "All the others: a list."),
+    {"others", T_OBJECT, offsetof(Armed, others), READONLY, PyDoc_STR("All the others: a list.")},
     {"armed", T_INT, offsetof(Armed, armed), 0, PyDoc_STR("What the kernel was told to watch for.")},
     {NULL, 0, 0, 0, NULL},
 };
@@ -1014,6 +1124,7 @@ module_exec(PyObject *module)
         {&str_special, "special"},
         {&str_several, "several_events"},
         {&str_current, "current"},
+        {&str_appendleft, "appendleft"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 from typing import Any
 
 import pytest
+from greenlet import getcurrent, greenlet
 
-from greenscope.runtime import parking, waiter
+from greenscope.runtime import Hub, parking, sleep, waiter
+from greenscope.trace.events import Spawn
 
 RUNTIME_TESTS = Path(__file__).parent
 WITHOUT_C = """
@@ -58,14 +61,129 @@ class _Recorder:
         raise KeyboardInterrupt
 
 
-def test_an_entry_is_not_lost_when_ctrl_c_strikes_the_hub():
-    board: Any = parking.Board(deque(), _Recorder(), True)
-    entry: Any = parking.Waiter(0)
-    entry.greenlet, entry.state, entry.queued = object(), parking.State(None, board, 1), True
+@pytest.fixture(params=["C", "Python"])
+def kinds(request: pytest.FixtureRequest) -> Any:
+    """The module with the five types."""
+    return pytest.importorskip("greenscope.runtime._parking") if request.param == "C" else parking
+
+
+def test_an_entry_is_not_lost_when_ctrl_c_strikes_the_hub(kinds):
+    board: Any = kinds.Board(deque(), _Recorder(), True)
+    entry: Any = kinds.Waiter(0)
+    entry.greenlet, entry.state, entry.queued = getcurrent(), kinds.State(None, board, 1), True
     board.ready.append(entry)
     with pytest.raises(KeyboardInterrupt):
         board.run_ready()
     assert list(board.ready) == [entry]
+
+
+def test_an_error_to_raise_is_not_lost_when_ctrl_c_strikes_the_hub(kinds):
+    class Hub:
+        def special(self, entry: Any) -> None:
+            raise KeyboardInterrupt
+
+    board: Any = kinds.Board(deque(), _Recorder(), False)
+    board.hub = Hub()
+    entry: Any = kinds.Waiter(0)
+    entry.greenlet, entry.state, entry.queued = getcurrent(), kinds.State(board.hub, board, 1), True
+    entry.exception = ValueError()
+    board.ready.append(entry)
+    with pytest.raises(KeyboardInterrupt):
+        board.run_ready()
+    assert list(board.ready) == [entry]
+
+
+def test_who_is_woken_while_the_hub_makes_its_acquaintance_does_not_park(hub, monkeypatch):
+    place = waiter.Place(0)
+    meet = Hub.state_of
+
+    def state_of(self: Hub, target: Any) -> Any:
+        thread = threading.Thread(target=place.give)
+        thread.start()
+        thread.join()
+        return meet(self, target)
+
+    monkeypatch.setattr(Hub, "state_of", state_of)
+    went_on = []
+    greenlet(lambda: went_on.append(hub.park(place))).switch()
+    assert went_on == [None]
+
+
+def test_ctrl_c_is_not_lost_when_it_strikes_as_a_wait_ends_with_an_error(kinds):
+    class Recorder:
+        def __getattr__(self, name: str) -> Any:
+            return self.strike if name == "watcher_stop" else lambda *arguments: None
+
+        def strike(self, *arguments: Any) -> None:
+            raise KeyboardInterrupt
+
+    def fail(_result: object = None) -> None:
+        parked.throw(TimeoutError)
+
+    board: Any = kinds.Board(deque(), Recorder(), True)
+    board.hub = greenlet(fail)
+    watcher: Any = kinds.Wakeable()
+    watcher.descriptor = kinds.Armed(board)
+    state = kinds.State(board.hub, board, 1)
+    raised = []
+
+    def wait() -> None:
+        getcurrent()._state = state
+        try:
+            board.wait_io(watcher)
+        except BaseException as error:
+            raised.append(type(error))
+
+    parked = greenlet(wait)
+    parked.switch()
+    assert raised == [KeyboardInterrupt]
+    assert (board.active, watcher.greenlet) == (0, None)
+
+
+def test_a_greenlet_that_has_ended_may_give_way(hub):
+    state = waiter.State(hub, hub.loop, hub.recorder.spawn(Spawn.RAW, 0, 1, 0))
+    went_on = []
+
+    def run() -> None:
+        getcurrent()._state = state
+        state.yielder = None  # as the end of a greenlet does, so that nothing is left to the collector
+        went_on.append(hub.give_way())
+
+    greenlet(run).switch()
+    sleep(0)
+    assert went_on == [None]
+
+
+UNFINISHED = {
+    "a board without a hub": "kinds.Board(deque(), Recorder(), False).give_way()",
+    "a board that was not initialized": "kinds.Board.__new__(kinds.Board).give_way()",
+    "a deleted state": "entry.greenlet = getcurrent(); del entry.state; entry.give()",
+    "no state": "entry.greenlet = getcurrent(); entry.give()",
+    "a state that is none": "entry.state = object()",
+    "a deleted number": "getcurrent()._state = state; del state.handle; board.give_way()",
+    "a descriptor that was not initialized": "kinds.Armed.__new__(kinds.Armed).on_events(None, 1, None)",
+}
+
+
+@pytest.mark.parametrize("what", UNFINISHED)
+def test_what_lacks_a_part_raises_an_error_and_does_not_crash(run_script, what):
+    pytest.importorskip("greenscope.runtime._parking")
+    done = run_script(f"""
+from collections import deque
+from greenlet import getcurrent
+from greenscope.runtime import _parking as kinds
+class Recorder:
+    def __getattr__(self, name):
+        return lambda *arguments: None
+board = kinds.Board(deque(), Recorder(), True)
+state = kinds.State(None, board, 1)
+entry = kinds.Place(0)
+try:
+    {UNFINISHED[what]}
+except (AttributeError, TypeError):
+    print("refused")
+""")
+    assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr
 
 
 def test_what_is_no_waiter_is_not_parked_on(hub):
