@@ -3,7 +3,8 @@
  * The call takes a few microseconds, or says that it would block. To say so by an exception costs more
  * than to ask the kernel, and happens once a request. And the GIL is kept: a thread that computes would
  * else take it at each call, and hold it for five milliseconds. What is large is left to the socket's own
- * method, which lets go of it.
+ * method, which lets go of it. So a call must never wait, which MSG_DONTWAIT sees to: whether a descriptor
+ * blocks is shared with every process that has a duplicate of it.
  */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -53,8 +54,8 @@ attempt_receive(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n
     }
     if (!is_plain_socket(args[0]) || !PyLong_CheckExact(args[1]) || !PyLong_CheckExact(args[2]))
         return attempt_method(args, nargs, "recv");
-    long size = PyLong_AsLong(args[1]), flags = PyLong_AsLong(args[2]);
-    if (size < 0 || size > KEEP_GIL_UP_TO || flags < INT_MIN || flags > INT_MAX) {
+    long size = PyLong_AsLong(args[1]), flags = size < 0 ? 0 : PyLong_AsLong(args[2]);
+    if (size < 0 || size > KEEP_GIL_UP_TO || flags < INT_MIN || flags > INT_MAX || PyErr_Occurred()) {
         PyErr_Clear();
         return attempt_method(args, nargs, "recv");
     }
@@ -63,14 +64,16 @@ attempt_receive(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n
         return bytes;
     ssize_t got;
     do
-        got = recv(socket_fd(args[0]), PyBytes_AS_STRING(bytes), (size_t) size, (int) flags);
+        got = recv(socket_fd(args[0]), PyBytes_AS_STRING(bytes), (size_t) size, (int) flags | MSG_DONTWAIT);
     while (got < 0 && errno == EINTR && PyErr_CheckSignals() == 0);
     if (got < 0) {
+        int code = errno;
         Py_DECREF(bytes);
         if (PyErr_Occurred())
             return NULL;
-        if (errno == EAGAIN || errno == EWOULDBLOCK)
+        if (code == EAGAIN || code == EWOULDBLOCK)
             Py_RETURN_NONE;
+        errno = code;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
     if (got != size && _PyBytes_Resize(&bytes, got) < 0)
@@ -88,18 +91,20 @@ attempt_transmit(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t 
     if (!is_plain_socket(args[0]) || !PyLong_CheckExact(args[2]))
         return attempt_method(args, nargs, "send");
     long flags = PyLong_AsLong(args[2]);
-    Py_buffer data;
-    if (flags < INT_MIN || flags > INT_MAX || PyObject_GetBuffer(args[1], &data, PyBUF_SIMPLE) < 0) {
+    if (flags < INT_MIN || flags > INT_MAX || PyErr_Occurred()) {
         PyErr_Clear();
         return attempt_method(args, nargs, "send");
     }
+    Py_buffer data;
+    if (PyObject_GetBuffer(args[1], &data, PyBUF_SIMPLE) < 0) /* what the method would raise, too */
+        return NULL;
     if (data.len > KEEP_GIL_UP_TO) {
         PyBuffer_Release(&data);
         return attempt_method(args, nargs, "send");
     }
     ssize_t sent;
     do
-        sent = send(socket_fd(args[0]), data.buf, (size_t) data.len, (int) flags);
+        sent = send(socket_fd(args[0]), data.buf, (size_t) data.len, (int) flags | MSG_DONTWAIT);
     while (sent < 0 && errno == EINTR && PyErr_CheckSignals() == 0);
     int code = errno;
     PyBuffer_Release(&data);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -57,10 +58,39 @@ def test_an_attempt_gives_what_the_socket_would_or_none(implementation, pair):
         ("receive", ("ten", 0), TypeError),
         ("receive", (10, None), TypeError),
         ("receive", (10, 1 << 40), OverflowError),
+        ("receive", (10, 1 << 70), OverflowError),
         ("transmit", ("text", 0), TypeError),
         ("transmit", (b"x", "flags"), TypeError),
+        ("transmit", (b"x", 1 << 70), OverflowError),
+        ("transmit", (memoryview(b"abcd")[::2], 0), BufferError),
     ],
 )
 def test_an_attempt_refuses_what_the_socket_refuses(implementation, pair, name, arguments, error):
     with pytest.raises(error):
         getattr(implementation, name)(pair[0]._sock, *arguments)
+
+
+def test_an_attempt_does_not_wait_where_somebody_has_made_the_descriptor_block(pair):
+    """Whether it blocks is shared by all who have the socket, other processes too; and nobody else could run."""
+    attempted = pytest.importorskip("greenscope.runtime._attempt")
+    one, other = pair[0]._sock, pair[1]._sock
+    os.set_blocking(one.fileno(), True)
+    os.set_blocking(other.fileno(), True)
+    assert attempted.receive(one, 10, 0) is None
+    while attempted.transmit(other, bytes(1 << 15), 0) is not None:
+        pass
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="__buffer__ came with 3.12")
+def test_ctrl_c_in_the_making_of_a_buffer_is_not_lost(implementation, pair):
+    class Data:
+        struck = 0
+
+        def __buffer__(self, _flags: int) -> memoryview:
+            self.struck += 1
+            if self.struck == 1:
+                raise KeyboardInterrupt
+            return memoryview(b"x")
+
+    with pytest.raises(KeyboardInterrupt):
+        implementation.transmit(pair[0]._sock, Data(), 0)
