@@ -64,7 +64,7 @@ local_getattro(Local *self, PyObject *name)
         return NULL;
     value = Py_XNewRef(PyDict_GetItemWithError(mine, name));
     if (value == NULL && !PyErr_Occurred()) {
-        if (PyUnicode_Compare(name, str_dict) == 0)
+        if (PyUnicode_Check(name) && PyUnicode_Compare(name, str_dict) == 0)
             return mine;
         value = PyObject_GenericGetAttr((PyObject *) self, name);
     }
@@ -76,6 +76,10 @@ local_getattro(Local *self, PyObject *name)
 static int
 is_shared(Local *self, PyObject *name)
 {
+    if (!PyUnicode_Check(name)) {
+        PyErr_Format(PyExc_TypeError, "attribute name must be string, not '%.200s'", Py_TYPE(name)->tp_name);
+        return -1;
+    }
     if (PyUnicode_Compare(name, str_dict) == 0) {
         PyErr_Format(PyExc_AttributeError, "'%.100s' object attribute '__dict__' is read-only", Py_TYPE(self)->tp_name);
         return -1;

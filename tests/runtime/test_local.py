@@ -263,3 +263,11 @@ def test_what_ends_with_the_greenlet_may_use_the_local(local):
     runtime.spawn(work).join()
     runtime.sleep(0)
     assert seen == [1] and not hasattr(mine, "late")
+
+
+def test_a_name_that_is_no_string_is_refused(local):
+    values = local()
+    with pytest.raises(TypeError, match="string"):
+        type(values).__setattr__(values, 5, 1)
+    with pytest.raises(TypeError, match="string"):
+        type(values).__getattribute__(values, 5)
