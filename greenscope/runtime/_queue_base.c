@@ -69,6 +69,20 @@ call(Base *self, PyObject *method)
     return done == NULL ? -1 : 0;
 }
 
+/* Call `store` or `take`, which is not freed while it runs, though it may replace itself. */
+static PyObject *
+call_held(PyObject *function, PyObject *item)
+{
+    if (function == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "a queue was used before its __init__ was called");
+        return NULL;
+    }
+    Py_INCREF(function);
+    PyObject *got = item != NULL ? PyObject_CallOneArg(function, item) : PyObject_CallNoArgs(function);
+    Py_DECREF(function);
+    return got;
+}
+
 static PyObject *
 base_put(Base *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
 {
@@ -93,7 +107,7 @@ base_put(Base *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
         return PyObject_CallMethodObjArgs((PyObject *) self, str_wait_for_room, values[0], values[1], values[2], NULL);
     self->room -= 1;
     self->count += 1;
-    PyObject *stored = PyObject_CallOneArg(self->store, values[0]);
+    PyObject *stored = call_held(self->store, values[0]);
     if (stored == NULL) { /* of items that cannot be compared */
         self->room += 1;
         self->count -= 1;
@@ -115,7 +129,7 @@ base_get(Base *self, PyObject *const *args, Py_ssize_t nargs, PyObject *kwnames)
     int filled = is_any(self->queue);
     if (filled < 0)
         return NULL;
-    PyObject *item = filled ? PyObject_CallNoArgs(self->take) : NULL;
+    PyObject *item = filled ? call_held(self->take, NULL) : NULL;
     if (item == NULL) {
         if (filled) { /* another thread took it */
             if (!PyErr_ExceptionMatches(PyExc_IndexError))

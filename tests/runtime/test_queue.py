@@ -433,3 +433,11 @@ def test_arguments_of_put_and_get_are_taken_by_position_and_by_name():
     ):
         with pytest.raises(TypeError):
             call()
+
+
+@pytest.mark.parametrize(("name", "method", "arguments"), [("_store", "put", (1,)), ("_take", "get", ())])
+def test_a_queue_that_lost_a_part_says_so(name, method, arguments):
+    queue = Queue(items=[0])
+    delattr(queue, name)
+    with pytest.raises((AttributeError, RuntimeError)):
+        getattr(queue, method)(*arguments)
