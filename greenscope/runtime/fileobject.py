@@ -92,7 +92,11 @@ class _FileObject:
             raise AttributeError(name)
         if self._closed and name not in ("name", "mode", "encoding", "errors", "newlines", "raw", "buffer"):
             raise ValueError(f"I/O operation on closed file: {name}")
-        return getattr(self.io, name)
+        value = getattr(self.io, name)
+        if callable(value):  # in FileObject(path).read() nothing else holds the file, and dropped it would be closed
+            value = partial(value)
+            value.file = self  # type: ignore[attr-defined]
+        return value
 
     def __iter__(self) -> Iterator[Any]:
         return self

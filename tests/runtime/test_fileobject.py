@@ -39,6 +39,27 @@ def is_open(fd):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("mode", ["r", "rb"])
+def test_a_file_that_only_its_method_holds_stays_open(kind, mode, tmp_path):
+    path = tmp_path / "file"
+    path.write_text("one\ntwo\n")
+    assert len(kind(path, mode).read()) == 8
+    readline = kind(path, mode).readline
+    assert len(readline()) == 4
+    assert list(kind(path, mode))[1] in ("two\n", b"two\n")
+
+
+def test_a_file_that_only_a_waiting_greenlet_uses_stays_open_and_is_closed_after_it(pipe):
+    read, write = pipe
+    reader = runtime.spawn(lambda: FileObject(read, "rb").readline())
+    runtime.sleep(0.001)
+    os.write(write, b"one\n")
+    os.close(write)
+    assert reader.get() == b"one\n"
+    assert not is_open(read)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_path_is_opened_as_open_does(kind, tmp_path):
     path = tmp_path / "file"
     with kind(path, "w", encoding="latin-1") as file:
