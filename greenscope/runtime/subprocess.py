@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import subprocess as stdlib
+from collections.abc import Callable
 from os import WNOHANG
 from subprocess import (
     DEVNULL,
@@ -23,11 +24,12 @@ from subprocess import (
     TimeoutExpired,
     list2cmdline,
 )
-from typing import Any
+from typing import Any, Self
 
 from greenscope.runtime.children import await_child
 from greenscope.runtime.fileio import GreenFileIO
 from greenscope.runtime.greenlet import Greenlet, joinall, killall
+from greenscope.runtime.hub import get_hub
 from greenscope.runtime.layers import layers
 from greenscope.runtime.os import forget_child
 from greenscope.runtime.timeout import Timeout
@@ -55,7 +57,7 @@ _BLOCK = 65536
 
 
 class Popen(stdlib.Popen[Any]):
-    """A process; arguments, attributes and methods are the standard library's."""
+    """A process; arguments, attributes and methods are the standard library's. ``wait`` of the runtime takes it too."""
 
     # Overridden are the places where the standard library's waits: its files, `_wait`, `_communicate`.
     # Of what it keeps to itself, these use:
@@ -78,6 +80,30 @@ class Popen(stdlib.Popen[Any]):
         forget_child(self.pid)  # one that had this number before
         size = -1 if bufsize is None or bufsize == 1 else bufsize
         self.stdin, self.stdout, self.stderr = (_green(file, size) for file in (self.stdin, self.stdout, self.stderr))
+
+        self._links: list[Callable[[Self], object]] = []
+        self._watch: Greenlet | None = None
+
+    def rawlink(self, callback: Callable[[Self], object]) -> None:
+        """Have the hub call ``callback`` with this process, once, when it has ended; it must not wait."""
+        self._links.append(callback)
+        if self._watch is None:
+            self._watch = Greenlet.spawn(self._tell)
+
+    def unlink(self, callback: Callable[[Self], object]) -> None:
+        """Undo ``rawlink``; does nothing if it was called, or never linked."""
+        if callback in self._links:
+            self._links.remove(callback)
+            if not self._links and self._watch is not None:
+                self._watch.kill(block=False)
+                self._watch = None
+
+    def _tell(self) -> None:
+        self._wait(None)
+        links, self._links, self._watch = self._links, [], None
+        hub = get_hub()
+        for callback in links:
+            hub.call(callback, self)
 
     def _wait(self, timeout: float | None) -> int | None:
         if self.returncode is None and not self._ended():

@@ -343,3 +343,14 @@ def test_in_a_thread_that_is_not_main():
     thread.start()
     thread.join(25)
     assert seen == list(range(5))
+
+
+def test_processes_can_be_waited_for_among_other_things():
+    slow, quick = Popen(["sleep", "60"]), Popen(["true"])
+    assert runtime.wait([slow, runtime.Event(), quick], count=1) == [quick]
+    assert quick.returncode == 0
+    assert runtime.wait([quick]) == [quick]
+    assert runtime.wait([slow], timeout=0.01) == []
+    slow.kill()
+    assert runtime.wait([slow]) == [slow]
+    assert slow.returncode == -signal.SIGKILL
