@@ -299,7 +299,7 @@ class Hub(_greenlet.greenlet):
         self, context: object, kind: type[BaseException], value: BaseException, trace: TracebackType | None
     ) -> None:
         """Say on stderr (or ``exception_stream``) what nobody caught, and where it comes from."""
-        stream = self.exception_stream or sys.stderr
+        stream = self.exception_stream
         if stream is None:
             return
         with contextlib.suppress(Exception):  # stderr is closed, or full: nobody can be told, and we go on
@@ -313,8 +313,16 @@ class Hub(_greenlet.greenlet):
     SYSTEM_ERROR: tuple[type[BaseException], ...] = (KeyboardInterrupt, SystemExit)
     """What is meant for the whole program, and raised in its main greenlet."""
 
-    exception_stream: Any = None
-    """Where exceptions are printed; None is stderr."""
+    @property
+    def exception_stream(self) -> Any:
+        """Where exceptions are printed: stderr, as it is then, unless set; None is nowhere."""
+        return self._streams[0] if self._streams else sys.stderr
+
+    @exception_stream.setter
+    def exception_stream(self, stream: Any) -> None:
+        self._streams = (stream,)
+
+    _streams: tuple[Any, ...] = ()  # the one that was set, if one was
 
     def destroy(self, destroy_loop: bool | None = None) -> None:  # noqa: ARG002  (gevent's; the loop always goes)
         """End the hub in good order: its handles are closed, its recording says so. Main greenlet only."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from pathlib import Path
@@ -44,6 +45,16 @@ def test_an_exception_of_a_plain_greenlet_is_printed_and_the_hub_goes_on(hub, ca
     runtime.sleep(0.001)
     assert "ValueError: plain" in capsys.readouterr().err
     assert runtime.spawn(lambda: 1).get() == 1
+
+
+@pytest.mark.parametrize("stream", [None, io.StringIO()])
+def test_exceptions_are_printed_where_the_program_says(hub, capsys, monkeypatch, stream):
+    monkeypatch.setattr(hub, "_streams", ())
+    hub.exception_stream = stream
+    assert hub.exception_stream is stream
+    runtime.spawn(int, "none").join()
+    assert capsys.readouterr().err == ""
+    assert stream is None or "ValueError" in stream.getvalue()
 
 
 def test_a_switch_by_somebody_else_is_noticed(hub):
