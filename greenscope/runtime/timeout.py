@@ -155,7 +155,7 @@ class Timeout(BaseException):
         return f"{self.seconds} {unit}: {self.exception}"
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self}{' pending' if self.pending else ''}>"
+        return f"<{type(self).__name__} {str(self) or 'never'}{' pending' if self.pending else ''}>"
 
     def _error(self) -> BaseException:
         wanted = self.exception
