@@ -449,7 +449,8 @@ class Hub(_greenlet.greenlet):
             waiter.wake(Ready.OTHER, 0)
         if self.ready:
             return
-        if others_may_wake():
+        signals = self.loop.signals
+        if others_may_wake() or (signals is not None and signals.handler_may_wake()):
             self.recorder.poll_begin(1)
             self.loop.run(self.loop.ONCE)
             self.recorder.poll_end(len(self.ready))

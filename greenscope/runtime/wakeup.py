@@ -11,7 +11,7 @@ from _thread import get_ident
 from collections.abc import Callable
 from errno import EAGAIN, EWOULDBLOCK
 from os import write as _write
-from signal import SIGINT, default_int_handler, getsignal, set_wakeup_fd, signal
+from signal import SIGINT, default_int_handler, getsignal, set_wakeup_fd, signal, valid_signals
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -57,6 +57,17 @@ class SignalWakeup:
     def is_ours(self, handler: object) -> bool:
         """Whether a handler of SIGINT is the one that stands in for Python's own."""
         return handler is self._on_interrupt
+
+    def handler_may_wake(self) -> bool:
+        """Whether the program has set a handler of a signal, which could wake a greenlet when that comes."""
+        handlers = [getsignal(number) for number in valid_signals()]
+        return any(
+            callable(handler)
+            and handler is not default_int_handler
+            and not self.is_ours(handler)
+            and not hasattr(handler, "of_a_watcher")  # that one counts for itself, or is not to count
+            for handler in handlers
+        )
 
     def take_interrupt(self) -> None:
         """Put that handler into the place of Python's own."""

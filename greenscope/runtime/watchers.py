@@ -194,6 +194,8 @@ class _TakenSignal:
         for watcher in list(self.watchers):
             watcher.fire()
 
+    handle.of_a_watcher = True  # type: ignore[attr-defined]
+
     def remove(self, watcher: SignalWatcher) -> None:
         self.watchers.remove(watcher)
         if not self.watchers:

@@ -76,6 +76,23 @@ print("woken", event.wait(60), flush=True)
     assert done.stdout == "woken True\n", done.stderr
 
 
+def test_a_program_that_only_a_signals_handler_can_wake_waits_for_it():
+    done = interrupted(f"""{PRELUDE}
+import signal
+event = runtime.Event()
+signal.signal(signal.SIGINT, lambda *_: event.set())
+runtime.spawn(print, "ready", flush=True)
+event.wait()  # without a deadline, and nothing else is left
+signal.signal(signal.SIGINT, signal.default_int_handler)
+event.clear()
+try:
+    event.wait()
+except runtime.LoopExit:
+    print("and nobody can")
+""")
+    assert done.stdout == "and nobody can\n", done.stderr
+
+
 def test_ctrl_c_that_strikes_while_a_timer_fires_does_not_lose_its_greenlet(hub):
     real = hub.loop.record_fire
 

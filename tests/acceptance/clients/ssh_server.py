@@ -6,6 +6,7 @@ Commands: "together N" is answered when N channels have asked for that; "cat" gi
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import socket
 import threading
@@ -60,7 +61,8 @@ def main() -> None:
             transport = paramiko.Transport(connection)
             transport.add_server_key(key)
             transports.append(transport)
-            transport.start_server(server=Door())
+            with contextlib.suppress(EOFError, paramiko.SSHException):  # who is refused may go before we are done
+                transport.start_server(server=Door())
 
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: ended.set())
