@@ -667,7 +667,9 @@ current_greenlet(Board *board, State **state)
     if (me == NULL)
         return NULL;
     PyObject *known = PyObject_GetAttr(me, str_state);
-    if (known == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+    int foreign = known != NULL && Py_IS_TYPE(known, state_type) && ((State *) known)->hub != board->hub;
+    if (foreign || (known == NULL && PyErr_ExceptionMatches(PyExc_AttributeError))) {
+        Py_CLEAR(known); /* that of a hub which was destroyed, where nobody would be woken */
         PyErr_Clear();
         if (IS_NONE(board->hub))
             missing("the hub");
@@ -718,6 +720,27 @@ park_on(Wakeable *entry, PyObject *me, State *state)
     Py_XSETREF(state->waiting_on, Py_NewRef(entry));
 }
 
+/* Have the kernel watch for what the watcher wants. That is Python, the first time, so a signal's handler may
+ * have closed the watcher when it is done: what it has now is asked again, and refuses. */
+static int
+arm(Wakeable *entry)
+{
+    for (int same = 0; !same;) {
+        PyObject *descriptor = Py_NewRef(entry->descriptor != NULL ? entry->descriptor : Py_None);
+        PyObject *mask = NULL, *done = NULL;
+        int told = PyObject_TypeCheck(descriptor, armed_type) && !(entry->mask & ~((Armed *) descriptor)->armed);
+        if (!told && (mask = PyLong_FromLong(entry->mask)) != NULL)
+            done = PyObject_CallMethodOneArg(descriptor, str_arm, mask);
+        same = told || descriptor == entry->descriptor;
+        Py_DECREF(descriptor);
+        Py_XDECREF(mask);
+        Py_XDECREF(done);
+        if (!told && done == NULL)
+            return -1;
+    }
+    return 0;
+}
+
 static PyObject *
 board_wait_io(Board *board, PyObject *object)
 {
@@ -735,18 +758,8 @@ board_wait_io(Board *board, PyObject *object)
         Py_XDECREF(done);
         goto failed;
     }
-    Armed *descriptor = (Armed *) entry->descriptor;
-    int told = entry->descriptor != NULL && PyObject_TypeCheck(entry->descriptor, armed_type) &&
-               !(entry->mask & ~descriptor->armed);
-    if (!told) {
-        PyObject *mask = PyLong_FromLong(entry->mask), *done = NULL;
-        if (mask != NULL)
-            done = PyObject_CallMethodOneArg(entry->descriptor ? entry->descriptor : Py_None, str_arm, mask);
-        Py_XDECREF(mask);
-        Py_XDECREF(done);
-        if (done == NULL)
-            goto failed;
-    }
+    if (arm(entry) < 0)
+        goto failed;
     Py_INCREF(entry); /* whoever closes it meanwhile does not free it */
     char counts = entry->counts;
     park_on(entry, me, state);

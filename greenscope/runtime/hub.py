@@ -156,9 +156,8 @@ class Hub(_greenlet.greenlet):
     def wait_on(self, watcher: Watcher) -> None:
         """``wait``, for every other watcher."""
         me = running()
-        try:
-            state: State = me._state
-        except AttributeError:
+        state: State | None = getattr(me, "_state", None)
+        if state is None or state.hub is not self:  # that of a hub which was destroyed: nobody would be woken
             state = self.state_of(me)
         if watcher.greenlet is not None:
             self.refuse_second_wait(watcher)

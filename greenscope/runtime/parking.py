@@ -229,7 +229,7 @@ class Board:
         me, state = self._current()
         if watcher.greenlet is not None:
             self.hub.refuse_second_wait(watcher)
-        if watcher.mask & ~watcher.descriptor.armed:
+        while watcher.mask & ~watcher.descriptor.armed:  # again, if a signal's handler closed it meanwhile
             watcher.descriptor.arm(watcher.mask)
         watcher.greenlet = me
         watcher.state = state
@@ -305,10 +305,10 @@ class Board:
 
     def _current(self) -> tuple[Any, State]:
         me: Any = getcurrent()
-        try:
-            return me, me._state
-        except AttributeError:
-            return me, self.hub.state_of(me)
+        state: State | None = getattr(me, "_state", None)
+        if state is None or state.hub is not self.hub:  # that of a hub which was destroyed: nobody would be woken
+            state = self.hub.state_of(me)
+        return me, state
 
     def _switch(self, entry: Wakeable) -> None:
         if self.hub.switch() is not entry:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 import threading
@@ -154,13 +155,79 @@ def test_a_greenlet_that_has_ended_may_give_way(hub):
     assert went_on == [None]
 
 
+def test_a_watcher_that_is_closed_while_the_kernel_is_told_is_not_waited_for(kinds):
+    class Closed(kinds.Armed):
+        def arm(self, events: int) -> None:
+            raise OSError(errno.EBADF, "closed")
+
+    class Open(kinds.Armed):
+        def arm(self, events: int) -> None:
+            self.armed |= events
+            watcher.descriptor = Closed(board)  # as the handler of a signal would, that comes now
+
+    board: Any = kinds.Board(deque(), _Recorder(), False)
+    board.hub = getcurrent()
+    getcurrent()._state, before = kinds.State(board.hub, board, 1), getcurrent()._state
+    watcher: Any = kinds.Wakeable()
+    watcher.mask = 1
+    watcher.descriptor = Open(board)
+    try:
+        with pytest.raises(OSError, match="closed"):
+            board.wait_io(watcher)
+    finally:
+        getcurrent()._state = before
+    assert watcher.greenlet is None
+
+
+OUTLIVES = """
+from greenlet import GreenletExit, getcurrent, greenlet
+from greenscope.runtime import get_hub, sleep
+from greenscope.runtime.hub import InvalidSwitchError
+from greenscope.runtime.queue import Queue
+from greenscope.trace.events import Ready
+main, queue, got = getcurrent(), Queue(), []
+def run():
+    sleep(0)
+    main.switch()
+    WAIT
+outlives = greenlet(run, get_hub())
+get_hub().loop.run_callback(outlives.switch)
+try:
+    for _ in range(3):
+        sleep(0)
+except InvalidSwitchError:
+    pass
+get_hub().destroy()
+hub = outlives.parent = get_hub()
+hub.loop.run_callback(outlives.switch)
+sleep(0)
+WAKE
+for _ in range(3):
+    sleep(0)
+print(outlives.dead, got)
+"""
+
+
+@pytest.mark.parametrize(
+    ("wait", "wake", "got"),
+    [
+        ("got.append(queue.get())", "queue.put(5)", [5]),
+        ("sleep(10)", "hub.interrupt(outlives, GreenletExit(), Ready.OTHER, 0)", []),
+    ],
+)
+@pytest.mark.parametrize("prelude", ["", 'import sys; sys.modules["greenscope.runtime._parking"] = None'])
+def test_a_greenlet_that_outlives_its_hub_is_woken_by_the_next_one(run_script, prelude, wait, wake, got):
+    done = run_script(prelude + OUTLIVES.replace("WAIT", wait).replace("WAKE", wake))
+    assert (done.returncode, done.stdout) == (0, f"True {got}\n"), done.stderr
+
+
 UNFINISHED = {
     "a board without a hub": "kinds.Board(deque(), Recorder(), False).give_way()",
     "a board that was not initialized": "kinds.Board.__new__(kinds.Board).give_way()",
     "a deleted state": "entry.greenlet = getcurrent(); del entry.state; entry.give()",
     "no state": "entry.greenlet = getcurrent(); entry.give()",
     "a state that is none": "entry.state = object()",
-    "a deleted number": "getcurrent()._state = state; del state.handle; board.give_way()",
+    "a deleted number": "board.hub = None; getcurrent()._state = state; del state.handle; board.give_way()",
     "a descriptor that was not initialized": "kinds.Armed.__new__(kinds.Armed).on_events(None, 1, None)",
 }
 
