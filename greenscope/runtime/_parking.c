@@ -913,14 +913,16 @@ board_run_ready(Board *board, PyObject *Py_UNUSED(unused))
                 missing("the hub");
             else
                 done = PyObject_CallMethodOneArg(board->hub, str_special, object);
-        } else if (board->record_switch == NULL ||
-                   (board_of(entry) != NULL && RECORD(board->record_switch, entry->state->handle) == 0)) {
+        } else {
             PyObject *target = Py_NewRef(entry->greenlet), *args = PyTuple_Pack(1, object);
-            if (args != NULL) {
+            int told = args == NULL ? -1 : 0;
+            if (told == 0 && board->record_switch != NULL)
+                told = board_of(entry) == NULL ? -1 : RECORD(board->record_switch, entry->state->handle);
+            if (told == 0) {
                 entry->queued = 0;
                 done = greenlet_switch(target, args);
-                Py_DECREF(args);
             }
+            Py_XDECREF(args);
             Py_DECREF(target);
         }
         if (done == NULL && PyObject_TypeCheck(object, wakeable_type) && entry->queued)

@@ -78,6 +78,24 @@ def test_an_entry_is_not_lost_when_ctrl_c_strikes_the_hub(kinds):
     assert list(board.ready) == [entry]
 
 
+def test_whom_the_hub_switches_to_is_settled_before_it_is_recorded(kinds):
+    class Recorder:
+        def __getattr__(self, _name: str) -> Any:
+            return self.forget
+
+        def forget(self, handle: int) -> None:
+            entry.greenlet = None
+
+    board: Any = kinds.Board(deque(), Recorder(), True)
+    switched = []
+    entry: Any = kinds.Waiter(0)
+    entry.state, entry.queued = kinds.State(None, board, 1), True
+    entry.greenlet = greenlet(switched.append)
+    board.ready.append(entry)
+    assert board.run_ready() == 1
+    assert switched == [entry]
+
+
 def test_an_error_to_raise_is_not_lost_when_ctrl_c_strikes_the_hub(kinds):
     class Hub:
         def special(self, entry: Any) -> None:
