@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+from _thread import get_ident
 from collections.abc import Callable, Iterator
 
 import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import socket
+from greenscope.runtime.current import bystanders
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -17,10 +20,14 @@ Pair = tuple[socket.socket, socket.socket]
 @pytest.fixture(autouse=True)
 def hub() -> Iterator[runtime.Hub]:
     """A hub that no other test has used; nothing may be left that it waits for."""
+    # Threads of other tests (a browser's, say) wake nobody here: a hub with nothing left is at its end.
+    strangers = {thread.ident for thread in threading.enumerate()} - {get_ident()} - bystanders
+    bystanders.update(strangers)
     made = runtime.get_hub()
     yield made
     left = made.loop.active
     made.destroy()
+    bystanders.difference_update(strangers)
     assert left == 0
 
 
