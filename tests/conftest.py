@@ -37,7 +37,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dic
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what opens a browser, and skip it where there is none, unless that would hide it from CI."""
+    """Mark what opens a browser, and skip it where there is none, unless that would hide it from CI.
+
+    They come last: the browser stays until the end, a child of this process and threads in it, and the tests of
+    the runtime ask about all children and threads.
+    """
+    items.sort(key=lambda item: "browser" in getattr(item, "fixturenames", ()))
     for item in items:
         if "browser" not in getattr(item, "fixturenames", ()):
             continue
