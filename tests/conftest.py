@@ -28,6 +28,7 @@ def trace_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where this test's rings go, also those of the processes it starts."""
     directory = tmp_path / "greenscope"
     monkeypatch.setenv("GREENSCOPE_DIR", str(directory))
+    monkeypatch.setenv("GREENSCOPE_RING_MB", "1")  # there are thousands of tests, and a hub for each
     return directory
 
 
