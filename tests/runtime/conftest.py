@@ -12,7 +12,7 @@ import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import socket
-from greenscope.runtime.current import bystanders
+from greenscope.runtime.current import bystanders, current
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -23,6 +23,8 @@ def hub() -> Iterator[runtime.Hub]:
     # Threads of other tests (a browser's, say) wake nobody here: a hub with nothing left is at its end.
     strangers = {thread.ident for thread in threading.enumerate()} - {get_ident()} - bystanders
     bystanders.update(strangers)
+    if current.hub is not None:
+        current.hub.destroy()
     made = runtime.get_hub()
     yield made
     left = made.loop.active
