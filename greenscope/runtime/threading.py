@@ -15,7 +15,15 @@ import weakref
 from typing import Any
 
 from greenscope.runtime import event
-from greenscope.runtime.thread import LockType, RLock, Sentinel, ThreadGreenlet, allocate_lock, get_ident
+from greenscope.runtime.thread import (
+    LockType,
+    RLock,
+    Sentinel,
+    ThreadGreenlet,
+    allocate_lock,
+    get_ident,
+    make_thread_handle,
+)
 from greenscope.runtime.threads import run_in_thread
 from greenscope.runtime.waiter import running
 
@@ -111,7 +119,7 @@ def adopt_native_threads() -> None:
                 locks.add(new)
         elif own.get("_handle") is not None:
             if thread is main:
-                own["_handle"] = _stdlib._make_thread_handle(main.ident)  # type: ignore[attr-defined]
+                own["_handle"] = make_thread_handle(main.ident or 0)
             else:
                 own["_handle"] = NativeJoin(own["_handle"])
 

@@ -17,7 +17,9 @@ MODULES = re.findall(r"`(\w+)`", LISTED[1])
 THEIRS = {
     "hub": {"kill", "signal", "spawn_raw"},  # as in the package itself
     "subprocess": {"_USE_POSIX_SPAWN", "_fork_exec", "_posixsubprocess", "_use_posix_spawn"},
-    "thread": {"allocate", "exit_thread", "get_native_id", "start_new"},
+    "ssl": {"wrap_socket"},  # went from the standard library's with 3.12
+    "thread": {"allocate", "exit_thread", "get_native_id", "start_new"}
+    | {"_ThreadHandle", "_make_thread_handle", "daemon_threads_allowed"},  # 3.13, under our own names
     "monkey": {"main"},
 }
 
