@@ -100,7 +100,7 @@ class Ring:
         self._site_count = 1  # site 0 is unknown
         self._lost = {"strings_lost": 0, "sites_lost": 0, "slots_lost": 0}
         self._strings: dict[str, int] = {"": 0}
-        self._sites: dict[tuple[CodeType, int], int] = {}
+        self._sites: dict[tuple[int, int], tuple[int, CodeType]] = {}  # the code too: its address is not reused
         self._slots: list[_Slot] = []
         self._free: list[int] = []
         self._next_greenlet = 1
@@ -390,12 +390,15 @@ class Ring:
         second_best = 0
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
-            key = (frame.f_code, frame.f_lasti)
-            site = self._sites.get(key)
-            if site is None:
+            code = frame.f_code
+            key = (id(code), frame.f_lasti)  # equal code may be of another file
+            known = self._sites.get(key)
+            if known is not None:
+                site = known[0]
+            else:
                 site = self._new_site(frame)
                 if site:  # there was room for it
-                    self._sites[key] = site
+                    self._sites[key] = site, code
             if site >= 0:
                 if not frame.f_code.co_filename.startswith(self._plumbing):
                     return site
