@@ -21,6 +21,8 @@ from greenscope.runtime.socket_parts import SocketPart
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
+    from greenscope.runtime.watcher import IoWatcher
+
 __all__ = ["Messages"]
 
 
@@ -119,6 +121,16 @@ class Messages(SocketPart):
     # Waiting.
 
     def _reading(self, function: Callable[..., Any], *arguments: Any, flags: int = 0) -> Any:
+        return self._repeating(self._reader, function, arguments, flags)
+
+    def _writing(self, function: Callable[..., int], *arguments: Any, flags: int = 0) -> int:
+        sent: int = self._repeating(self._writer, function, arguments, flags)
+        return sent
+
+    def _repeating(
+        self, watcher: Callable[[], IoWatcher], function: Callable[..., Any], arguments: tuple[Any, ...], flags: int
+    ) -> Any:
+        """Call ``function`` until it need not wait; the timeout is for all of it together."""
         try:
             return function(*arguments)
         except BlockingIOError:
@@ -127,25 +139,10 @@ class Messages(SocketPart):
                 raise
         end = None if seconds is None else monotonic() + seconds
         while True:
-            self._wait(self._read or self._reader(), None, seconds)
+            self._wait(watcher(), None, seconds)
             try:
                 return function(*arguments)
             except BlockingIOError:  # somebody else was faster
-                seconds = _left(end)
-
-    def _writing(self, function: Callable[..., int], *arguments: Any, flags: int = 0) -> int:
-        try:
-            return function(*arguments)
-        except BlockingIOError:
-            seconds = self.timeout
-            if seconds == 0.0 or (flags & MSG_DONTWAIT):
-                raise
-        end = None if seconds is None else monotonic() + seconds
-        while True:
-            self._wait(self._write or self._writer(), None, seconds)
-            try:
-                return function(*arguments)
-            except BlockingIOError:
                 seconds = _left(end)
 
 

@@ -230,10 +230,6 @@ class IoWatcher(Watcher):
         """Whether it is started, or a greenlet waits on it."""
         return self._active or self.greenlet is not None
 
-    def wait_begins(self, greenlet: Any, state: State) -> None:
-        """A greenlet is about to wait on it."""
-        raise NotImplementedError  # Hub.wait has its own way, which is faster
-
     def close(self) -> None:
         """Let go of the descriptor; comes before the descriptor is closed. Twice does no harm."""
         super().close()

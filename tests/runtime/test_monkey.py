@@ -314,15 +314,21 @@ def test_every_thread_has_a_context_of_its_own(run):
 
 
 def test_a_module_that_waits_while_it_is_imported_is_imported_once(run, directory):
-    (directory / "slow.py").write_text("import time\nprint('imported')\ntime.sleep(0.1)\nvalue = 1\n", encoding="utf-8")
+    (directory / "slow.py").write_text(
+        "import __main__\nprint('imported')\n__main__.inside.set()\n__main__.go_on.wait()\nvalue = 1\n",
+        encoding="utf-8",
+    )
     result = run(
         """
         import threading
+        inside, go_on = threading.Event(), threading.Event()
         def work():
             import slow
             assert slow.value == 1
         threads = [threading.Thread(target=work) for _ in range(5)]
         for thread in threads: thread.start()
+        inside.wait()
+        go_on.set()
         for thread in threads: thread.join()
         """
     )

@@ -177,7 +177,7 @@ def test_run_ends_the_process_when_the_time_is_over():
 @pytest.mark.parametrize("function", [subprocess.run, subprocess.call, subprocess.check_output])
 def test_a_killed_greenlet_ends_the_process_it_ran(function):
     worker = runtime.spawn(function, ["sleep", "60"])
-    runtime.sleep(0.02)
+    settle()
     worker.kill()
     assert worker.ready()
 
