@@ -24,7 +24,7 @@ from typing import IO
 import pytest
 
 HERE = Path(__file__).parent
-CERTIFICATE = str(HERE / "localhost.pem")
+CERTIFICATE = str(HERE.parent / "localhost.pem")
 KIND = os.environ.get("WSGI_SERVER", "greenscope")
 SECONDS = 10
 

@@ -10,32 +10,11 @@ import contextlib
 import http.client
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.runtime.wsgi_wire import Server, chunked, post, request, serving
-
-
-@pytest.fixture(autouse=True)
-def hub() -> None:
-    """None here: everything green is in the other process."""
-
-
-@pytest.fixture(scope="module", params=["http", "https"])
-def process(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with serving(request.param) as server:
-        yield server
-
-
-@pytest.fixture
-def server(process: Server) -> Iterator[Server]:
-    process.get("/forget")
-    yield process
-    process.hang_up()
-    assert process.get("/hello").body == b"hello"  # whatever was done to it
-
+from tests.runtime.wsgi_served.wsgi_wire import chunked, post, request
 
 # What connections are kept for, and what not.
 
