@@ -15,7 +15,8 @@ WHEELS = build/wheels
 NPM := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm)
 NODE_MODULES = frontend/node_modules/.installed
 EXTENSIONS = $(wildcard greenscope/runtime/*.c greenscope/trace/*.c)
-C_SOURCES = $(EXTENSIONS) $(wildcard greenscope/trace/*.h packaging/*.h benchmarks/*.c)
+HEADERS = $(wildcard greenscope/runtime/*.h greenscope/trace/*.h)
+C_SOURCES = $(EXTENSIONS) $(HEADERS) $(wildcard packaging/*.h benchmarks/*.c)
 C_FLAGS = -O2 -std=c11 -Wall -Wextra -Werror
 
 # Our own builds have a compiler, so an extension that does not compile is a bug, not a circumstance.
@@ -58,7 +59,7 @@ $(VENV)/.installed: $(VENV)/.pyuv pyproject.toml setup.py
 	@touch $@
 
 # Not pip again: one changed C file is a second's work this way, and needs no network.
-$(BUILT): $(VENV)/.installed setup.py $(EXTENSIONS) greenscope/trace/_ring_layout.h
+$(BUILT): $(VENV)/.installed setup.py $(EXTENSIONS) $(HEADERS)
 	$(PY) setup.py --quiet build_ext --inplace
 	@touch $@
 

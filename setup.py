@@ -19,7 +19,11 @@ setup(
         for name, source, depends in (
             ("greenscope.trace._ring", "greenscope/trace/_ring.c", ["greenscope/trace/_ring_layout.h"]),
             ("greenscope.runtime._attempt", "greenscope/runtime/_attempt.c", []),
-            ("greenscope.runtime._parking", "greenscope/runtime/_parking.c", []),
+            (
+                "greenscope.runtime._parking",
+                "greenscope/runtime/_parking.c",
+                ["greenscope/runtime/_parking.h", "greenscope/runtime/_parking_entries.h"],
+            ),
             ("greenscope.runtime._stacks", "greenscope/runtime/_stacks.c", []),
             ("greenscope.runtime._local", "greenscope/runtime/_local.c", []),
             ("greenscope.runtime._queue_base", "greenscope/runtime/_queue_base.c", []),
