@@ -126,6 +126,63 @@ def queue_put_and_got(green: Any, number: int) -> None:
     putting.join()
 
 
+def lock_fought_over(green: Any, number: int) -> None:
+    lock = green.lock.Semaphore()
+
+    def work() -> None:
+        for _ in range(number // 2):
+            with lock:
+                green.sleep(0)
+
+    green.joinall([green.spawn(work) for _ in range(2)])
+
+
+def queue_got_in_time(green: Any, number: int) -> None:
+    queue = green.queue.Queue()
+
+    def put() -> None:
+        for item in range(number):
+            queue.put(item)
+            green.sleep(0)
+
+    putting = green.spawn(put)
+    for _ in range(number):
+        queue.get(timeout=10)
+    putting.join()
+
+
+def there_and_back(green: Any, number: int, wait: Callable[[Any], object]) -> None:
+    """Bytes sent and answered; ``wait`` is how the answer is waited for."""
+    mine, theirs = green.socket.socketpair()
+
+    def answer() -> None:
+        while data := theirs.recv(1):
+            theirs.send(data)
+
+    answering = green.spawn(answer)
+    for _ in range(number):
+        mine.send(b"x")
+        wait(mine)
+        mine.recv(1)
+    mine.close()
+    answering.join()
+    theirs.close()
+
+
+def recv_waited_for(green: Any, number: int) -> None:
+    there_and_back(green, number, lambda _mine: None)
+
+
+def wait_read_waited_for(green: Any, number: int) -> None:
+    wait_read = green.socket.wait_read
+    there_and_back(green, number, lambda mine: wait_read(mine.fileno()))
+
+
+def select_waited_for(green: Any, number: int) -> None:
+    select = green.select.select
+    there_and_back(green, number, lambda mine: select([mine], [], []))
+
+
 WORK: dict[str, Callable[[Any, int], None]] = {
     "spawn, join": spawn_and_join,
     "spawn of 100, joinall": spawn_many_and_join_all,
@@ -136,13 +193,18 @@ WORK: dict[str, Callable[[Any, int], None]] = {
     "lock, handed over": lock_handed_over,
     "event, there and back": event_set_and_waited_for,
     "queue, put and get": queue_put_and_got,
+    "lock, fought over": lock_fought_over,
+    "queue, got in time": queue_got_in_time,
+    "recv that waits": recv_waited_for,
+    "wait_read, then recv": wait_read_waited_for,
+    "select, then recv": select_waited_for,
 }
 
 
 def work(package: str, what: str, number: int) -> float:
     """Microseconds of CPU an operation, in this process."""
     green: ModuleType = __import__(package, fromlist=["lock", "event", "queue"])
-    for module in ("lock", "event", "queue"):
+    for module in ("lock", "event", "queue", "select", "socket"):
         __import__(f"{package}.{module}")
     function = WORK[what]
     function(green, min(number, 1000))  # what is made once: the hub, the idle timers, the compiler's caches
