@@ -13,9 +13,12 @@ from pathlib import Path
 
 import httpx
 
+from greenscope.trace.events import Kind
 from greenscope.trace.reader import RingReader
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text()
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text()
 
 
 def free_port() -> int:
@@ -72,6 +75,31 @@ def test_the_service_runs_under_run_and_record_and_its_recording_is_served(tmp_p
         assert [ring["state"] for ring in httpx.get(f"{url}/api/rings").json()["rings"]] == ["died"]
         viewer.send_signal(signal.SIGINT)
         assert viewer.wait(20) == 0
+
+
+THREADS = """
+import queue, threading
+answers = queue.Queue()
+def work():
+    answers.put(threading.current_thread().name)
+for _ in range(3):
+    threading.Thread(target=work, name="worker").start()
+print([answers.get() for _ in range(3)])
+"""
+
+
+def test_a_program_with_threads_runs_under_the_commands_of_the_pages_and_each_is_a_lane(tmp_path: Path) -> None:
+    pages = README + (DOCS / "coming-from-gevent.md").read_text()
+    shown = re.findall(r"^    (greenscope .* app\.py)$", pages, re.MULTILINE)
+    assert {line.split()[1] for line in shown} == {"run", "record"}
+    (tmp_path / "app.py").write_text(THREADS)
+    for line in sorted(set(shown)):
+        options = ("--port", "0") if line.split()[1] == "run" else ()
+        done = subprocess.run(words(line.split(), *options), cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stdout) == (0, "['worker', 'worker', 'worker']\n"), done.stderr
+    with contextlib.closing(RingReader(tmp_path / "trace.gsr")) as reader:
+        named = [event for event in reader.read() if getattr(event, "kind", None) == Kind.GREENLET_NAME]
+        assert [reader.string(event.arg) for event in named].count("worker") == 3
 
 
 def test_the_first_screen_is_two_commands() -> None:
