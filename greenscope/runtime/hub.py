@@ -443,13 +443,15 @@ class Hub(_greenlet.greenlet):
         assert main is not None
         if self.ready:  # a signal's handler had news since it was looked at
             return
-        joiners, self._joiners = self._joiners, []
-        for waiter in joiners:
-            waiter.wake(Ready.OTHER, 0)
+        if not self.loop.has_calls():
+            joiners, self._joiners = self._joiners, []
+            for waiter in joiners:
+                waiter.wake(Ready.OTHER, 0)
         if self.ready:
             return
         signals = self.loop.signals
-        if others_may_wake() or (signals is not None and signals.handler_may_wake()):
+        # The calls last: a thread that has ended since may have left one.
+        if others_may_wake() or (signals is not None and signals.handler_may_wake()) or self.loop.has_calls():
             self.recorder.poll_begin(1)
             self.loop.run(self.loop.ONCE)
             self.recorder.poll_end(len(self.ready))

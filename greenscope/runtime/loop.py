@@ -346,6 +346,10 @@ class Loop(Board):
             except pyuv.error.HandleClosedError:  # its thread closed it between these two lines
                 pass
 
+    def has_calls(self) -> bool:
+        """Whether another thread has asked for a call that was not made yet."""
+        return bool(self._calls)
+
     def handle_signals(self, take_interrupt: Callable[[], bool]) -> None:
         """Let signals end a poll, so that Python's handlers run at once. For the main thread.
 

@@ -281,6 +281,20 @@ def test_a_greenlet_that_only_another_thread_can_wake_is_no_reason_to_give_up(hu
         Event().wait()
 
 
+def test_the_last_word_of_a_thread_that_has_ended_since_is_heard(hub):
+    event = Event()
+    thread = threading.Thread(target=event.set)
+    hub.run_callback(lambda: (thread.start(), thread.join()))  # while main waits, and before the hub looks for news
+    assert event.wait()
+
+
+def test_join_hears_it_too(hub):
+    heard = []
+    thread = threading.Thread(target=hub.loop.run_callback_threadsafe, args=(heard.append, "it"))
+    hub.run_callback(lambda: (thread.start(), thread.join()))
+    assert hub.join() and heard == ["it"]
+
+
 def test_a_waiter_is_given_a_value_or_an_exception_before_or_after_it_is_waited_for(hub):
     waiter = Waiter()
     waiter.switch(1)
