@@ -19,7 +19,8 @@ from os import close as _close
 from signal import SIG_BLOCK, pthread_sigmask, valid_signals
 from typing import Any
 
-from greenscope.runtime.hub import Hub, bystanders, get_hub, sleep
+from greenscope.runtime.current import bystanders
+from greenscope.runtime.hub import Hub, get_hub, sleep
 from greenscope.runtime.loop import READ
 from greenscope.runtime.waiter import Waiter
 from greenscope.trace.events import Ready, Wait

@@ -28,7 +28,8 @@ from stat import S_ISREG
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
-from greenscope.runtime.hub import current, get_hub
+from greenscope.runtime.current import current
+from greenscope.runtime.hub import get_hub
 from greenscope.runtime.loop import READ, WRITE, IoWatcher
 from greenscope.runtime.waiter import running
 

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, Self
 from warnings import warn
 
 from greenscope.runtime.attempt import receive, transmit
-from greenscope.runtime.hub import ConcurrentObjectUseError, current, get_hub
+from greenscope.runtime.current import current
+from greenscope.runtime.hub import ConcurrentObjectUseError, get_hub
 from greenscope.runtime.loop import READ, WRITE, IoWatcher
 from greenscope.runtime.resolve import format_address, resolve
 from greenscope.runtime.socket_connect import Connecting

@@ -22,7 +22,8 @@ from weakref import ref
 import greenlet as _greenlet
 from greenlet import GreenletExit, getcurrent
 
-from greenscope.runtime.hub import Hub, current, get_hub
+from greenscope.runtime.current import current
+from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.idents import ident_of
 from greenscope.runtime.line import park_for
 from greenscope.runtime.links import Ending, Link, SpawnedLink

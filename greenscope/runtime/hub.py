@@ -37,7 +37,6 @@ from greenlet import GreenletExit, getcurrent
 
 from greenscope.runtime.current import (
     alive,
-    bystanders,
     current,
     get_hub,
     main_thread_ident,
@@ -63,8 +62,6 @@ __all__ = [
     "InvalidSwitchError",
     "LoopExit",
     "Waiter",
-    "bystanders",
-    "current",
     "get_hub",
     "idle",
     "reinit",

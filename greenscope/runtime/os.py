@@ -37,8 +37,9 @@ from select import PIPE_BUF, POLLIN, POLLOUT
 from typing import TYPE_CHECKING, Any
 
 from greenscope.runtime.children import await_child
+from greenscope.runtime.current import current
 from greenscope.runtime.fileio import wait_fd, would_block
-from greenscope.runtime.hub import current, get_hub
+from greenscope.runtime.hub import get_hub
 from greenscope.runtime.loop import READ, WRITE, Loop
 from greenscope.runtime.threads import run_in_thread
 from greenscope.runtime.waiter import running

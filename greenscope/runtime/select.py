@@ -23,7 +23,8 @@ from time import monotonic
 from types import TracebackType
 from typing import Any, Self
 
-from greenscope.runtime.hub import current, get_hub
+from greenscope.runtime.current import current
+from greenscope.runtime.hub import get_hub
 from greenscope.runtime.pollset import READABLE, URGENT, WRITABLE, describe, wait_for_any
 from greenscope.runtime.seconds import seconds_of
 from greenscope.runtime.socket_waiting import release

@@ -20,8 +20,9 @@ from signal import signal as _signal
 from types import FrameType
 from typing import Any
 
+from greenscope.runtime.current import current
 from greenscope.runtime.greenlet import Greenlet
-from greenscope.runtime.hub import current, get_hub
+from greenscope.runtime.hub import get_hub
 from greenscope.runtime.wakeup import SignalWakeup
 
 __implements__ = ["getsignal", "set_wakeup_fd", "signal"]

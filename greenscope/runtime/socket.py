@@ -16,8 +16,8 @@ import socket as _stdlib
 import types
 from typing import TYPE_CHECKING, Any
 
+from greenscope.runtime.current import current
 from greenscope.runtime.green_socket import socket
-from greenscope.runtime.hub import current
 from greenscope.runtime.resolve import (
     getaddrinfo,
     getfqdn,

@@ -17,10 +17,11 @@ from os import register_at_fork
 from typing import Any
 from weakref import WeakSet, ref
 
+from greenscope.runtime.current import current
 from greenscope.runtime.event import AsyncResult
 from greenscope.runtime.futures import ThreadPoolExecutor, as_completed, wait
 from greenscope.runtime.greenlet import Greenlet
-from greenscope.runtime.hub import Hub, current, get_hub
+from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.line import Place, stay
 from greenscope.runtime.mapping import Mapping
 from greenscope.runtime.threads import Workers

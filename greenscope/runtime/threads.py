@@ -19,7 +19,8 @@ from os import register_at_fork
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from greenscope.runtime.hub import Hub, bystanders, current, get_hub
+from greenscope.runtime.current import bystanders, current
+from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.waiter import Waiter
 from greenscope.trace.events import Ready, Wait
 

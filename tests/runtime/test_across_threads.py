@@ -10,6 +10,7 @@ import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import AsyncResult, Event, Greenlet, GreenletExit, Semaphore, Timeout
+from greenscope.runtime.current import current
 from greenscope.runtime.lock import Condition, Lock, RLock
 from greenscope.runtime.queue import Channel, Empty, LifoQueue, PriorityQueue, Queue, SimpleQueue
 
@@ -31,7 +32,7 @@ class Native:
         except BaseException as error:
             self.error = error
         finally:
-            if runtime.hub.current.hub is not None:
+            if current.hub is not None:
                 runtime.get_hub().destroy()
 
     def get(self):
@@ -49,7 +50,7 @@ def plain(function, *arguments):
 
     def work():
         function(*arguments)
-        assert runtime.hub.current.hub is None
+        assert current.hub is None
 
     return Native(work)
 
@@ -289,7 +290,7 @@ def test_objects_made_at_import_time_or_in_a_thread_need_no_hub():
     def make():
         made = [Event(), AsyncResult(), Semaphore(), Lock(), RLock(), Condition(), Queue(), SimpleQueue(), Channel()]
         made.append(runtime.local.local())
-        assert runtime.hub.current.hub is None
+        assert current.hub is None
         return made
 
     for one in Native(make).get():

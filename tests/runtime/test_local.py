@@ -13,6 +13,7 @@ import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import local as local_module
+from greenscope.runtime.current import current
 
 
 class Thing:
@@ -99,7 +100,7 @@ def test_it_works_in_every_thread_without_a_hub_too(local):
         seen["before"] = hasattr(mine, "x")
         mine.x = "thread"
         seen["after"] = mine.x
-        seen["hub"] = runtime.hub.current.hub
+        seen["hub"] = current.hub
 
     def with_hub():
         runtime.spawn(setattr, mine, "x", 5).join()

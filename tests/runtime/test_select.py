@@ -506,11 +506,11 @@ def test_who_waits_and_for_what_is_said_in_the_recording(pair):
     one, other = pair
     assert pollset.describe({5: IN, 6: IN | OUT, 7: PRI}, "poll") == "poll of r5 rw6 x7"
     assert pollset.describe(dict.fromkeys(range(10), IN), "select").endswith("r7 and 2 more")
-    runtime.spawn(select.select, [one, other], [], [], 0.001)
+    waiting = runtime.spawn(select.select, [one, other], [], [])
     settle()
     peers = [watcher.peer for each in runtime.get_hub().loop._descriptors.values() if (watcher := each.reader)]
+    waiting.kill()
     assert f"select of r{one.fileno()} r{other.fileno()}".encode() in peers
-    runtime.sleep(0.01)
 
 
 @pytest.mark.parametrize("kind", ["poll", pytest.param("epoll", marks=needs_epoll)])
@@ -531,7 +531,7 @@ def test_who_waits_for_one_connection_names_its_peer_whoever_opened_it(kind, pai
 
 def waits_of(poller):
     """What the hub watches while ``poller`` waits."""
-    waiting = runtime.spawn(poller.poll, 0.5)
+    waiting = runtime.spawn(poller.poll)
     settle()
     watchers = [each.reader for each in runtime.get_hub().loop._descriptors.values()]
     waiting.kill()
