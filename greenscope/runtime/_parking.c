@@ -38,6 +38,7 @@ board_init(Board *board, PyObject *args, PyObject *Py_UNUSED(kwargs))
         {&board->popleft, ready, "popleft"},
         {&board->record_wait, recording ? recorder : NULL, "wait"},
         {&board->record_park, recording ? recorder : NULL, "park"},
+        {&board->record_give_way, recording ? recorder : NULL, "give_way"},
         {&board->record_ready, recording ? recorder : NULL, "ready"},
         {&board->record_switch, recording ? recorder : NULL, "switch"},
         {&board->record_fire, recording ? recorder : NULL, "fire"},
@@ -65,6 +66,7 @@ board_traverse(Board *board, visitproc visit, void *arg)
     Py_VISIT(board->popleft);
     Py_VISIT(board->record_wait);
     Py_VISIT(board->record_park);
+    Py_VISIT(board->record_give_way);
     Py_VISIT(board->record_ready);
     Py_VISIT(board->record_switch);
     Py_VISIT(board->record_fire);
@@ -82,6 +84,7 @@ board_clear(Board *board)
     Py_CLEAR(board->popleft);
     Py_CLEAR(board->record_wait);
     Py_CLEAR(board->record_park);
+    Py_CLEAR(board->record_give_way);
     Py_CLEAR(board->record_ready);
     Py_CLEAR(board->record_switch);
     Py_CLEAR(board->record_fire);
@@ -285,10 +288,10 @@ board_give_way(Board *board, PyObject *Py_UNUSED(unused))
     } else {
         Py_INCREF(entry);
     }
-    PyObject *deadline = board->record_park == NULL ? Py_NewRef(zero) : deadline_ms(state);
-    int recorded = deadline == NULL ? -1 : RECORD(board->record_park, wait_yield, zero, minus_one, deadline, no_bytes);
+    PyObject *deadline = board->record_give_way == NULL ? Py_NewRef(zero) : deadline_ms(state);
+    int recorded = deadline == NULL ? -1 : RECORD(board->record_give_way, state->handle, deadline);
     Py_XDECREF(deadline);
-    if (recorded < 0 || RECORD(board->record_ready, state->handle, ready_yield, state->handle) < 0) {
+    if (recorded < 0) {
         Py_DECREF(entry);
         goto failed;
     }
@@ -534,19 +537,18 @@ static PyType_Spec armed_spec = {
 static PyObject *
 parking_use_numbers(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *a, *b, *c, *d;
-    if (!PyArg_ParseTuple(args, "OOOO:use_numbers", &a, &b, &c, &d))
+    PyObject *a, *b, *c;
+    if (!PyArg_ParseTuple(args, "OOO:use_numbers", &a, &b, &c))
         return NULL;
     Py_XSETREF(wait_yield, Py_NewRef(a));
-    Py_XSETREF(ready_yield, Py_NewRef(b));
-    Py_XSETREF(ready_other, Py_NewRef(c));
-    Py_XSETREF(ready_greenlet, Py_NewRef(d));
+    Py_XSETREF(ready_other, Py_NewRef(b));
+    Py_XSETREF(ready_greenlet, Py_NewRef(c));
     Py_RETURN_NONE;
 }
 
 static PyMethodDef module_methods[] = {
     {"use_numbers", parking_use_numbers, METH_VARARGS,
-     PyDoc_STR("use_numbers(wait_yield, ready_yield, ready_other, ready_greenlet): the numbers of trace.events.")},
+     PyDoc_STR("use_numbers(wait_yield, ready_other, ready_greenlet): the numbers of trace.events.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -580,7 +582,6 @@ module_exec(PyObject *module)
         (no_bytes = PyBytes_FromStringAndSize(NULL, 0)) == NULL)
         return -1;
     wait_yield = Py_NewRef(zero);
-    ready_yield = Py_NewRef(zero);
     ready_other = Py_NewRef(zero);
     ready_greenlet = Py_NewRef(zero);
     struct {

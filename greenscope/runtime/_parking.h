@@ -28,7 +28,7 @@ static PyObject *zero, *minus_one, *no_bytes;
 static PyTypeObject *state_type, *wakeable_type, *waiter_type, *place_type, *board_type, *armed_type;
 
 /* Numbers of Wait and Ready in trace/events.py; waiter.py hands them over. */
-static PyObject *wait_yield, *ready_yield, *ready_other, *ready_greenlet;
+static PyObject *wait_yield, *ready_other, *ready_greenlet;
 
 typedef struct {
     PyObject_HEAD
@@ -76,6 +76,7 @@ typedef struct Board {
     PyObject *popleft;
     PyObject *record_wait;
     PyObject *record_park;
+    PyObject *record_give_way;
     PyObject *record_ready;
     PyObject *record_switch;
     PyObject *record_fire;

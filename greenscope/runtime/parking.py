@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Armed", "Board", "Place", "State", "Waiter", "Wakeable"]
 
-_YIELD = int(Wait.YIELD)
-_BY_ITSELF = int(Ready.YIELD)
 _BY_GREENLET = int(Ready.GREENLET)
 _READ = 1
 
@@ -215,6 +213,7 @@ class Board:
         self.thread = get_ident()
         self.record_wait = recorder.wait
         self.record_park = recorder.park
+        self.record_give_way = recorder.give_way
         self.record_ready = recorder.ready
         self.record_switch = recorder.switch
         self.record_fire = recorder.fire
@@ -268,8 +267,7 @@ class Board:
         waiter.greenlet = me
         waiter.state = state
         state.waiting_on = waiter
-        self.record_park(_YIELD, 0, -1, state.deadline_ms(), b"")
-        self.record_ready(state.handle, _BY_ITSELF, state.handle)
+        self.record_give_way(state.handle, state.deadline_ms())
         waiter.queued = True
         self.ready.append(waiter)
         try:

@@ -38,7 +38,7 @@ else:
     except ImportError:
         from greenscope.runtime.parking import Armed, Board, Place, State, Waiter, Wakeable
     else:
-        use_numbers(int(Wait.YIELD), int(Ready.YIELD), int(Ready.OTHER), int(Ready.GREENLET))
+        use_numbers(int(Wait.YIELD), int(Ready.OTHER), int(Ready.GREENLET))
 
 __all__ = ["Armed", "Board", "Callback", "Place", "State", "Waiter", "Wakeable", "running"]
 

@@ -527,19 +527,11 @@ set_peer(Slot *slot, const char *peer, Py_ssize_t length)
     slot->peer_length = (uint8_t) kept;
 }
 
-/* park, and wait, which begins with the watcher's start: they differ in one record. */
-static inline PyObject *
-park(Ring *ring, PyObject *const *args, Py_ssize_t nargs, int starts)
+/* v: reason, resource, fd, deadline_ms. */
+static inline void
+park_at(Ring *ring, uint64_t now, const uint64_t *v, const char *peer, Py_ssize_t peer_length, int starts)
 {
-    uint64_t v[4]; /* reason, resource, fd, deadline_ms; then peer */
-    UNLESS_DETACHED(NONE);
-    if (nargs != 5 || !PyBytes_Check(args[4])) {
-        PyErr_SetString(PyExc_TypeError, "expected four numbers and bytes");
-        return NULL;
-    }
-    if (numbers(args, 4, 4, v) < 0)
-        return NULL;
-    uint64_t now = now_ns(ring), deadline_ms = v[3] > UINT32_MAX ? UINT32_MAX : v[3];
+    uint64_t deadline_ms = v[3] > UINT32_MAX ? UINT32_MAX : v[3];
     uint32_t site = site_here(ring), fd_plus_1 = (uint32_t) (v[2] + 1);
     Slot *slot = slot_of(ring, ring->current);
     if (slot != NULL) {
@@ -553,7 +545,7 @@ park(Ring *ring, PyObject *const *args, Py_ssize_t nargs, int starts)
         slot->resource = (uint32_t) v[1];
         slot->fd_plus_1 = fd_plus_1;
         slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
-        set_peer(slot, PyBytes_AS_STRING(args[4]), PyBytes_GET_SIZE(args[4]));
+        set_peer(slot, peer, peer_length);
         slot_end(slot);
     }
     if (starts)
@@ -562,6 +554,21 @@ park(Ring *ring, PyObject *const *args, Py_ssize_t nargs, int starts)
         (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(v[1], deadline_ms));
     publish(ring);
     ring->current = ring->hub;
+}
+
+/* park, and wait, which begins with the watcher's start: they differ in one record. */
+static inline PyObject *
+park(Ring *ring, PyObject *const *args, Py_ssize_t nargs, int starts)
+{
+    uint64_t v[4]; /* reason, resource, fd, deadline_ms; then peer */
+    UNLESS_DETACHED(NONE);
+    if (nargs != 5 || !PyBytes_Check(args[4])) {
+        PyErr_SetString(PyExc_TypeError, "expected four numbers and bytes");
+        return NULL;
+    }
+    if (numbers(args, 4, 4, v) < 0)
+        return NULL;
+    park_at(ring, now_ns(ring), v, PyBytes_AS_STRING(args[4]), PyBytes_GET_SIZE(args[4]), starts);
     Py_RETURN_NONE;
 }
 
@@ -573,6 +580,15 @@ METHOD(park)
 METHOD(wait)
 {
     return park(ring, args, nargs, 1);
+}
+
+METHOD(give_way)
+{
+    NUMBERS(2, NONE); /* handle, deadline_ms */
+    uint64_t now = now_ns(ring);
+    park_at(ring, now, (uint64_t[]){GS_WAIT_YIELD, 0, (uint64_t) -1, v[1]}, "", 0, 0);
+    make_ready(ring, now, v[0], GS_READY_YIELD, v[0] & ID_MASK);
+    Py_RETURN_NONE;
 }
 
 METHOD(exit)
@@ -822,6 +838,7 @@ static PyMethodDef ring_methods[] = {
     {"throw", (PyCFunction) ring_throw, METH_O, PyDoc_STR("throw(handle): the hub is about to raise in it.")},
     FAST(park, "park(reason, resource, fd, deadline_ms, peer): the running greenlet is about to wait."),
     FAST(wait, "wait(watch, resource, fd, deadline_ms, peer): watcher_start and park, in one."),
+    FAST(give_way, "give_way(handle, deadline_ms): the running greenlet yields: it parks, and is ready at once."),
     FAST(exit, "exit(handle, how): it ended."),
     FAST(watcher_open, "watcher_open(watch, fd, peer): a watcher is made; its resource number."),
     FAST(watcher_start, "watcher_start(watch, resource, high): somebody begins to wait on it."),

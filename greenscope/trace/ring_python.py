@@ -15,7 +15,7 @@ import sys
 import time
 from types import CodeType, FrameType
 
-from greenscope.trace.events import Kind, Ready, Spawn
+from greenscope.trace.events import Kind, Ready, Spawn, Wait
 from greenscope.trace.ring_layout import (
     EVENT,
     FLAG_NUMBERED,
@@ -210,6 +210,11 @@ class Ring:
         arg = (resource & _U32) | deadline_ms << 32
         self._event(handle, Kind.GREENLET_PARK, reason, min(fd + 1, 0xFFFF), site, arg, now)
         self.current = self._hub
+
+    def give_way(self, handle: int, deadline_ms: int) -> None:
+        """The running greenlet yields: it parks, and is ready at once."""
+        self.park(Wait.YIELD, 0, -1, deadline_ms, b"")
+        self.ready(handle, Ready.YIELD, handle)
 
     def wait(self, watch: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
         """``watcher_start`` and ``park`` in one: ``watch`` is READ or WRITE, which ``Wait`` numbers alike."""

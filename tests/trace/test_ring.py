@@ -214,6 +214,7 @@ calls = st.one_of(
     st.tuples(st.just("watcher_open"), small, st.integers(-1, 1 << 17), peers),
     st.tuples(st.just("watcher_start"), small, numbers, st.integers(-1, 1 << 17)),
     st.tuples(st.just("fire"), small, small, numbers, st.integers(-1, 1 << 17)),
+    st.tuples(st.just("give_way"), small, numbers),
     st.tuples(st.just("watcher_fire"), small, numbers, numbers),
     st.tuples(st.just("watcher_stop"), small, numbers, numbers),
     st.tuples(st.just("watcher_close"), small, numbers, numbers),
@@ -225,7 +226,7 @@ calls = st.one_of(
     st.tuples(st.just("string"), st.text(max_size=40)),
     st.tuples(st.just("resource")),
 )
-BY_HANDLE = {"ready": 0, "switch": 0, "throw": 0, "rename": 0, "exit": 0, "fire": 0,
+BY_HANDLE = {"ready": 0, "switch": 0, "throw": 0, "rename": 0, "exit": 0, "fire": 0, "give_way": 0,
              "timeout_fire": 0, "spawn": 3}  # fmt: skip
 
 
