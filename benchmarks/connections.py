@@ -30,14 +30,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.echo import ROOT, handle, line_of, running
+from benchmarks.echo import handle
+from benchmarks.servers import BASELINE, ROOT, SERVERS, line_of, running
 
-SERVERS: dict[str, tuple[str, dict[str, str]]] = {
-    "greenscope, untraced": ("greenscope", {"GREENSCOPE": "0"}),
-    "greenscope, traced": ("greenscope", {"GREENSCOPE": "1"}),
-    "gevent": ("gevent", {}),
-}
-BASELINE = "gevent"
 SPARE = 100  # descriptors for everything else
 A_SOURCE = 5_000  # connections from one address: fewer than it has ports
 IP_BIND_ADDRESS_NO_PORT = 24  # linux/in.h; Python has no name for it before 3.12

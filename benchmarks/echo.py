@@ -23,29 +23,19 @@ import asyncio
 import json
 import os
 import shutil
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
-from operator import truediv
 from pathlib import Path
 from typing import Any
 
-CLIENT_SOURCE = Path(__file__).with_name("echo_client.c")
-ROOT = CLIENT_SOURCE.parent.parent
+from benchmarks import servers
+from benchmarks.servers import ROOT, cpu_seconds, line_of, print_table, processors, progress, running, summary
 
-# What each server is called, the code that runs it, and what it is told by its environment.
-SERVERS: dict[str, tuple[str, dict[str, str]]] = {
-    "greenscope, untraced": ("greenscope", {"GREENSCOPE": "0"}),
-    "greenscope, traced": ("greenscope", {"GREENSCOPE": "1"}),
-    "gevent": ("gevent", {}),
-    "asyncio streams": ("asyncio", {}),
-}
-BASELINE = "gevent"
+CLIENT_SOURCE = Path(__file__).with_name("echo_client.c")
+
+SERVERS = {**servers.SERVERS, "asyncio streams": ("asyncio", {})}
 
 
 # The servers
@@ -92,34 +82,6 @@ async def _serve_asyncio() -> None:
 # The measurement
 
 
-def cpu_seconds(pid: int) -> float:
-    """User and system time of all threads of a process so far, dead ones included.
-
-    This is ``clock_getcpuclockid(3)``, which Python lacks: nanoseconds, where ``/proc/PID/stat``
-    counts in hundredths of a second. The id is the kernel's ``MAKE_PROCESS_CPUCLOCK(pid, CPUCLOCK_SCHED)``.
-    """
-    return time.clock_gettime((~pid << 3) | 2)
-
-
-@contextmanager
-def running(command: list[str], **kwargs: Any) -> Iterator[subprocess.Popen[str]]:
-    """A process that is gone afterwards, whatever happens."""
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **kwargs)
-    try:
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
-
-def line_of(process: subprocess.Popen[str], what: str) -> str:
-    assert process.stdout is not None
-    line = process.stdout.readline().strip()
-    if not line:
-        raise SystemExit(f"echo: {what} ended with {process.wait()} (its message is above)")
-    return line
-
-
 def tell(process: subprocess.Popen[str]) -> None:
     assert process.stdin is not None
     process.stdin.write("\n")
@@ -148,12 +110,6 @@ def measure(name: str, client: Path, connections: int, options: argparse.Namespa
     return used / options.requests * 1e6, options.requests / seconds
 
 
-def processors() -> tuple[int, int]:
-    """One for the server and one for the client; -1 for both where there are not two to choose from."""
-    available = sorted(os.sched_getaffinity(0))
-    return (available[0], available[1]) if len(available) > 1 else (-1, -1)
-
-
 def compile_client(directory: Path) -> Path:
     compiler = shutil.which(os.environ.get("CC", "cc"))
     if compiler is None:
@@ -163,14 +119,9 @@ def compile_client(directory: Path) -> Path:
     return client
 
 
-def progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{text:60}\r", end="", file=sys.stderr, flush=True)
-
-
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    costs: dict[tuple[str, int], list[float]] = defaultdict(list)
-    rates: dict[tuple[str, int], list[float]] = defaultdict(list)
+    costs: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    rates: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as directory:
         client = compile_client(Path(directory))
         for number in range(options.rounds):
@@ -178,24 +129,10 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
                 for name in options.servers:
                     progress(f"round {number + 1}: {connections} connections, {name}")
                     cost, rate = measure(name, client, connections, options)
-                    costs[name, connections].append(cost)
-                    rates[name, connections].append(rate)
+                    costs[connections, name].append(cost)
+                    rates[connections, name].append(rate)
     progress("")
-    return [
-        {
-            "server": name,
-            "connections": connections,
-            "cpu_us_per_request": round(statistics.median(values), 3),
-            "cpu_us_per_request_rounds": [round(value, 3) for value in values],
-            "requests_per_second": round(statistics.median(rates[name, connections])),
-            f"ratio_to_{BASELINE}": (
-                round(statistics.median(map(truediv, values, costs[BASELINE, connections])), 3)
-                if BASELINE in options.servers
-                else None
-            ),
-        }
-        for (name, connections), values in costs.items()
-    ]
+    return summary(("connections", "server"), costs, rates)
 
 
 def report(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
@@ -203,15 +140,7 @@ def report(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
         f"CPU microseconds a request (median of {options.rounds} rounds of {options.requests} requests"
         f" of {options.size} bytes), Python {sys.version.split()[0]}"
     )
-    print(f"{'connections':>11}  {'server':22}{'CPU µs':>8}{'÷ ' + BASELINE:>10}{'requests/s':>12}   lowest … highest")
-    for row in results:
-        ratio = row[f"ratio_to_{BASELINE}"]
-        rounds = row["cpu_us_per_request_rounds"]
-        print(
-            f"{row['connections']:>11}  {row['server']:22}{row['cpu_us_per_request']:>8.2f}"
-            f"{'' if ratio is None else format(ratio, '.2f'):>10}{row['requests_per_second']:>12}"
-            f"   {min(rounds):.2f} … {max(rounds):.2f}"
-        )
+    print_table({"connections": ">11"}, results)
 
 
 def main() -> None:

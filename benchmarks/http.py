@@ -24,26 +24,25 @@ import json
 import os
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from functools import partial
-from operator import truediv
 from pathlib import Path
 from typing import Any
 
-from benchmarks.echo import cpu_seconds, line_of, processors, progress, running
-
-ROOT = Path(__file__).resolve().parent.parent
-
-SERVERS: dict[str, tuple[str, dict[str, str]]] = {
-    "greenscope, untraced": ("greenscope", {"GREENSCOPE": "0"}),
-    "greenscope, traced": ("greenscope", {"GREENSCOPE": "1"}),
-    "gevent": ("gevent", {}),
-}
-BASELINE = "gevent"
+from benchmarks.servers import (
+    ROOT,
+    SERVERS,
+    cpu_seconds,
+    line_of,
+    print_table,
+    processors,
+    progress,
+    running,
+    summary,
+)
 
 REQUESTS = {"GET": "", "POST": 'wrk.method = "POST"; wrk.body = string.rep("x", 1024)\n'}
 
@@ -114,8 +113,8 @@ def measure(name: str, script: Path, connections: int, options: argparse.Namespa
 
 
 def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    costs: dict[tuple[str, int, str], list[float]] = defaultdict(list)
-    rates: dict[tuple[str, int, str], list[float]] = defaultdict(list)
+    costs: dict[tuple[Any, ...], list[float]] = defaultdict(list)
+    rates: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as directory:
         for method in options.only:
             Path(directory, method).write_text(REQUESTS[method] + REPORT)
@@ -128,22 +127,7 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
                         costs[method, connections, name].append(cost)
                         rates[method, connections, name].append(rate)
     progress("")
-    return [
-        {
-            "request": method,
-            "connections": connections,
-            "server": name,
-            "cpu_us_per_request": round(statistics.median(values), 3),
-            "cpu_us_per_request_rounds": [round(value, 3) for value in values],
-            "requests_per_second": round(statistics.median(rates[method, connections, name])),
-            f"ratio_to_{BASELINE}": (
-                round(statistics.median(map(truediv, values, costs[method, connections, BASELINE])), 3)
-                if BASELINE in options.servers
-                else None
-            ),
-        }
-        for (method, connections, name), values in costs.items()
-    ]
+    return summary(("request", "connections", "server"), costs, rates)
 
 
 def report(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
@@ -151,18 +135,7 @@ def report(results: list[dict[str, Any]], options: argparse.Namespace) -> None:
         f"CPU microseconds a request (median of {options.rounds} rounds of {options.seconds} seconds),"
         f" Python {sys.version.split()[0]}"
     )
-    print(
-        f"{'request':8}{'connections':>11}  {'server':22}{'CPU µs':>8}{'÷ ' + BASELINE:>10}"
-        f"{'requests/s':>12}   lowest … highest"
-    )
-    for row in results:
-        ratio = row[f"ratio_to_{BASELINE}"]
-        rounds = row["cpu_us_per_request_rounds"]
-        print(
-            f"{row['request']:8}{row['connections']:>11}  {row['server']:22}{row['cpu_us_per_request']:>8.2f}"
-            f"{'' if ratio is None else format(ratio, '.2f'):>10}{row['requests_per_second']:>12}"
-            f"   {min(rounds):.2f} … {max(rounds):.2f}"
-        )
+    print_table({"request": "<8", "connections": ">11"}, results)
 
 
 def main() -> None:
