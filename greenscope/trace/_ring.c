@@ -9,332 +9,7 @@
  *   - a greenlet's slot is written under a sequence number that is odd meanwhile;
  *   - wrong arguments are our own bugs and raise TypeError; a full section is counted, not raised.
  */
-#define PY_SSIZE_T_CLEAN
-#include <Python.h>
-#include <frameobject.h>
-
-#include <stdatomic.h>
-#include <stdint.h>
-#include <stddef.h>
-#include <string.h>
-#include <time.h>
-
-#include "_ring_layout.h"
-
-#define ID_MASK       ((UINT64_C(1) << GS_RING_HANDLE_BITS) - 1)
-#define SITE_INTERNAL UINT32_MAX
-
-typedef struct {
-    uint64_t time_ns;
-    uint64_t greenlet;
-    uint8_t kind;
-    uint8_t reason;
-    uint16_t aux;
-    uint32_t site;
-    uint64_t arg;
-} Event;
-
-typedef struct {
-    uint8_t bytes[16];
-    uint8_t kind;
-    uint8_t length;
-    uint16_t following;
-    uint8_t more[12];
-} TextEvent;
-
-typedef struct {
-    _Atomic uint32_t sequence;
-    uint32_t name;
-    uint64_t greenlet;
-    uint64_t since_ns;
-    uint32_t resource;
-    uint32_t fd_plus_1;
-    uint64_t deadline_ns;
-    uint64_t run_ns;
-    uint64_t switches;
-    uint32_t site;
-    uint8_t state;
-    uint8_t reason;
-    uint8_t flags;
-    uint8_t peer_length;
-    uint64_t parent;
-    uint32_t spawn_site;
-    uint8_t spawn_reason;
-    uint8_t padding[3];
-    uint8_t peer[GS_RING_PEER_BYTES];
-} Slot;
-
-_Static_assert(sizeof(Event) == GS_RING_EVENT_SIZE, "an event is 32 bytes");
-_Static_assert(sizeof(TextEvent) == GS_RING_EVENT_SIZE, "a text record is an event");
-_Static_assert(sizeof(Slot) == GS_RING_SLOT_SIZE, "a slot is two cache lines");
-_Static_assert(offsetof(Slot, peer_length) == GS_SLOT_PEER_LENGTH, "the layout is generated");
-_Static_assert(offsetof(Slot, peer) == GS_SLOT_PEER, "the layout is generated");
-
-/* A call site is a place in a code object. The reference keeps the address from being reused. */
-typedef struct {
-    PyCodeObject *code;
-    int lasti;
-    uint32_t site;
-    int plumbing; /* shown only if there is nothing better */
-} KnownSite;
-
-typedef struct {
-    PyObject_HEAD
-    Py_buffer view;
-    uint8_t *base; /* NULL: detached, nothing is written */
-    Event *events;
-    Slot *slots;
-    uint64_t event_mask;
-    uint64_t head;
-    uint64_t string_used, string_size;
-    uint32_t site_count, site_capacity;
-    uint32_t slot_used, slot_capacity;
-    uint32_t strings_lost, sites_lost, slots_lost;
-    uint32_t *free_slots;
-    uint32_t free_count;
-    uint64_t next_greenlet;
-    uint32_t next_resource;
-    uint64_t hub, current;       /* handles */
-    unsigned long long clock_ns; /* a test's clock; 0: the real one */
-    PyObject *strings;           /* str -> id */
-    PyObject *internal;          /* tuple of str */
-    PyObject *plumbing;          /* tuple of str */
-    KnownSite *known;
-    uint32_t known_count, known_size;
-} Ring;
-
-/* -- the file --------------------------------------------------------------------------------- */
-
-static uint64_t
-read_u64(const uint8_t *base, size_t offset)
-{
-    uint64_t value;
-    memcpy(&value, base + offset, sizeof value);
-    return value;
-}
-
-static void
-store_u32(Ring *ring, size_t offset, uint32_t value)
-{
-    if (ring->base != NULL)
-        atomic_store_explicit((_Atomic uint32_t *) (ring->base + offset), value, memory_order_release);
-}
-
-static inline uint64_t
-now_ns(Ring *ring)
-{
-    struct timespec now;
-    if (ring->clock_ns)
-        return ring->clock_ns;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
-}
-
-static inline void
-publish(Ring *ring)
-{
-    atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_HEAD), ring->head, memory_order_release);
-}
-
-static inline void
-put(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reason, uint16_t aux, uint32_t site,
-    uint64_t arg)
-{
-    Event *event = &ring->events[ring->head & ring->event_mask];
-    event->time_ns = time_ns;
-    event->greenlet = handle & ID_MASK;
-    event->kind = kind;
-    event->reason = reason;
-    event->aux = aux;
-    event->site = site;
-    event->arg = arg;
-    ring->head++;
-}
-
-static inline void
-record(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reason, uint16_t aux, uint32_t site,
-       uint64_t arg)
-{
-    put(ring, time_ns, handle, kind, reason, aux, site, arg);
-    publish(ring);
-}
-
-static inline uint64_t
-pack(uint64_t low, uint64_t high)
-{
-    return (low & UINT32_MAX) | (high & UINT32_MAX) << 32;
-}
-
-/* -- strings and call sites ------------------------------------------------------------------- */
-
-static uint32_t
-intern(Ring *ring, PyObject *text)
-{
-    PyObject *found = PyDict_GetItemWithError(ring->strings, text), *data, *id;
-    uint64_t used = ring->string_used, end;
-    uint32_t length;
-    if (found != NULL)
-        return (uint32_t) PyLong_AsUnsignedLong(found);
-    if (PyErr_Occurred() || (data = PyUnicode_AsEncodedString(text, "utf-8", "replace")) == NULL) {
-        PyErr_Clear();
-        return 0;
-    }
-    length = (uint32_t) PyBytes_GET_SIZE(data);
-    end = used + 4 + ((length + UINT64_C(3)) & ~UINT64_C(3));
-    if (ring->base == NULL || end > ring->string_size) {
-        store_u32(ring, GS_HEADER_STRINGS_LOST, ++ring->strings_lost);
-        Py_DECREF(data);
-        return 0;
-    }
-    uint8_t *at = ring->base + read_u64(ring->base, GS_HEADER_STRING_OFFSET) + used;
-    memcpy(at, &length, 4);
-    memcpy(at + 4, PyBytes_AS_STRING(data), length);
-    Py_DECREF(data);
-    ring->string_used = end;
-    atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_STRING_USED), end, memory_order_release);
-    id = PyLong_FromUnsignedLong((unsigned long) used);
-    if (id == NULL || PyDict_SetItem(ring->strings, text, id) < 0)
-        PyErr_Clear();
-    Py_XDECREF(id);
-    return (uint32_t) used;
-}
-
-static inline uint32_t
-known_start(Ring *ring, PyCodeObject *code, int lasti)
-{
-    uint64_t hash = ((uint64_t) (uintptr_t) code >> 4) * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t) lasti;
-    return (uint32_t) ((hash * UINT64_C(0x9E3779B97F4A7C15)) >> 40) & (ring->known_size - 1);
-}
-
-static KnownSite *
-known_place(Ring *ring, PyCodeObject *code, int lasti)
-{
-    uint32_t index = known_start(ring, code, lasti);
-    while (ring->known[index].code != NULL && (ring->known[index].code != code || ring->known[index].lasti != lasti))
-        index = (index + 1) & (ring->known_size - 1);
-    return &ring->known[index];
-}
-
-static int
-known_grow(Ring *ring)
-{
-    KnownSite *old = ring->known, *larger = PyMem_Calloc((size_t) ring->known_size * 2, sizeof *larger);
-    uint32_t old_size = ring->known_size;
-    if (larger == NULL)
-        return -1;
-    ring->known = larger;
-    ring->known_size = old_size * 2;
-    for (uint32_t i = 0; i < old_size; i++)
-        if (old[i].code != NULL)
-            *known_place(ring, old[i].code, old[i].lasti) = old[i];
-    PyMem_Free(old);
-    return 0;
-}
-
-static int
-is_below(PyObject *prefixes, PyCodeObject *code)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(prefixes); i++)
-        if (PyUnicode_Tailmatch(code->co_filename, PyTuple_GET_ITEM(prefixes, i), 0, PY_SSIZE_T_MAX, -1) == 1)
-            return 1;
-    return 0;
-}
-
-static uint32_t
-new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti, int *plumbing)
-{
-    uint32_t site = SITE_INTERNAL;
-    *plumbing = is_below(ring->plumbing, code);
-    if (!is_below(ring->internal, code)) {
-        if (ring->base == NULL || ring->site_count >= ring->site_capacity) {
-            store_u32(ring, GS_HEADER_SITES_LOST, ++ring->sites_lost);
-            return 0;
-        }
-        int line = PyFrame_GetLineNumber(frame);
-        uint32_t fields[4] = {intern(ring, code->co_filename), intern(ring, code->co_qualname),
-                              line > 0 ? (uint32_t) line : 0, 0};
-        site = ring->site_count++;
-        memcpy(ring->base + read_u64(ring->base, GS_HEADER_SITE_OFFSET) + (uint64_t) site * GS_RING_SITE_SIZE, fields,
-               sizeof fields);
-        store_u32(ring, GS_HEADER_SITE_COUNT, ring->site_count);
-    }
-    if (ring->known_count * 2 < ring->known_size || known_grow(ring) == 0) {
-        KnownSite *place = known_place(ring, code, lasti);
-        place->code = (PyCodeObject *) Py_NewRef((PyObject *) code);
-        place->lasti = lasti;
-        place->site = site;
-        place->plumbing = *plumbing;
-        ring->known_count++;
-    }
-    return site;
-}
-
-/* The first frame that is neither our own nor plumbing; if there is none, the first that is not our own. */
-static uint32_t
-site_here(Ring *ring)
-{
-    uint32_t second_best = 0;
-    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
-    while (frame != NULL) {
-        PyCodeObject *code = PyFrame_GetCode(frame);
-        int lasti = PyFrame_GetLasti(frame);
-        KnownSite *place = known_place(ring, code, lasti);
-        int plumbing = place->plumbing;
-        uint32_t site = place->code != NULL ? place->site : new_site(ring, frame, code, lasti, &plumbing);
-        int found = site != SITE_INTERNAL && !plumbing;
-        PyFrameObject *back = found ? NULL : PyFrame_GetBack(frame);
-        Py_DECREF(code);
-        Py_DECREF(frame);
-        if (found)
-            return site;
-        if (second_best == 0 && site != SITE_INTERNAL)
-            second_best = site;
-        frame = back;
-    }
-    return second_best;
-}
-
-/* -- slots of the greenlet table -------------------------------------------------------------- */
-
-static inline Slot *
-slot_of(Ring *ring, uint64_t handle)
-{
-    uint64_t index = handle >> GS_RING_HANDLE_BITS;
-    if (index == 0 || index > ring->slot_used || ring->base == NULL)
-        return NULL;
-    Slot *slot = &ring->slots[index - 1];
-    return slot->greenlet == (handle & ID_MASK) ? slot : NULL;
-}
-
-static inline void
-slot_begin(Slot *slot)
-{
-    uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
-    atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
-}
-
-static inline void
-slot_end(Slot *slot)
-{
-    uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
-    atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_release);
-}
-
-static Slot *
-slot_take(Ring *ring, uint32_t *index)
-{
-    if (ring->free_count) {
-        *index = ring->free_slots[--ring->free_count];
-    } else if (ring->slot_used < ring->slot_capacity) {
-        *index = ring->slot_used++;
-        store_u32(ring, GS_HEADER_SLOT_USED, ring->slot_used);
-    } else {
-        store_u32(ring, GS_HEADER_SLOTS_LOST, ++ring->slots_lost);
-        return NULL;
-    }
-    return &ring->slots[*index];
-}
+#include "_ring.h"
 
 /* -- arguments -------------------------------------------------------------------------------- */
 
@@ -379,7 +54,7 @@ ring_string(Ring *ring, PyObject *text)
         PyErr_Format(PyExc_TypeError, "expected str, got %s", Py_TYPE(text)->tp_name);
         return NULL;
     }
-    return PyLong_FromUnsignedLong(intern(ring, text));
+    return PyLong_FromUnsignedLong(ring_intern(ring, text));
 }
 
 static uint32_t
@@ -407,7 +82,7 @@ METHOD(spawn)
     Slot *slot;
     handle = greenlet = ring->next_greenlet++;
     now = now_ns(ring);
-    site = site_here(ring);
+    site = ring_site_here(ring);
     slot = slot_take(ring, &index);
     if (slot != NULL) {
         slot_begin(slot);
@@ -532,7 +207,7 @@ static inline void
 park_at(Ring *ring, uint64_t now, const uint64_t *v, const char *peer, Py_ssize_t peer_length, int starts)
 {
     uint64_t deadline_ms = v[3] > UINT32_MAX ? UINT32_MAX : v[3];
-    uint32_t site = site_here(ring), fd_plus_1 = (uint32_t) (v[2] + 1);
+    uint32_t site = ring_site_here(ring), fd_plus_1 = (uint32_t) (v[2] + 1);
     Slot *slot = slot_of(ring, ring->current);
     if (slot != NULL) {
         slot_begin(slot);
@@ -662,7 +337,7 @@ METHOD(timeout_start)
     NUMBERS(2, ZERO); /* reason, milliseconds */
     uint32_t number = take_resource(ring);
     uint64_t milliseconds = v[1] > UINT32_MAX ? UINT32_MAX : v[1];
-    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_START, (uint8_t) v[0], 0, site_here(ring),
+    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_START, (uint8_t) v[0], 0, ring_site_here(ring),
            pack(number, milliseconds));
     return PyLong_FromUnsignedLong(number);
 }

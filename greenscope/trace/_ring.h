@@ -1,0 +1,212 @@
+/* What the C files of the ring share: its structures, and how a record and a slot are written.
+ *
+ * _ring.c says what is written and by which rules; _sites.c owns strings and call sites.
+ */
+#ifndef GREENSCOPE_RING_H
+#define GREENSCOPE_RING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include "_ring_layout.h"
+
+#define ID_MASK ((UINT64_C(1) << GS_RING_HANDLE_BITS) - 1)
+
+typedef struct {
+    uint64_t time_ns;
+    uint64_t greenlet;
+    uint8_t kind;
+    uint8_t reason;
+    uint16_t aux;
+    uint32_t site;
+    uint64_t arg;
+} Event;
+
+typedef struct {
+    uint8_t bytes[16];
+    uint8_t kind;
+    uint8_t length;
+    uint16_t following;
+    uint8_t more[12];
+} TextEvent;
+
+typedef struct {
+    _Atomic uint32_t sequence;
+    uint32_t name;
+    uint64_t greenlet;
+    uint64_t since_ns;
+    uint32_t resource;
+    uint32_t fd_plus_1;
+    uint64_t deadline_ns;
+    uint64_t run_ns;
+    uint64_t switches;
+    uint32_t site;
+    uint8_t state;
+    uint8_t reason;
+    uint8_t flags;
+    uint8_t peer_length;
+    uint64_t parent;
+    uint32_t spawn_site;
+    uint8_t spawn_reason;
+    uint8_t padding[3];
+    uint8_t peer[GS_RING_PEER_BYTES];
+} Slot;
+
+_Static_assert(sizeof(Event) == GS_RING_EVENT_SIZE, "an event is 32 bytes");
+_Static_assert(sizeof(TextEvent) == GS_RING_EVENT_SIZE, "a text record is an event");
+_Static_assert(sizeof(Slot) == GS_RING_SLOT_SIZE, "a slot is two cache lines");
+_Static_assert(offsetof(Slot, peer_length) == GS_SLOT_PEER_LENGTH, "the layout is generated");
+_Static_assert(offsetof(Slot, peer) == GS_SLOT_PEER, "the layout is generated");
+
+/* A call site is a place in a code object. The reference keeps the address from being reused. */
+typedef struct {
+    PyCodeObject *code;
+    int lasti;
+    uint32_t site;
+    int plumbing; /* shown only if there is nothing better */
+} KnownSite;
+
+typedef struct {
+    PyObject_HEAD
+    Py_buffer view;
+    uint8_t *base; /* NULL: detached, nothing is written */
+    Event *events;
+    Slot *slots;
+    uint64_t event_mask;
+    uint64_t head;
+    uint64_t string_used, string_size;
+    uint32_t site_count, site_capacity;
+    uint32_t slot_used, slot_capacity;
+    uint32_t strings_lost, sites_lost, slots_lost;
+    uint32_t *free_slots;
+    uint32_t free_count;
+    uint64_t next_greenlet;
+    uint32_t next_resource;
+    uint64_t hub, current;       /* handles */
+    unsigned long long clock_ns; /* a test's clock; 0: the real one */
+    PyObject *strings;           /* str -> id */
+    PyObject *internal;          /* tuple of str */
+    PyObject *plumbing;          /* tuple of str */
+    KnownSite *known;
+    uint32_t known_count, known_size;
+} Ring;
+
+/* -- the file --------------------------------------------------------------------------------- */
+
+static inline uint64_t
+read_u64(const uint8_t *base, size_t offset)
+{
+    uint64_t value;
+    memcpy(&value, base + offset, sizeof value);
+    return value;
+}
+
+static inline void
+store_u32(Ring *ring, size_t offset, uint32_t value)
+{
+    if (ring->base != NULL)
+        atomic_store_explicit((_Atomic uint32_t *) (ring->base + offset), value, memory_order_release);
+}
+
+static inline uint64_t
+now_ns(Ring *ring)
+{
+    struct timespec now;
+    if (ring->clock_ns)
+        return ring->clock_ns;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
+}
+
+static inline void
+publish(Ring *ring)
+{
+    atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_HEAD), ring->head, memory_order_release);
+}
+
+static inline void
+put(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reason, uint16_t aux, uint32_t site,
+    uint64_t arg)
+{
+    Event *event = &ring->events[ring->head & ring->event_mask];
+    event->time_ns = time_ns;
+    event->greenlet = handle & ID_MASK;
+    event->kind = kind;
+    event->reason = reason;
+    event->aux = aux;
+    event->site = site;
+    event->arg = arg;
+    ring->head++;
+}
+
+static inline void
+record(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reason, uint16_t aux, uint32_t site,
+       uint64_t arg)
+{
+    put(ring, time_ns, handle, kind, reason, aux, site, arg);
+    publish(ring);
+}
+
+static inline uint64_t
+pack(uint64_t low, uint64_t high)
+{
+    return (low & UINT32_MAX) | (high & UINT32_MAX) << 32;
+}
+
+/* -- slots of the greenlet table -------------------------------------------------------------- */
+
+static inline Slot *
+slot_of(Ring *ring, uint64_t handle)
+{
+    uint64_t index = handle >> GS_RING_HANDLE_BITS;
+    if (index == 0 || index > ring->slot_used || ring->base == NULL)
+        return NULL;
+    Slot *slot = &ring->slots[index - 1];
+    return slot->greenlet == (handle & ID_MASK) ? slot : NULL;
+}
+
+static inline void
+slot_begin(Slot *slot)
+{
+    uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
+    atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+static inline void
+slot_end(Slot *slot)
+{
+    uint32_t sequence = atomic_load_explicit(&slot->sequence, memory_order_relaxed);
+    atomic_store_explicit(&slot->sequence, sequence + 1, memory_order_release);
+}
+
+static inline Slot *
+slot_take(Ring *ring, uint32_t *index)
+{
+    if (ring->free_count) {
+        *index = ring->free_slots[--ring->free_count];
+    } else if (ring->slot_used < ring->slot_capacity) {
+        *index = ring->slot_used++;
+        store_u32(ring, GS_HEADER_SLOT_USED, ring->slot_used);
+    } else {
+        store_u32(ring, GS_HEADER_SLOTS_LOST, ++ring->slots_lost);
+        return NULL;
+    }
+    return &ring->slots[*index];
+}
+
+/* -- _sites.c --------------------------------------------------------------------------------- */
+
+/* The id of a text; 0 when there is no room for it. */
+uint32_t ring_intern(Ring *ring, PyObject *text);
+
+/* The call site of what runs now: the first frame that is neither our own nor plumbing. */
+uint32_t ring_site_here(Ring *ring);
+
+#endif

@@ -1,0 +1,137 @@
+/* Strings and call sites: what an event's numbers stand for.
+ *
+ * Both sections only grow. A text is interned once; a call site, a place in a code object, is worked out
+ * once and found again by the code's address, which the reference that is kept holds in place.
+ */
+#include "_ring.h"
+
+#include <frameobject.h>
+
+#define SITE_INTERNAL UINT32_MAX
+
+uint32_t
+ring_intern(Ring *ring, PyObject *text)
+{
+    PyObject *found = PyDict_GetItemWithError(ring->strings, text), *data, *id;
+    uint64_t used = ring->string_used, end;
+    uint32_t length;
+    if (found != NULL)
+        return (uint32_t) PyLong_AsUnsignedLong(found);
+    if (PyErr_Occurred() || (data = PyUnicode_AsEncodedString(text, "utf-8", "replace")) == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    length = (uint32_t) PyBytes_GET_SIZE(data);
+    end = used + 4 + ((length + UINT64_C(3)) & ~UINT64_C(3));
+    if (ring->base == NULL || end > ring->string_size) {
+        store_u32(ring, GS_HEADER_STRINGS_LOST, ++ring->strings_lost);
+        Py_DECREF(data);
+        return 0;
+    }
+    uint8_t *at = ring->base + read_u64(ring->base, GS_HEADER_STRING_OFFSET) + used;
+    memcpy(at, &length, 4);
+    memcpy(at + 4, PyBytes_AS_STRING(data), length);
+    Py_DECREF(data);
+    ring->string_used = end;
+    atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_STRING_USED), end, memory_order_release);
+    id = PyLong_FromUnsignedLong((unsigned long) used);
+    if (id == NULL || PyDict_SetItem(ring->strings, text, id) < 0)
+        PyErr_Clear();
+    Py_XDECREF(id);
+    return (uint32_t) used;
+}
+
+static inline uint32_t
+known_start(Ring *ring, PyCodeObject *code, int lasti)
+{
+    uint64_t hash = ((uint64_t) (uintptr_t) code >> 4) * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t) lasti;
+    return (uint32_t) ((hash * UINT64_C(0x9E3779B97F4A7C15)) >> 40) & (ring->known_size - 1);
+}
+
+static KnownSite *
+known_place(Ring *ring, PyCodeObject *code, int lasti)
+{
+    uint32_t index = known_start(ring, code, lasti);
+    while (ring->known[index].code != NULL && (ring->known[index].code != code || ring->known[index].lasti != lasti))
+        index = (index + 1) & (ring->known_size - 1);
+    return &ring->known[index];
+}
+
+static int
+known_grow(Ring *ring)
+{
+    KnownSite *old = ring->known, *larger = PyMem_Calloc((size_t) ring->known_size * 2, sizeof *larger);
+    uint32_t old_size = ring->known_size;
+    if (larger == NULL)
+        return -1;
+    ring->known = larger;
+    ring->known_size = old_size * 2;
+    for (uint32_t i = 0; i < old_size; i++)
+        if (old[i].code != NULL)
+            *known_place(ring, old[i].code, old[i].lasti) = old[i];
+    PyMem_Free(old);
+    return 0;
+}
+
+static int
+is_below(PyObject *prefixes, PyCodeObject *code)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(prefixes); i++)
+        if (PyUnicode_Tailmatch(code->co_filename, PyTuple_GET_ITEM(prefixes, i), 0, PY_SSIZE_T_MAX, -1) == 1)
+            return 1;
+    return 0;
+}
+
+static uint32_t
+new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti, int *plumbing)
+{
+    uint32_t site = SITE_INTERNAL;
+    *plumbing = is_below(ring->plumbing, code);
+    if (!is_below(ring->internal, code)) {
+        if (ring->base == NULL || ring->site_count >= ring->site_capacity) {
+            store_u32(ring, GS_HEADER_SITES_LOST, ++ring->sites_lost);
+            return 0;
+        }
+        int line = PyFrame_GetLineNumber(frame);
+        uint32_t fields[4] = {ring_intern(ring, code->co_filename), ring_intern(ring, code->co_qualname),
+                              line > 0 ? (uint32_t) line : 0, 0};
+        site = ring->site_count++;
+        memcpy(ring->base + read_u64(ring->base, GS_HEADER_SITE_OFFSET) + (uint64_t) site * GS_RING_SITE_SIZE, fields,
+               sizeof fields);
+        store_u32(ring, GS_HEADER_SITE_COUNT, ring->site_count);
+    }
+    if (ring->known_count * 2 < ring->known_size || known_grow(ring) == 0) {
+        KnownSite *place = known_place(ring, code, lasti);
+        place->code = (PyCodeObject *) Py_NewRef((PyObject *) code);
+        place->lasti = lasti;
+        place->site = site;
+        place->plumbing = *plumbing;
+        ring->known_count++;
+    }
+    return site;
+}
+
+/* The first frame that is neither our own nor plumbing; if there is none, the first that is not our own. */
+uint32_t
+ring_site_here(Ring *ring)
+{
+    uint32_t second_best = 0;
+    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    while (frame != NULL) {
+        PyCodeObject *code = PyFrame_GetCode(frame);
+        int lasti = PyFrame_GetLasti(frame);
+        KnownSite *place = known_place(ring, code, lasti);
+        int plumbing = place->plumbing;
+        uint32_t site = place->code != NULL ? place->site : new_site(ring, frame, code, lasti, &plumbing);
+        int found = site != SITE_INTERNAL && !plumbing;
+        PyFrameObject *back = found ? NULL : PyFrame_GetBack(frame);
+        Py_DECREF(code);
+        Py_DECREF(frame);
+        if (found)
+            return site;
+        if (second_best == 0 && site != SITE_INTERNAL)
+            second_best = site;
+        frame = back;
+    }
+    return second_best;
+}
