@@ -108,6 +108,14 @@ class RingReader:
         """How many of them were read or lost."""
         return self._position
 
+    def skip_to(self, position: int) -> None:
+        """Go on at this record, if it is ahead; those before it are neither read nor counted as lost.
+
+        Args:
+            position: number of the record to read next; beyond ``head`` is at ``head``.
+        """
+        self._position = max(self._position, min(position, self._head[0]))
+
     def read(self, limit: int = 1 << 16) -> list[Event | Gap]:
         """What is new, in the order of records; an empty list when nothing is.
 

@@ -62,6 +62,18 @@ def test_a_reader_that_is_overtaken_gets_a_gap_in_the_middle(tmp_path: Path) -> 
         assert reader.lost + 10 + len(records) - 1 == 110
 
 
+def test_a_reader_that_wants_only_the_newest_skips_to_it_and_has_lost_nothing(tmp_path: Path) -> None:
+    ring, _ = new_ring("c", tmp_path / "a.gsr")
+    for number in range(200):
+        ring.watcher_start(Watch.READ, number, 0)
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        reader.skip_to(197)
+        reader.skip_to(3)  # never back
+        assert [record.arg for record in reader.read() if isinstance(record, Event)] == [197, 198, 199]
+        reader.skip_to(1000)
+        assert (reader.position, reader.lost, reader.read()) == (200, 0, [])
+
+
 def test_a_limit_never_splits_an_event_from_its_text(tmp_path: Path) -> None:
     ring, _ = new_ring("c", tmp_path / "a.gsr")
     peer = b"a path of more than two text records, that is to say of more than 56 bytes"
