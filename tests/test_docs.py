@@ -22,7 +22,19 @@ def test_every_event_kind_and_reason_is_in_the_format_page_with_its_number() -> 
     for kind, doc in events.EVENT_KINDS.items():
         assert f"| {int(kind)} | `{doc.name}` | {doc.meaning} |" in RING_FORMAT
     assert set(events.EVENT_KINDS) == set(events.Kind)
-    for reasons in (events.Spawn, events.Wait, events.Ready, events.Exit, events.Watch, events.Timeouts):
+    for doc in events.EVENT_KINDS.values():
+        assert not doc.text or f"| `{doc.name}` | {doc.text} |" in RING_FORMAT
+    for reasons in (
+        events.Spawn,
+        events.Wait,
+        events.Ready,
+        events.Exit,
+        events.Watch,
+        events.Timeouts,
+        events.Resource,
+        events.Op,
+        events.Detail,
+    ):
         listed = ", ".join(f"{int(member)} {member.name.lower()}" for member in reasons)
         assert f"| {listed} |" in RING_FORMAT
 

@@ -29,6 +29,9 @@ ENUMS: tuple[type[IntEnum], ...] = (
     events.Exit,
     events.Watch,
     events.Timeouts,
+    events.Resource,
+    events.Op,
+    events.Detail,
 )
 
 COMMAND = "Do not edit: run `python -m tools.generate`."
@@ -66,6 +69,7 @@ def c_header() -> str:
                     "max_burst": layout.MAX_BURST,
                     "handle_bits": layout.HANDLE_BITS,
                     "no_fd": f"0x{events.NO_FD:X}u",
+                    "no_errno": events.NO_ERRNO,
                 },
             ),
         ),

@@ -16,6 +16,7 @@
 #define GS_RING_MAX_BURST     8
 #define GS_RING_HANDLE_BITS   40
 #define GS_RING_NO_FD         0xFFFFFFFFu
+#define GS_RING_NO_ERRNO      65535
 
 /* Offsets in the header. */
 #define GS_HEADER_MAGIC              0
@@ -79,24 +80,38 @@
 #define GS_STATE_WAITING 4
 
 /* What happened. */
-#define GS_KIND_TEXT            0
-#define GS_KIND_GREENLET_SPAWN  1
-#define GS_KIND_GREENLET_NAME   2
-#define GS_KIND_GREENLET_READY  3
-#define GS_KIND_GREENLET_SWITCH 4
-#define GS_KIND_GREENLET_THROW  5
-#define GS_KIND_GREENLET_PARK   6
-#define GS_KIND_GREENLET_EXIT   7
-#define GS_KIND_WATCHER_OPEN    16
-#define GS_KIND_WATCHER_START   17
-#define GS_KIND_WATCHER_FIRE    18
-#define GS_KIND_WATCHER_STOP    19
-#define GS_KIND_WATCHER_CLOSE   20
-#define GS_KIND_TIMEOUT_START   32
-#define GS_KIND_TIMEOUT_FIRE    33
-#define GS_KIND_TIMEOUT_CANCEL  34
-#define GS_KIND_POLL_BEGIN      48
-#define GS_KIND_POLL_END        49
+#define GS_KIND_TEXT             0
+#define GS_KIND_GREENLET_SPAWN   1
+#define GS_KIND_GREENLET_NAME    2
+#define GS_KIND_GREENLET_READY   3
+#define GS_KIND_GREENLET_SWITCH  4
+#define GS_KIND_GREENLET_THROW   5
+#define GS_KIND_GREENLET_PARK    6
+#define GS_KIND_GREENLET_EXIT    7
+#define GS_KIND_WATCHER_OPEN     16
+#define GS_KIND_WATCHER_START    17
+#define GS_KIND_WATCHER_FIRE     18
+#define GS_KIND_WATCHER_STOP     19
+#define GS_KIND_WATCHER_CLOSE    20
+#define GS_KIND_TIMEOUT_START    32
+#define GS_KIND_TIMEOUT_FIRE     33
+#define GS_KIND_TIMEOUT_CANCEL   34
+#define GS_KIND_POLL_BEGIN       48
+#define GS_KIND_POLL_END         49
+#define GS_KIND_CALLBACK_BEGIN   50
+#define GS_KIND_CALLBACK_END     51
+#define GS_KIND_RESOURCE_ACQUIRE 64
+#define GS_KIND_RESOURCE_RELEASE 65
+#define GS_KIND_OP_BEGIN         80
+#define GS_KIND_OP_END           81
+#define GS_KIND_SPAN_BEGIN       96
+#define GS_KIND_SPAN_END         97
+#define GS_KIND_MARK             98
+#define GS_KIND_REQUEST_BEGIN    99
+#define GS_KIND_REQUEST_END      100
+#define GS_KIND_STALL_BEGIN      112
+#define GS_KIND_STALL_END        113
+#define GS_KIND_DETAIL           114
 
 /* Reasons of ``greenlet_spawn``: what kind of greenlet began. */
 #define GS_SPAWN_GREENLET 0
@@ -128,7 +143,7 @@
 #define GS_READY_CLOSE    6
 #define GS_READY_YIELD    7
 
-/* Reasons of ``greenlet_exit``: how it ended. */
+/* Reasons of ``greenlet_exit``, and of the ends of spans, requests and callbacks: how it ended. */
 #define GS_EXIT_RETURNED 0
 #define GS_EXIT_RAISED   1
 #define GS_EXIT_KILLED   2
@@ -147,5 +162,38 @@
 /* Reasons of the ``timeout_…`` kinds: where the timeout comes from. */
 #define GS_TIMEOUTS_SCOPE  0
 #define GS_TIMEOUTS_SOCKET 1
+
+/* Reasons of the ``resource_…`` kinds: what is held. */
+#define GS_RESOURCE_OTHER     0
+#define GS_RESOURCE_LOCK      1
+#define GS_RESOURCE_RLOCK     2
+#define GS_RESOURCE_SEMAPHORE 3
+#define GS_RESOURCE_CONDITION 4
+#define GS_RESOURCE_QUEUE     5
+#define GS_RESOURCE_EVENT     6
+#define GS_RESOURCE_RESULT    7
+
+/* Reasons of the ``op_…`` kinds: the call of a socket. */
+#define GS_OP_OTHER         0
+#define GS_OP_CONNECT       1
+#define GS_OP_ACCEPT        2
+#define GS_OP_RECV          3
+#define GS_OP_RECV_INTO     4
+#define GS_OP_RECVFROM      5
+#define GS_OP_RECVFROM_INTO 6
+#define GS_OP_RECVMSG       7
+#define GS_OP_RECVMSG_INTO  8
+#define GS_OP_SEND          9
+#define GS_OP_SENDALL       10
+#define GS_OP_SENDTO        11
+#define GS_OP_SENDMSG       12
+#define GS_OP_SENDFILE      13
+#define GS_OP_HANDSHAKE     14
+#define GS_OP_UNWRAP        15
+
+/* Reasons of ``detail``: how much is recorded, each level with all that the one before it has. */
+#define GS_DETAIL_SWITCH 0
+#define GS_DETAIL_IO     1
+#define GS_DETAIL_TEACH  2
 
 #endif

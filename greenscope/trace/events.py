@@ -9,7 +9,8 @@ this module by ``python -m tools.generate``; a test fails when they are out of d
 part of the file format: a kind that is retired keeps its number, a new one takes the next.
 
 Two packings recur in ``arg``: a resource (a watcher, a lock, a queue …) is a 32-bit serial number
-in the low half, and the high half holds what belongs to it, a descriptor or milliseconds.
+in the low half, and the high half holds what belongs to it, a descriptor or milliseconds. Text records may follow any
+event: its ``text`` says of what.
 """
 
 from __future__ import annotations
@@ -19,11 +20,15 @@ from enum import IntEnum, unique
 
 __all__ = [
     "EVENT_KINDS",
+    "NO_ERRNO",
     "NO_FD",
+    "Detail",
     "Exit",
     "Kind",
     "KindDoc",
+    "Op",
     "Ready",
+    "Resource",
     "Spawn",
     "Timeouts",
     "Wait",
@@ -34,6 +39,9 @@ __all__ = [
 
 NO_FD = 0xFFFFFFFF
 """The descriptor of a resource that has none."""
+
+NO_ERRNO = 0xFFFF
+"""What stands for the errno of an exception that has none."""
 
 
 @unique
@@ -58,6 +66,20 @@ class Kind(IntEnum):
     TIMEOUT_CANCEL = 34
     POLL_BEGIN = 48
     POLL_END = 49
+    CALLBACK_BEGIN = 50
+    CALLBACK_END = 51
+    RESOURCE_ACQUIRE = 64
+    RESOURCE_RELEASE = 65
+    OP_BEGIN = 80
+    OP_END = 81
+    SPAN_BEGIN = 96
+    SPAN_END = 97
+    MARK = 98
+    REQUEST_BEGIN = 99
+    REQUEST_END = 100
+    STALL_BEGIN = 112
+    STALL_END = 113
+    DETAIL = 114
 
 
 @unique
@@ -105,7 +127,7 @@ class Ready(IntEnum):
 
 @unique
 class Exit(IntEnum):
-    """Reasons of ``greenlet_exit``: how it ended."""
+    """Reasons of ``greenlet_exit``, and of the ends of spans, requests and callbacks: how it ended."""
 
     RETURNED = 0
     RAISED = 1
@@ -135,9 +157,54 @@ class Timeouts(IntEnum):
     SOCKET = 1
 
 
+@unique
+class Resource(IntEnum):
+    """Reasons of the ``resource_…`` kinds: what is held."""
+
+    OTHER = 0
+    LOCK = 1
+    RLOCK = 2
+    SEMAPHORE = 3
+    CONDITION = 4
+    QUEUE = 5
+    EVENT = 6
+    RESULT = 7
+
+
+@unique
+class Op(IntEnum):
+    """Reasons of the ``op_…`` kinds: the call of a socket."""
+
+    OTHER = 0
+    CONNECT = 1
+    ACCEPT = 2
+    RECV = 3
+    RECV_INTO = 4
+    RECVFROM = 5
+    RECVFROM_INTO = 6
+    RECVMSG = 7
+    RECVMSG_INTO = 8
+    SEND = 9
+    SENDALL = 10
+    SENDTO = 11
+    SENDMSG = 12
+    SENDFILE = 13
+    HANDSHAKE = 14
+    UNWRAP = 15
+
+
+@unique
+class Detail(IntEnum):
+    """Reasons of ``detail``: how much is recorded, each level with all that the one before it has."""
+
+    SWITCH = 0
+    IO = 1
+    TEACH = 2
+
+
 @dataclass(frozen=True, slots=True)
 class KindDoc:
-    """How one kind fills the fields of a record; an empty string is a field left at 0."""
+    """How one kind fills the fields of a record, and what its text says; an empty string is a field left at 0."""
 
     name: str
     meaning: str
@@ -146,6 +213,7 @@ class KindDoc:
     aux: str = ""
     site: str = ""
     arg: str = ""
+    text: str = ""
 
 
 EVENT_KINDS: dict[Kind, KindDoc] = {
@@ -197,6 +265,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         greenlet="the greenlet that runs",
         reason="Watch",
         arg="resource, and descriptor << 32",
+        text="the peer's address",
     ),
     Kind.WATCHER_START: KindDoc(
         "watcher_start",
@@ -243,6 +312,94 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "poll_begin", "the hub asks the kernel", greenlet="the hub", aux="1 if it will block until something happens"
     ),
     Kind.POLL_END: KindDoc("poll_end", "the kernel answered", greenlet="the hub", aux="how many watchers fired"),
+    Kind.CALLBACK_BEGIN: KindDoc(
+        "callback_begin",
+        "the hub calls a function",
+        greenlet="the hub",
+        reason="Watch",
+        arg="the watcher it is called for (0: none), and the function's name (string) << 32",
+    ),
+    Kind.CALLBACK_END: KindDoc("callback_end", "the function is over", greenlet="the hub", reason="Exit"),
+    Kind.RESOURCE_ACQUIRE: KindDoc(
+        "resource_acquire",
+        "a greenlet holds it from here on: came in through a lock, took from a queue, saw an event set",
+        greenlet="the greenlet that holds it",
+        reason="Resource",
+        aux="1 if it did so earlier, and that is said now because somebody is about to wait for it",
+        site="where it was acquired, at level teach",
+        arg="resource, and what is left in it (turns, items) << 32",
+    ),
+    Kind.RESOURCE_RELEASE: KindDoc(
+        "resource_release",
+        "a greenlet holds it no more, or gave to it: went out of a lock, put into a queue, set an event",
+        greenlet="the greenlet that held it",
+        reason="Resource",
+        site="where it was released, at level teach",
+        arg="resource, and what is left in it (turns, items) << 32",
+    ),
+    Kind.OP_BEGIN: KindDoc(
+        "op_begin",
+        "the greenlet that runs calls its socket",
+        reason="Op",
+        aux="1 if it is over TLS",
+        site="the first frame outside greenscope's runtime, at level teach",
+        arg="the watcher that it would wait on (0: none yet), and descriptor << 32",
+    ),
+    Kind.OP_END: KindDoc(
+        "op_end",
+        "the call that this greenlet began last is over",
+        reason="Op",
+        aux="errno (0: it succeeded; 65535: an exception without)",
+        arg="how many bytes; the new descriptor, for accept",
+        text="the exception's class, if it raised",
+    ),
+    Kind.SPAN_BEGIN: KindDoc(
+        "span_begin",
+        "the program began something it has a name for",
+        site="where",
+        arg="span, and its name (string) << 32",
+    ),
+    Kind.SPAN_END: KindDoc(
+        "span_end",
+        "that is over",
+        reason="Exit",
+        arg="span, and the class of the exception that ended it (string; 0: none) << 32",
+    ),
+    Kind.MARK: KindDoc("mark", "the program left a mark", site="where", text="what it says"),
+    Kind.REQUEST_BEGIN: KindDoc(
+        "request_begin",
+        "the program began to serve a request",
+        site="where",
+        arg="request",
+        text="its id; on a second line what it asks for, if that was said",
+    ),
+    Kind.REQUEST_END: KindDoc(
+        "request_end",
+        "the request was served",
+        reason="Exit",
+        aux="the response's status (0: none was said)",
+        arg="request, and the class of the exception that ended it (string; 0: none) << 32",
+    ),
+    Kind.STALL_BEGIN: KindDoc(
+        "stall_begin",
+        "the hub has not switched for longer than the watchdog's threshold",
+        greenlet="the greenlet that runs; the hub, if it is one of its callbacks",
+        arg="since when it runs (ns)",
+        text="the stack, innermost frame first: file, line and function with tabs between, one frame a line",
+    ),
+    Kind.STALL_END: KindDoc(
+        "stall_end",
+        "the hub switched again",
+        greenlet="the greenlet that ran",
+        arg="how long it ran (ns)",
+    ),
+    Kind.DETAIL: KindDoc(
+        "detail",
+        "from here on so much is recorded",
+        greenlet="the greenlet that runs",
+        reason="Detail",
+        aux="the level before",
+    ),
 }
 
 

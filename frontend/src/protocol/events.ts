@@ -21,6 +21,20 @@ export const Kind = {
   TIMEOUT_CANCEL: 34,
   POLL_BEGIN: 48,
   POLL_END: 49,
+  CALLBACK_BEGIN: 50,
+  CALLBACK_END: 51,
+  RESOURCE_ACQUIRE: 64,
+  RESOURCE_RELEASE: 65,
+  OP_BEGIN: 80,
+  OP_END: 81,
+  SPAN_BEGIN: 96,
+  SPAN_END: 97,
+  MARK: 98,
+  REQUEST_BEGIN: 99,
+  REQUEST_END: 100,
+  STALL_BEGIN: 112,
+  STALL_END: 113,
+  DETAIL: 114,
 } as const;
 export type Kind = (typeof Kind)[keyof typeof Kind];
 
@@ -63,7 +77,7 @@ export const Ready = {
 } as const;
 export type Ready = (typeof Ready)[keyof typeof Ready];
 
-/** Reasons of ``greenlet_exit``: how it ended. */
+/** Reasons of ``greenlet_exit``, and of the ends of spans, requests and callbacks: how it ended. */
 export const Exit = {
   RETURNED: 0,
   RAISED: 1,
@@ -91,6 +105,48 @@ export const Timeouts = {
   SOCKET: 1,
 } as const;
 export type Timeouts = (typeof Timeouts)[keyof typeof Timeouts];
+
+/** Reasons of the ``resource_…`` kinds: what is held. */
+export const Resource = {
+  OTHER: 0,
+  LOCK: 1,
+  RLOCK: 2,
+  SEMAPHORE: 3,
+  CONDITION: 4,
+  QUEUE: 5,
+  EVENT: 6,
+  RESULT: 7,
+} as const;
+export type Resource = (typeof Resource)[keyof typeof Resource];
+
+/** Reasons of the ``op_…`` kinds: the call of a socket. */
+export const Op = {
+  OTHER: 0,
+  CONNECT: 1,
+  ACCEPT: 2,
+  RECV: 3,
+  RECV_INTO: 4,
+  RECVFROM: 5,
+  RECVFROM_INTO: 6,
+  RECVMSG: 7,
+  RECVMSG_INTO: 8,
+  SEND: 9,
+  SENDALL: 10,
+  SENDTO: 11,
+  SENDMSG: 12,
+  SENDFILE: 13,
+  HANDSHAKE: 14,
+  UNWRAP: 15,
+} as const;
+export type Op = (typeof Op)[keyof typeof Op];
+
+/** Reasons of ``detail``: how much is recorded, each level with all that the one before it has. */
+export const Detail = {
+  SWITCH: 0,
+  IO: 1,
+  TEACH: 2,
+} as const;
+export type Detail = (typeof Detail)[keyof typeof Detail];
 
 /** What a span shows. A stall is a run longer than the threshold. */
 export const State = {
@@ -124,4 +180,18 @@ export const KINDS: Readonly<Record<Kind, { readonly name: string; readonly mean
   34: { name: "timeout_cancel", meaning: "it was stopped before its time was over" },
   48: { name: "poll_begin", meaning: "the hub asks the kernel" },
   49: { name: "poll_end", meaning: "the kernel answered" },
+  50: { name: "callback_begin", meaning: "the hub calls a function" },
+  51: { name: "callback_end", meaning: "the function is over" },
+  64: { name: "resource_acquire", meaning: "a greenlet holds it from here on: came in through a lock, took from a queue, saw an event set" },
+  65: { name: "resource_release", meaning: "a greenlet holds it no more, or gave to it: went out of a lock, put into a queue, set an event" },
+  80: { name: "op_begin", meaning: "the greenlet that runs calls its socket" },
+  81: { name: "op_end", meaning: "the call that this greenlet began last is over" },
+  96: { name: "span_begin", meaning: "the program began something it has a name for" },
+  97: { name: "span_end", meaning: "that is over" },
+  98: { name: "mark", meaning: "the program left a mark" },
+  99: { name: "request_begin", meaning: "the program began to serve a request" },
+  100: { name: "request_end", meaning: "the request was served" },
+  112: { name: "stall_begin", meaning: "the hub has not switched for longer than the watchdog's threshold" },
+  113: { name: "stall_end", meaning: "the hub switched again" },
+  114: { name: "detail", meaning: "from here on so much is recorded" },
 };
