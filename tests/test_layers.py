@@ -22,8 +22,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "greenscope.trace.events": (),
     "greenscope.trace.ring*": ("greenscope.trace.events", *RING),
     "greenscope.trace.recorder": ("greenscope.trace.events", *RING),
-    "greenscope.trace.records": (),  # what the reader hands to the right, as values
-    "greenscope.trace.reader": ("greenscope.trace.events", "greenscope.trace.records", *RING),
+    "greenscope.trace.records": ("greenscope.trace.ring_layout",),  # what the reader hands to the right, as values
+    "greenscope.trace.record_cursor": ("greenscope.trace.events", "greenscope.trace.records", *RING),
+    "greenscope.trace.reader": (
+        "greenscope.trace.record_cursor",
+        "greenscope.trace.events",
+        "greenscope.trace.records",
+        *RING,
+    ),
     "greenscope.trace.analysis*": ("greenscope.trace.analysis*", "greenscope.trace.events", "greenscope.trace.records"),
     "greenscope.trace.compact": ("greenscope.trace.reader", *RING),  # makes a ring of a ring
     "greenscope.trace.export*": ("greenscope.trace*",),
@@ -57,6 +63,15 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "greenscope.runtime.loop",  # the type alone, here and in waiter
         "greenscope.runtime.waiter",
         "greenscope.runtime.wsgi_handler",  # GreenletExit
+    ),
+    "numpy": (  # never in the traced process: it is large, and slow to import
+        "greenscope.trace.records",
+        "greenscope.trace.reader",
+        "greenscope.trace.record_cursor",
+        "greenscope.trace.analysis*",
+        "greenscope.trace.export*",
+        "greenscope.web*",
+        "greenscope.cli*",
     ),
     "httptools": ("greenscope.runtime.wsgi_parser",),
     "gevent": ("greenscope.integrations.gevent",),

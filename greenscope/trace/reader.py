@@ -1,64 +1,32 @@
 """Reads a ring, live or left behind, without a lock and without the writer's help.
 
-``read`` copies what is new, then looks at ``head`` again and drops what the writer overtook in the
-meantime. What was lost is never passed over in silence: a ``Gap`` stands where it was, with how
-many. A file is untrusted: everything the header says is checked before it is used, and an id that
-leads nowhere reads as "?".
+``read_batch`` gives what is new as columns, for whoever reads millions; ``read`` gives the same as
+values. What was lost is never passed over in silence: it is counted where it was. The watchdog's
+events are a ring of their own in the file, since each ring has one writer; here they are put among
+the hub's, by their time. An id that leads nowhere reads as "?": the file may be anybody's.
 """
 
 from __future__ import annotations
 
-import mmap
-import os
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 
-from greenscope.errors import RingFormatError
-from greenscope.trace import ring_file
-from greenscope.trace.events import Kind
-from greenscope.trace.records import END_OF_TIME, Event, Gap, GreenletSlot, Site
-from greenscope.trace.ring_layout import (
-    EVENT,
-    FLAG_NUMBERED,
-    HEADER,
-    HEADER_SIZE,
-    MAGIC,
-    MAX_BURST,
-    PEER_BYTES,
-    SITE,
-    SLOT,
-    SLOT_SIZE,
-    STATES,
-    VERSION,
-    read_bytes,
-    read_field,
-)
+import numpy as np
+
+from greenscope.trace.record_cursor import RecordCursor
+from greenscope.trace.records import EVENT_DTYPE, Batch, Event, Gap, GreenletSlot, Site
+from greenscope.trace.ring_layout import FLAG_NUMBERED, PEER_BYTES, SITE, SLOT, STATES
+from greenscope.trace.ring_source import RingInfo, RingSource
 
 __all__ = ["RingInfo", "RingReader"]
 
 _STATE_NAMES = {number: name for name, number in STATES.items()}
-_SLOT_TRIES = 16
-_LONGEST_STRING = 4096  # strings of a damaged file may overlap, and come to far more than the file
-
-
-@dataclass(frozen=True, slots=True)
-class RingInfo:
-    """What the header says. Times are CLOCK_MONOTONIC and wall nanoseconds of the same moment."""
-
-    path: Path
-    pid: int
-    hub: int
-    thread_name: str
-    thread_id: int
-    host: str
-    boot_id: str
-    writer: str
-    executable: str
-    argv: tuple[str, ...]
-    start_monotonic_ns: int
-    start_wall_ns: int
-    event_capacity: int
+_LONGEST_STRING = 4096
+_DEEPEST_STACK = 256  # sites of a damaged file may call each other in a circle
+_WATCH_LIMIT = 1 << 12
+_COUNTERS = (
+    "string_used", "site_count", "slot_used", "strings_lost", "sites_lost", "slots_lost", "space_lost", "detail",
+)  # fmt: skip
 
 
 class RingReader:
@@ -68,45 +36,47 @@ class RingReader:
         path: a ``.gsr`` file.
 
     Raises:
-        RingFormatError: it is not one, or one that this version cannot read.
+        RingFormatError: it is not one, or one that this version cannot read; any method raises it for a file
+            that is cut short meanwhile.
         OSError: it cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < HEADER_SIZE:
-                raise RingFormatError(f"{path} is not a ring: it has {size} bytes, a header has {HEADER_SIZE}")
-            self._memory = mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ)
-        self._buffer = memoryview(self._memory)
-        self._check(size)
-        self._capacity = self._field("event_capacity")
-        self._events = self._field("event_offset")
-        self._head = memoryview(self._buffer)[HEADER["head"][0] : HEADER["head"][0] + 8].cast("Q")
-        self._position = 0
+        self._source = RingSource(path)
+        self.info: RingInfo = self._source.info
+        self._cursor = RecordCursor(self._source, self._source.events)
+        self._watch = RecordCursor(self._source, self._source.watch) if self._source.field("watch_capacity") else None
+        self._watched: list[Event] = []  # read, and later than the hub's events that were
+        self._latest = 0  # the latest time of the hub's events that were read
         self._strings: dict[int, str] = {}
+        self._string_bytes = 0
         self._sites: dict[int, Site] = {}
-        self.lost = 0
-        self.info = self._info()
 
     def close(self) -> None:
-        """Unmap the file."""
-        self._head.release()
-        self._buffer.release()
-        self._memory.close()
+        """Let go of the file."""
+        self._source.close()
 
     # -- events ---------------------------------------------------------------------------------
 
     @property
     def head(self) -> int:
         """How many records were ever written."""
-        return self._head[0]
+        return self._source.field("head")
 
     @property
     def position(self) -> int:
         """How many of them were read or lost."""
-        return self._position
+        return self._cursor.position
+
+    @property
+    def lost(self) -> int:
+        """How many of them nobody will see."""
+        return self._cursor.lost
+
+    @property
+    def watch_lost(self) -> int:
+        """How many records of the watchdog nobody will see."""
+        return self._watch.lost if self._watch is not None else 0
 
     def skip_to(self, position: int) -> None:
         """Go on at this record, if it is ahead; those before it are neither read nor counted as lost.
@@ -114,63 +84,58 @@ class RingReader:
         Args:
             position: number of the record to read next; beyond ``head`` is at ``head``.
         """
-        self._position = max(self._position, min(position, self._head[0]))
+        self._cursor.position = max(self._cursor.position, min(position, self.head))
 
-    def read(self, limit: int = 1 << 16) -> list[Event | Gap]:
-        """What is new, in the order of records; an empty list when nothing is.
+    def read_batch(self, limit: int = 1 << 16) -> Batch:
+        """What is new, in columns; an empty batch when nothing is.
 
         Args:
-            limit: at most this many records.
+            limit: at most this many of the hub's events, and those of the watchdog among them.
         """
-        head = self._head[0]
-        start = max(self._position, head + MAX_BURST - self._capacity)
-        end = min(head, start + limit)
-        if start >= end:
-            return []
-        data = self._copy(start, end)
-        # Whatever the writer has reached by now may have been overwritten while it was copied.
-        whole = min(max(start, self._head[0] + MAX_BURST - self._capacity), end)
-        lost = whole - self._position
-        events: list[Event | Gap] = []
-        if lost:
-            self.lost += lost
-            events.append(Gap(lost))
-        left = self._decode(data[(whole - start) * EVENT.size :], events)
-        self._position = end - left
+        batch = self._cursor.take(limit)
+        if self._watch is None:
+            return batch
+        # The watchdog's are read after the hub's, so that none is missing among them.
+        while True:
+            new = self._watch.take(_WATCH_LIMIT)
+            self._watched.extend(_values(new))
+            if self._watch.caught_up or len(self._watched) >= _WATCH_LIMIT:
+                break
+        return self._among(batch) if self._watched or len(batch) else batch
+
+    def read(self, limit: int = 1 << 16) -> list[Event | Gap]:
+        """What is new, as values; an empty list when nothing is.
+
+        Args:
+            limit: as of :meth:`read_batch`.
+        """
+        batch = self.read_batch(limit)
+        events: list[Event | Gap] = [Gap(batch.lost)] if batch.lost else []
+        events.extend(_values(batch))
         return events
 
-    def _copy(self, start: int, end: int) -> bytes:
-        first = start & (self._capacity - 1)
-        count = end - start
-        until_wrap = min(count, self._capacity - first)
-        at = self._events + first * EVENT.size
-        data = bytes(self._buffer[at : at + until_wrap * EVENT.size])
-        if count > until_wrap:
-            data += bytes(self._buffer[self._events : self._events + (count - until_wrap) * EVENT.size])
-        return data
+    def _among(self, batch: Batch) -> Batch:
+        """Put the watchdog's events among the hub's: each before the first that is later than it.
 
-    def _decode(self, data: bytes, events: list[Event | Gap]) -> int:
-        """Append the events of whole records; say how many at the end still lack their text records."""
-        text = b""
-        owner, owner_number = -1, 0  # index of the event that waits for its text
-        for number, record in enumerate(EVENT.iter_unpack(data)):
-            if record[2] == Kind.TEXT:
-                if owner < 0:  # what it belongs to was lost
-                    continue
-                raw = data[number * EVENT.size : (number + 1) * EVENT.size]
-                text += (raw[:16] + raw[20:])[: record[3]]
-                if record[4] == 0:
-                    events[owner] = events[owner]._replace(text=text.decode("utf-8", "replace"))  # type: ignore[union-attr]
-                    owner, text = -1, b""
-                continue
-            owner, text = -1, b""
-            events.append(Event(*record))
-            if record[2] == Kind.WATCHER_OPEN and record[4]:
-                owner, owner_number = len(events) - 1, number
-        if owner < 0 or owner_number == 0:
-            return 0
-        events.pop()
-        return len(data) // EVENT.size - owner_number
+        One that is later than all of them waits for the next batch, unless there is no next one yet.
+        """
+        times = np.maximum.accumulate(np.maximum(batch.events["time_ns"], np.uint64(self._latest)))
+        if len(times):
+            self._latest = int(times[-1])
+        if not self._watched:
+            return batch
+        watched = np.array([event[:7] for event in self._watched], EVENT_DTYPE)
+        places = np.maximum.accumulate(np.searchsorted(times, watched["time_ns"], side="right"))
+        due = len(watched) if self._cursor.caught_up else int(np.searchsorted(places, len(times)))
+        places = places[:due]
+        keys = np.array(list(batch.texts), np.intp)
+        shifted = (keys + np.searchsorted(places, keys, side="right")).tolist()
+        texts = dict(zip(shifted, batch.texts.values(), strict=True))
+        for number, (place, event) in enumerate(zip(places.tolist(), self._watched, strict=False)):
+            if event.text:
+                texts[place + number] = event.text
+        del self._watched[:due]
+        return Batch(batch.lost, np.insert(batch.events, places, watched[:due]), texts)
 
     # -- what the events' numbers mean ----------------------------------------------------------
 
@@ -180,15 +145,16 @@ class RingReader:
             return ""
         found = self._strings.get(number)
         if found is None:
-            used = min(self._field("string_used"), self._field("string_size"))
-            offset = self._field("string_offset")
+            used = min(self._source.field("string_used"), self._source.field("string_size"))
             if number + 4 > used:
                 return "?"
-            (length,) = struct.unpack_from("<I", self._buffer, offset + number)
-            if number + 4 + length > used:
+            at = self._source.field("string_offset") + number
+            (length,) = struct.unpack("<I", self._source.read(at, 4))
+            # Strings of a damaged file may overlap, and come to far more than the section.
+            if number + 4 + length > used or self._string_bytes + length > used:
                 return "?"
-            start = offset + number + 4
-            text = bytes(self._buffer[start : start + min(length, _LONGEST_STRING)])
+            self._string_bytes += length
+            text = self._source.read(at + 4, min(length, _LONGEST_STRING))
             found = self._strings[number] = text.decode("utf-8", "replace")
         return found
 
@@ -196,35 +162,29 @@ class RingReader:
         """A call site; None for 0, which is "unknown", and for a number that leads nowhere."""
         found = self._sites.get(number)
         if found is None:
-            if not 0 < number < min(self._field("site_count"), self._field("site_capacity")):
+            source = self._source
+            if not 0 < number < min(source.field("site_count"), source.field("site_capacity")):
                 return None
-            at = self._field("site_offset") + number * SITE.size
-            file, function, line, _ = SITE.unpack_from(self._buffer, at)
-            found = self._sites[number] = Site(self.string(file), line, self.string(function))
+            data = source.read(source.field("site_offset") + number * SITE.size, SITE.size)
+            file, function, line, caller = SITE.unpack(data)
+            found = self._sites[number] = Site(self.string(file), line, self.string(function), caller)
         return found
+
+    def stack(self, number: int) -> list[Site]:
+        """A call site and its callers, as far as they are known, the innermost first; at most 256."""
+        frames: list[Site] = []
+        while len(frames) < _DEEPEST_STACK and (site := self.site(number)) is not None:
+            frames.append(site)
+            number = site.caller
+        return frames
 
     def greenlets(self) -> list[GreenletSlot]:
         """The greenlet table as it is now: every living greenlet, however long ago its events were lost."""
-        offset = self._field("slot_offset")
-        rows = []
-        for index in range(min(self._field("slot_used"), self._field("slot_capacity"))):
-            row = self._slot(offset + index * SLOT_SIZE)
-            if row is not None:
-                rows.append(row)
-        return rows
+        return [self._greenlet(slot) for slot in self._source.slots()]
 
-    def _slot(self, at: int) -> GreenletSlot | None:
-        for _ in range(_SLOT_TRIES):
-            (before,) = struct.unpack_from("<I", self._buffer, at)
-            data = bytes(self._buffer[at : at + SLOT_SIZE])
-            if before % 2 == 0 and struct.unpack_from("<I", self._buffer, at)[0] == before:
-                break
-        else:
-            return None  # its writer died, or was stopped, in the middle of it
+    def _greenlet(self, slot: bytes) -> GreenletSlot:
         (_, name, greenlet, since, resource, fd_plus_1, deadline, run_ns, switches, site, state, reason, flags,
-         peer_length, parent, spawn_site, spawn_reason, peer) = SLOT.unpack(data)  # fmt: skip
-        if greenlet == 0:
-            return None
+         peer_length, parent, spawn_site, spawn_reason, peer) = SLOT.unpack(slot)  # fmt: skip
         return GreenletSlot(
             greenlet=greenlet,
             name=self.string(name),
@@ -247,68 +207,23 @@ class RingReader:
     # -- the writer -----------------------------------------------------------------------------
 
     def counters(self) -> dict[str, int]:
-        """How much of each section is used, and how much did not fit."""
-        names = ("string_used", "site_count", "slot_used", "strings_lost", "sites_lost", "slots_lost")
-        return {name: self._field(name) for name in names}
+        """How much of each section is used, how much did not fit, and the level of detail."""
+        return {name: self._source.field(name) for name in _COUNTERS}
 
     def state(self) -> str:
-        """``live``; ``ended``, if the writer said goodbye; ``died``, if it was killed or crashed."""
-        if self._field("closed"):
-            return "ended"
-        try:
-            return "live" if ring_file.is_locked(self._path) else "died"
-        except OSError:  # the file was removed; a mapping outlives its name
-            return "died"
+        """``live``; ``ended``, if the writer said goodbye; ``died``, if it was killed or crashed.
+
+        A snapshot says what was so when it was taken, but for one of a living ring: that is a ``snapshot``.
+        """
+        return self._source.state()
 
     def end_ns(self) -> int | None:
-        """When the writer ended (CLOCK_MONOTONIC), if it said so or was seen to; else None."""
-        return self._field("end_monotonic_ns") or None
+        """When the writer ended (CLOCK_MONOTONIC), or its snapshot was taken, as far as the file says; else None."""
+        return self._source.end_ns()
 
-    # -- the header -----------------------------------------------------------------------------
 
-    def _field(self, name: str) -> int:
-        return read_field(self._buffer, name)
-
-    def _text(self, name: str) -> str:
-        return read_bytes(self._buffer, name).rstrip(b"\0").decode("utf-8", "replace")
-
-    def _check(self, size: int) -> None:
-        if read_bytes(self._buffer, "magic") != MAGIC:
-            raise RingFormatError(f"{self._path} is not a ring: it does not begin with a ring's magic bytes")
-        version = self._field("version")
-        if version != VERSION:
-            raise RingFormatError(f"{self._path} is a ring of version {version}; this greenscope reads {VERSION}")
-        capacity = self._field("event_capacity")
-        if capacity < 2 * MAX_BURST or capacity & (capacity - 1):
-            raise RingFormatError(f"{self._path} is damaged: it says it holds {capacity} events, not a power of two")
-        start = self._field("start_monotonic_ns")
-        if start >= END_OF_TIME:
-            raise RingFormatError(f"{self._path} is damaged: it says it began {start} ns after its machine did")
-        sections = {
-            "strings": (self._field("string_offset"), self._field("string_size")),
-            "sites": (self._field("site_offset"), self._field("site_capacity") * SITE.size),
-            "greenlets": (self._field("slot_offset"), self._field("slot_capacity") * SLOT_SIZE),
-            "events": (self._field("event_offset"), capacity * EVENT.size),
-        }
-        for name, (offset, length) in sections.items():
-            if offset < HEADER_SIZE or offset + length > size:
-                raise RingFormatError(
-                    f"{self._path} is damaged or cut short: its {name} end at byte {offset + length} of {size}"
-                )
-
-    def _info(self) -> RingInfo:
-        return RingInfo(
-            path=self._path,
-            pid=self._field("pid"),
-            hub=self._field("hub"),
-            thread_name=self._text("thread_name"),
-            thread_id=self._field("thread_id"),
-            host=self._text("host"),
-            boot_id=read_bytes(self._buffer, "boot_id").hex(),
-            writer=self._text("writer"),
-            executable=self._text("executable"),
-            argv=tuple(self._text("argv").split("\0")),
-            start_monotonic_ns=self._field("start_monotonic_ns"),
-            start_wall_ns=self._field("start_wall_ns"),
-            event_capacity=self._field("event_capacity"),
-        )
+def _values(batch: Batch) -> list[Event]:
+    events = [Event(*record) for record in batch.events.tolist()]
+    for number, text in batch.texts.items():
+        events[number] = events[number]._replace(text=text)
+    return events

@@ -3,12 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-__all__ = ["END_OF_TIME", "Event", "Gap", "GreenletSlot", "Site"]
+import numpy as np
+import numpy.typing as npt
 
-END_OF_TIME = 1 << 62
-"""No clock has come so far (ns): a time from here on is damage. Sums of times before it fit into 63 bits."""
+from greenscope.trace.ring_layout import END_OF_TIME, EVENT
+
+__all__ = ["END_OF_TIME", "EVENT_DTYPE", "Batch", "Event", "EventArray", "Gap", "GreenletSlot", "Site"]
+
+EVENT_DTYPE = np.dtype(
+    [
+        ("time_ns", "<u8"),
+        ("greenlet", "<u8"),
+        ("kind", "u1"),
+        ("reason", "u1"),
+        ("aux", "<u2"),
+        ("site", "<u4"),
+        ("arg", "<u8"),
+    ]
+)
+"""A record as it is in the file."""
+assert EVENT_DTYPE.itemsize == EVENT.size
+
+EventArray = npt.NDArray[Any]
+"""An array of ``EVENT_DTYPE``."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """Events in the order they happened, in columns: ``events["time_ns"]``, ``events["kind"]`` …
+
+    ``lost`` records were lost just before the first. ``texts`` has what text records carried, by the
+    index of the event they belong to. The array may be read-only.
+    """
+
+    lost: int
+    events: EventArray
+    texts: dict[int, str]
+
+    def __len__(self) -> int:
+        return len(self.events)
+
+    def __bool__(self) -> bool:
+        """Whether it says anything: events, or that some were lost."""
+        return self.lost > 0 or len(self.events) > 0
 
 
 class Event(NamedTuple):
@@ -38,10 +77,11 @@ class Site:
     file: str
     line: int
     function: str
+    caller: int = 0
+    """The site of the frame that called; 0: unknown."""
 
 
-@dataclass(frozen=True, slots=True)
-class GreenletSlot:
+class GreenletSlot(NamedTuple):
     """One row of the greenlet table: a greenlet that lived when it was read."""
 
     greenlet: int

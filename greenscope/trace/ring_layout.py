@@ -15,6 +15,7 @@ from __future__ import annotations
 import struct
 
 __all__ = [
+    "END_OF_TIME",
     "EVENT",
     "FLAG_NUMBERED",
     "HANDLE_BITS",
@@ -127,6 +128,9 @@ TEXT_BYTES = 28
 
 MAX_BURST = 8
 """The writer publishes ``head`` after at most this many records, so as many may be half written."""
+
+END_OF_TIME = 1 << 62
+"""No clock has come so far (ns): a time from here on is damage. Sums of times before it fit into 63 bits."""
 
 HANDLE_BITS = 40
 """A handle is a greenlet's number, and above this many bits its slot + 1 (0: it found none)."""
