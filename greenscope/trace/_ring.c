@@ -11,37 +11,7 @@
  */
 #include "_ring.h"
 
-/* -- arguments -------------------------------------------------------------------------------- */
-
-/* Every argument is a whole number; what does not fit is cut to 64 bits. */
-static int
-numbers(PyObject *const *args, Py_ssize_t got, Py_ssize_t wanted, uint64_t *values)
-{
-    if (got != wanted) {
-        PyErr_Format(PyExc_TypeError, "expected %zd arguments, got %zd", wanted, got);
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < wanted; i++) {
-        values[i] = PyLong_AsUnsignedLongLongMask(args[i]);
-        if (values[i] == UINT64_MAX && PyErr_Occurred())
-            return -1;
-    }
-    return 0;
-}
-
-#define NONE Py_NewRef(Py_None)
-#define ZERO PyLong_FromLong(0)
-
-/* A detached ring does nothing, at once: with tracing off there is one on the hot path all the same. */
-#define UNLESS_DETACHED(otherwise) \
-    if (ring->base == NULL) \
-    return otherwise
-
-#define NUMBERS(count, otherwise) \
-    uint64_t v[count]; \
-    UNLESS_DETACHED(otherwise); \
-    if (numbers(args, nargs, count, v) < 0) \
-    return NULL
+#include <structmember.h>
 
 #define METHOD(name) static PyObject *ring_##name(Ring *ring, PyObject *const *args, Py_ssize_t nargs)
 
@@ -55,15 +25,6 @@ ring_string(Ring *ring, PyObject *text)
         return NULL;
     }
     return PyLong_FromUnsignedLong(ring_intern(ring, text));
-}
-
-static uint32_t
-take_resource(Ring *ring)
-{
-    uint32_t number = ring->next_resource++;
-    if (ring->next_resource == 0)
-        ring->next_resource = 1;
-    return number;
 }
 
 static PyObject *
@@ -295,26 +256,10 @@ METHOD(watcher_open)
     if (numbers(args, 2, 2, v) < 0)
         return NULL;
     uint32_t resource = take_resource(ring);
-    const char *peer = PyBytes_AS_STRING(args[2]);
-    size_t length = (size_t) PyBytes_GET_SIZE(args[2]), room = (GS_RING_MAX_BURST - 1) * GS_RING_TEXT_BYTES;
-    if (length > room)
-        length = room;
-    size_t texts = (length + GS_RING_TEXT_BYTES - 1) / GS_RING_TEXT_BYTES;
-    put(ring, now_ns(ring), ring->current, GS_KIND_WATCHER_OPEN, (uint8_t) v[0], (uint16_t) texts, 0,
+    size_t length = (size_t) PyBytes_GET_SIZE(args[2]);
+    put(ring, now_ns(ring), ring->current, GS_KIND_WATCHER_OPEN, (uint8_t) v[0], texts_of(length), 0,
         pack(resource, v[1]));
-    for (size_t i = 0; i < texts; i++) {
-        TextEvent *text = (TextEvent *) &ring->events[ring->head & ring->event_mask];
-        uint8_t bytes[GS_RING_TEXT_BYTES] = {0};
-        size_t from = i * GS_RING_TEXT_BYTES,
-               kept = length - from < GS_RING_TEXT_BYTES ? length - from : GS_RING_TEXT_BYTES;
-        memcpy(bytes, peer + from, kept);
-        memcpy(text->bytes, bytes, 16);
-        memcpy(text->more, bytes + 16, 12);
-        text->kind = GS_KIND_TEXT;
-        text->length = (uint8_t) kept;
-        text->following = (uint16_t) (texts - 1 - i);
-        ring->head++;
-    }
+    put_text(ring, PyBytes_AS_STRING(args[2]), length);
     publish(ring);
     return PyLong_FromUnsignedLong(resource);
 }
@@ -526,8 +471,25 @@ static PyMethodDef ring_methods[] = {
     FAST(timeout_cancel, "timeout_cancel(reason, timeout): it was stopped in time."),
     FAST(poll_begin, "poll_begin(blocks): the hub asks the kernel."),
     FAST(poll_end, "poll_end(fired): the kernel answered."),
+    {"span_begin", (PyCFunction) ring_span_begin, METH_O, PyDoc_STR("span_begin(name): its number.")},
+    FAST(span_end, "span_end(span, how, error): it is over."),
+    {"mark", (PyCFunction) ring_mark, METH_O, PyDoc_STR("mark(text): the program left a mark.")},
+    {"request_begin", (PyCFunction) ring_request_begin, METH_O, PyDoc_STR("request_begin(text): its number.")},
+    FAST(request_end, "request_end(request, how, status, error): it was served."),
+    FAST(op_begin, "op_begin(op, tls, resource, fd): a socket is called."),
+    FAST(op_end, "op_end(op, errno, count, error): the call is over."),
+    FAST(acquire, "acquire(handle, what, earlier, resource, left): who holds it, or what runs (0)."),
+    FAST(release, "release(what, resource, left): what runs holds it no more."),
+    FAST(callback_begin, "callback_begin(watch, resource, name): the hub calls a function."),
+    FAST(callback_end, "callback_end(how): the function is over."),
+    FAST(set_detail, "set_detail(level): from here on so much is recorded."),
     {"detach", (PyCFunction) ring_detach, METH_NOARGS, PyDoc_STR("Write nothing more.")},
     {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef ring_members[] = {
+    {"detail", T_INT, offsetof(Ring, detail), READONLY, PyDoc_STR("The level: Detail.")},
+    {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef ring_getset[] = {
@@ -544,6 +506,7 @@ static PyType_Slot ring_slots[] = {
     {Py_tp_traverse, ring_traverse},
     {Py_tp_clear, ring_clear},
     {Py_tp_methods, ring_methods},
+    {Py_tp_members, ring_members},
     {Py_tp_getset, ring_getset},
     {0, NULL},
 };

@@ -89,6 +89,7 @@ typedef struct {
     uint64_t next_greenlet;
     uint32_t next_resource;
     uint64_t hub, current;       /* handles */
+    int detail;                  /* Detail: how much is recorded */
     unsigned long long clock_ns; /* a test's clock; 0: the real one */
     PyObject *strings;           /* str -> id */
     PyObject *internal;          /* tuple of str */
@@ -159,6 +160,43 @@ pack(uint64_t low, uint64_t high)
     return (low & UINT32_MAX) | (high & UINT32_MAX) << 32;
 }
 
+/* How many text records so many bytes take; what does not fit into a burst is cut. */
+static inline uint16_t
+texts_of(size_t length)
+{
+    size_t texts = (length + GS_RING_TEXT_BYTES - 1) / GS_RING_TEXT_BYTES;
+    return (uint16_t) (texts < GS_RING_MAX_BURST ? texts : GS_RING_MAX_BURST - 1);
+}
+
+/* The text of the record before. */
+static inline void
+put_text(Ring *ring, const char *from, size_t length)
+{
+    uint16_t texts = texts_of(length);
+    for (uint16_t i = 0; i < texts; i++, from += GS_RING_TEXT_BYTES, length -= GS_RING_TEXT_BYTES) {
+        TextEvent *text = (TextEvent *) &ring->events[ring->head & ring->event_mask];
+        size_t kept = length < GS_RING_TEXT_BYTES ? length : GS_RING_TEXT_BYTES;
+        uint8_t bytes[GS_RING_TEXT_BYTES] = {0};
+        memcpy(bytes, from, kept);
+        memcpy(text->bytes, bytes, 16);
+        memcpy(text->more, bytes + 16, 12);
+        text->kind = GS_KIND_TEXT;
+        text->length = (uint8_t) kept;
+        text->following = (uint16_t) (texts - 1 - i);
+        ring->head++;
+    }
+}
+
+/* The next serial number, for whatever can be told apart. */
+static inline uint32_t
+take_resource(Ring *ring)
+{
+    uint32_t number = ring->next_resource++;
+    if (ring->next_resource == 0)
+        ring->next_resource = 1;
+    return number;
+}
+
 /* -- slots of the greenlet table -------------------------------------------------------------- */
 
 static inline Slot *
@@ -201,6 +239,47 @@ slot_take(Ring *ring, uint32_t *index)
     return &ring->slots[*index];
 }
 
+/* -- arguments -------------------------------------------------------------------------------- */
+
+/* What a method raises that was called with so many arguments; with the error that is set, if one is. */
+static inline PyObject *
+wrong(Py_ssize_t got, Py_ssize_t wanted)
+{
+    if (!PyErr_Occurred())
+        PyErr_Format(PyExc_TypeError, "expected %zd arguments, got %zd", wanted, got);
+    return NULL;
+}
+
+/* Every argument is a whole number; what does not fit is cut to 64 bits. */
+static inline int
+numbers(PyObject *const *args, Py_ssize_t got, Py_ssize_t wanted, uint64_t *values)
+{
+    if (got != wanted) {
+        wrong(got, wanted);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < wanted; i++) {
+        values[i] = PyLong_AsUnsignedLongLongMask(args[i]);
+        if (values[i] == UINT64_MAX && PyErr_Occurred())
+            return -1;
+    }
+    return 0;
+}
+
+#define NONE Py_NewRef(Py_None)
+#define ZERO PyLong_FromLong(0)
+
+/* A detached ring does nothing, at once: with tracing off there is one on the hot path all the same. */
+#define UNLESS_DETACHED(otherwise) \
+    if (ring->base == NULL) \
+    return otherwise
+
+#define NUMBERS(count, otherwise) \
+    uint64_t v[count]; \
+    UNLESS_DETACHED(otherwise); \
+    if (numbers(args, nargs, count, v) < 0) \
+    return NULL
+
 /* -- _sites.c --------------------------------------------------------------------------------- */
 
 /* The id of a text; 0 when there is no room for it. */
@@ -208,5 +287,22 @@ uint32_t ring_intern(Ring *ring, PyObject *text);
 
 /* The call site of what runs now: the first frame that is neither our own nor plumbing. */
 uint32_t ring_site_here(Ring *ring);
+
+/* -- _notes.c --------------------------------------------------------------------------------- */
+
+#define NOTE(name) PyObject *ring_##name(Ring *ring, PyObject *const *args, Py_ssize_t nargs)
+
+PyObject *ring_span_begin(Ring *ring, PyObject *name);
+PyObject *ring_mark(Ring *ring, PyObject *text);
+PyObject *ring_request_begin(Ring *ring, PyObject *text);
+NOTE(span_end);
+NOTE(request_end);
+NOTE(op_begin);
+NOTE(op_end);
+NOTE(acquire);
+NOTE(release);
+NOTE(callback_begin);
+NOTE(callback_end);
+NOTE(set_detail);
 
 #endif

@@ -31,6 +31,7 @@ from greenscope.trace.ring_layout import (
     read_field,
     write_field,
 )
+from greenscope.trace.ring_notes import Notes
 
 __all__ = ["Ring"]
 
@@ -74,7 +75,7 @@ class _Slot:
         self.peer = b""
 
 
-class Ring:
+class Ring(Notes):
     """Writes one hub's events into a buffer that holds a fresh ring file.
 
     Args:
@@ -240,14 +241,10 @@ class Ring:
         if self._detached:
             return 0
         resource = self.resource()
-        texts = -(-len(peer) // TEXT_BYTES)
-        if texts >= MAX_BURST:
-            texts, peer = MAX_BURST - 1, peer[: (MAX_BURST - 1) * TEXT_BYTES]
-        now = self._now()
         arg = resource | (fd & _U32) << 32
-        self._put(now, self.current & _ID_MASK, Kind.WATCHER_OPEN, watch, texts, 0, arg)
-        for index in range(texts):
-            self._put_text(peer[index * TEXT_BYTES : (index + 1) * TEXT_BYTES], texts - 1 - index)
+        texts = min(-(-len(peer) // TEXT_BYTES), MAX_BURST - 1)
+        self._put(self._now(), self.current & _ID_MASK, Kind.WATCHER_OPEN, watch, texts, 0, arg)
+        self._put_text(peer)
         self._publish()
         return resource
 
@@ -320,11 +317,14 @@ class Ring:
         EVENT.pack_into(self._buffer, at, now, greenlet, kind, reason, aux, site, arg)
         self._head += 1
 
-    def _put_text(self, text: bytes, following: int) -> None:
-        at = self._events + (self._head & self._mask) * EVENT.size
-        padded = text.ljust(TEXT_BYTES, b"\0")
-        struct.pack_into("<16sBBH12s", self._buffer, at, padded[:16], Kind.TEXT, len(text), following, padded[16:])
-        self._head += 1
+    def _put_text(self, text: bytes) -> None:
+        """The text of the record before; what does not fit into a burst is cut."""
+        pieces = [text[at : at + TEXT_BYTES] for at in range(0, len(text), TEXT_BYTES)][: MAX_BURST - 1]
+        for following, piece in zip(reversed(range(len(pieces))), pieces, strict=True):
+            at = self._events + (self._head & self._mask) * EVENT.size
+            padded = piece.ljust(TEXT_BYTES, b"\0")
+            struct.pack_into("<16sBBH12s", self._buffer, at, padded[:16], Kind.TEXT, len(piece), following, padded[16:])
+            self._head += 1
 
     def _publish(self) -> None:
         write_field(self._buffer, "head", self._head)

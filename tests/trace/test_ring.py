@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenscope.trace.events import Exit, Kind, Ready, Spawn, Wait, Watch
+from greenscope.trace.events import Detail, Exit, Kind, Op, Ready, Resource, Spawn, Wait, Watch, unpack
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Gap
 from tests.trace.rings import SMALL, WRITERS, begin, new_ring
@@ -54,6 +54,40 @@ def test_what_is_said_reads_back_in_order(writer: str, tmp_path: Path) -> None:
     assert started == Event(2000, 2, Kind.WATCHER_START, Watch.READ, 0, 0, resource | 7 << 32)
     assert parked._replace(site=0) == Event(2000, 2, Kind.GREENLET_PARK, Wait.READ, 8, 0, resource | 1500 << 32)
     assert events[-1] == Event(3000, 2, Kind.GREENLET_EXIT, Exit.RAISED)
+
+
+def test_what_the_program_says_and_what_a_level_adds_reads_back(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    begin(ring)
+    span = ring.span_begin("load")
+    request = ring.request_begin(b"id-1\nGET /")
+    ring.set_detail(Detail.IO)
+    ring.op_begin(Op.RECV, 1, 5, 7)
+    ring.op_end(Op.RECV, 104, 0, b"ConnectionResetError")
+    ring.mark("m\N{LATIN SMALL LETTER A WITH DIAERESIS}rk ".encode() * 30)
+    ring.acquire(0, Resource.LOCK, 0, 9, 0)
+    ring.release(Resource.LOCK, 9, 1)
+    ring.request_end(request, Exit.RAISED, 500, "KeyError")
+    ring.span_end(span, Exit.RAISED, "KeyError")
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        events = [event for event in reader.read() if isinstance(event, Event)][5:]
+        assert [(Kind(event.kind).name.lower(), event.reason, event.aux) for event in events] == [
+            ("span_begin", 0, 0), ("request_begin", 0, 0), ("detail", Detail.IO, Detail.SWITCH),
+            ("op_begin", Op.RECV, 1), ("op_end", Op.RECV, 104), ("mark", 0, 0),
+            ("resource_acquire", Resource.LOCK, 0), ("resource_release", Resource.LOCK, 0),
+            ("request_end", Exit.RAISED, 500), ("span_end", Exit.RAISED, 0),
+        ]  # fmt: skip
+        assert {event.greenlet for event in events} == {2}
+        assert unpack(events[0].arg)[0] == span
+        assert reader.string(unpack(events[0].arg)[1]) == "load"
+        assert events[1].text == "id-1\nGET /"
+        assert (unpack(events[3].arg), events[4].text) == ((5, 7), "ConnectionResetError")
+        assert events[5].text.startswith("m\N{LATIN SMALL LETTER A WITH DIAERESIS}rk ")
+        assert reader.string(unpack(events[-1].arg)[1]) == "KeyError"
+        sites = [reader.site(event.site) for event in events]
+        assert [site is not None and site.file == __file__ for site in sites] == [
+            event.kind in {Kind.SPAN_BEGIN, Kind.REQUEST_BEGIN, Kind.MARK} for event in events
+        ]
 
 
 def test_the_call_site_is_the_first_frame_outside_the_package(writer: str, tmp_path: Path) -> None:
@@ -189,12 +223,31 @@ def test_a_detached_ring_writes_nothing_and_raises_nothing(writer: str, tmp_path
     ring.string("new")
     ring.poll_begin(1)
     ring.timeout_start(0, 5)
+    assert ring.span_begin("span") == ring.request_begin(b"request") == 0
+    ring.span_end(1, 0, "")
+    ring.mark(b"mark")
+    ring.op_begin(1, 0, 0, 1)
+    ring.op_end(1, 0, 0, b"OSError")
+    ring.set_detail(2)
     assert (tmp_path / "a.gsr").read_bytes() == before
 
 
 def test_wrong_arguments_are_a_type_error_in_c() -> None:
     ring, _ = new_ring("c")
-    for method, args in {"ready": (1, 2), "park": (1, 2, 3, 4, "text"), "switch": ("x",), "string": (b"",)}.items():
+    for method, args in {
+        "ready": (1, 2),
+        "park": (1, 2, 3, 4, "text"),
+        "switch": ("x",),
+        "string": (b"",),
+        "span_begin": (b"",),
+        "span_end": (1, 2),
+        "mark": ("text",),
+        "request_begin": ("text",),
+        "request_end": (1, 2, 3, 4),
+        "op_begin": (1,),
+        "op_end": (1, 2, 3, ""),
+        "set_detail": ("io",),
+    }.items():
         with pytest.raises(TypeError):
             getattr(ring, method)(*args)
 
@@ -225,9 +278,21 @@ calls = st.one_of(
     st.tuples(st.just("poll_end"), numbers),
     st.tuples(st.just("string"), st.text(max_size=40)),
     st.tuples(st.just("resource")),
+    st.tuples(st.just("span_begin"), st.sampled_from(["", "a", "sp\N{LATIN SMALL LETTER A WITH DIAERESIS}n"])),
+    st.tuples(st.just("span_end"), numbers, small, st.sampled_from(["", "ValueError"])),
+    st.tuples(st.just("mark"), peers),
+    st.tuples(st.just("request_begin"), peers),
+    st.tuples(st.just("request_end"), numbers, small, st.integers(0, 1 << 17), st.sampled_from(["", "KeyError"])),
+    st.tuples(st.just("op_begin"), small, small, numbers, st.integers(-1, 1 << 17)),
+    st.tuples(st.just("op_end"), small, st.integers(0, 1 << 17), numbers, peers),
+    st.tuples(st.just("acquire"), small, small, small, numbers, numbers),
+    st.tuples(st.just("release"), small, numbers, numbers),
+    st.tuples(st.just("callback_begin"), small, numbers, st.sampled_from(["", "f"])),
+    st.tuples(st.just("callback_end"), small),
+    st.tuples(st.just("set_detail"), st.integers(0, 2)),
 )
 BY_HANDLE = {"ready": 0, "switch": 0, "throw": 0, "rename": 0, "exit": 0, "fire": 0, "give_way": 0,
-             "timeout_fire": 0, "spawn": 3}  # fmt: skip
+             "timeout_fire": 0, "spawn": 3, "acquire": 0}  # fmt: skip
 
 
 def play(ring: Any, program: list[tuple[Any, ...]]) -> list[Any]:
