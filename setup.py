@@ -19,7 +19,12 @@ setup(
         for name, sources, depends in (
             (
                 "greenscope.trace._ring",
-                ["greenscope/trace/_ring.c", "greenscope/trace/_sites.c", "greenscope/trace/_notes.c"],
+                [
+                    "greenscope/trace/_ring.c",
+                    "greenscope/trace/_sites.c",
+                    "greenscope/trace/_notes.c",
+                    "greenscope/trace/_reserve.c",
+                ],
                 ["greenscope/trace/_ring.h", "greenscope/trace/_ring_layout.h"],
             ),
             ("greenscope.runtime._attempt", ["greenscope/runtime/_attempt.c"], []),

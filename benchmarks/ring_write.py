@@ -103,8 +103,8 @@ def main() -> None:
 
     writers: dict[str, Callable[[ring_file.RingFile], Any]] = {}
     if CRing is not None:
-        writers["C"] = lambda file: CRing(memoryview(file.memory), (), ())
-    writers["Python"] = lambda file: PythonRing(memoryview(file.memory), (), ())
+        writers["C"] = lambda file: CRing(memoryview(file.memory), (), (), file.lock)
+    writers["Python"] = lambda file: PythonRing(memoryview(file.memory), (), (), file.lock)
     writers["off"] = closed
     results = {
         writer: measure(make, max(1, options.number // (20 if writer == "Python" else 1)), options.repeats)

@@ -331,11 +331,12 @@ ring_detach(Ring *ring, PyObject *Py_UNUSED(unused))
 static int
 ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"buffer", "internal", "plumbing", NULL};
+    static char *names[] = {"buffer", "internal", "plumbing", "fd", NULL};
     PyObject *buffer, *internal, *plumbing;
     uint64_t needed;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!:Ring", names, &buffer, &PyTuple_Type, &internal,
-                                     &PyTuple_Type, &plumbing))
+    int fd = -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O!|i:Ring", names, &buffer, &PyTuple_Type, &internal,
+                                     &PyTuple_Type, &plumbing, &fd))
         return -1;
     if (ring->strings != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "a ring is initialized once");
@@ -358,23 +359,24 @@ ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
     }
     uint64_t events = read_u64(base, GS_HEADER_EVENT_CAPACITY);
     needed = read_u64(base, GS_HEADER_EVENT_OFFSET) + events * GS_RING_EVENT_SIZE;
-    if (events < 2 * GS_RING_MAX_BURST || (events & (events - 1)) != 0 || (uint64_t) ring->view.len < needed) {
+    if (events == 0 || events % GS_RING_CAPACITY_UNIT != 0 || (uint64_t) ring->view.len < needed) {
         PyErr_SetString(PyExc_ValueError, "the buffer is smaller than its header says, or its capacity is odd");
         return -1;
     }
-    ring->events = (Event *) (base + read_u64(base, GS_HEADER_EVENT_OFFSET));
-    ring->event_mask = events - 1;
-    ring->slots = (Slot *) (base + read_u64(base, GS_HEADER_SLOT_OFFSET));
-    ring->slot_capacity = (uint32_t) read_u64(base, GS_HEADER_SLOT_CAPACITY);
-    ring->site_capacity = (uint32_t) read_u64(base, GS_HEADER_SITE_CAPACITY);
-    ring->string_size = read_u64(base, GS_HEADER_STRING_SIZE);
+    uint64_t slots = read_u64(base, GS_HEADER_SLOT_CAPACITY);
+    ring->base = base;
+    if (ring_set_sections(ring, fd) < 0) {
+        ring->base = NULL;
+        return -1;
+    }
+    ring->slots = (Slot *) (base + ring->slots_at.offset);
     ring->string_used = 4; /* string 0 is empty */
     ring->site_count = 1;  /* site 0 is unknown */
     ring->next_greenlet = 1;
     ring->next_resource = 1;
     ring->known_size = 256;
     ring->known = PyMem_Calloc(ring->known_size, sizeof *ring->known);
-    ring->free_slots = PyMem_Calloc(ring->slot_capacity ? ring->slot_capacity : 1, sizeof *ring->free_slots);
+    ring->free_slots = PyMem_Calloc(slots ? slots : 1, sizeof *ring->free_slots);
     ring->strings = Py_BuildValue("{si}", "", 0);
     if (ring->known == NULL || ring->free_slots == NULL || ring->strings == NULL) {
         PyErr_NoMemory();
@@ -382,7 +384,6 @@ ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
     }
     ring->internal = Py_NewRef(internal);
     ring->plumbing = Py_NewRef(plumbing);
-    ring->base = base;
     atomic_store_explicit((_Atomic uint64_t *) (base + GS_HEADER_STRING_USED), ring->string_used, memory_order_release);
     store_u32(ring, GS_HEADER_SITE_COUNT, ring->site_count);
     return 0;

@@ -1,6 +1,7 @@
 /* What the C files of the ring share: its structures, and how a record and a slot are written.
  *
- * _ring.c says what is written and by which rules; _sites.c owns strings and call sites.
+ * _ring.c says what is written and by which rules; _sites.c owns strings and call sites;
+ * _reserve.c sees to it that there is space before it is touched.
  */
 #ifndef GREENSCOPE_RING_H
 #define GREENSCOPE_RING_H
@@ -72,17 +73,25 @@ typedef struct {
     int plumbing; /* shown only if there is nothing better */
 } KnownSite;
 
+/* A part of the file, in bytes. It may be used up to `reserved`, which grows a step at a time up to `size`;
+ * where there is no more space, `size` becomes what is there. */
+typedef struct {
+    uint64_t offset, size, step, reserved;
+} Section;
+
 typedef struct {
     PyObject_HEAD
     Py_buffer view;
-    uint8_t *base; /* NULL: detached, nothing is written */
-    Event *events;
+    uint8_t *base;       /* NULL: detached, nothing is written */
+    Event *next, *limit; /* where the next record goes; the end of what is reserved of the events */
     Slot *slots;
-    uint64_t event_mask;
     uint64_t head;
-    uint64_t string_used, string_size;
-    uint32_t site_count, site_capacity;
-    uint32_t slot_used, slot_capacity;
+    uint64_t string_used;
+    uint32_t site_count;
+    uint32_t slot_used;
+    Section strings_at, sites_at, slots_at, events_at;
+    int fd;                 /* of the file, to reserve space with; -1: memory that no file is behind */
+    uint64_t device, inode; /* the file's, since a program may close a descriptor and reuse its number */
     uint32_t strings_lost, sites_lost, slots_lost;
     uint32_t *free_slots;
     uint32_t free_count;
@@ -131,11 +140,24 @@ publish(Ring *ring)
     atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_HEAD), ring->head, memory_order_release);
 }
 
+/* The next segment of the events, or their beginning again: sets `next` and `limit`. */
+void ring_turn(Ring *ring);
+
+/* Where the next record goes. */
+static inline Event *
+advance(Ring *ring)
+{
+    if (ring->next == ring->limit)
+        ring_turn(ring);
+    ring->head++;
+    return ring->next++;
+}
+
 static inline void
 put(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reason, uint16_t aux, uint32_t site,
     uint64_t arg)
 {
-    Event *event = &ring->events[ring->head & ring->event_mask];
+    Event *event = advance(ring);
     event->time_ns = time_ns;
     event->greenlet = handle & ID_MASK;
     event->kind = kind;
@@ -143,7 +165,6 @@ put(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reason,
     event->aux = aux;
     event->site = site;
     event->arg = arg;
-    ring->head++;
 }
 
 static inline void
@@ -174,7 +195,7 @@ put_text(Ring *ring, const char *from, size_t length)
 {
     uint16_t texts = texts_of(length);
     for (uint16_t i = 0; i < texts; i++, from += GS_RING_TEXT_BYTES, length -= GS_RING_TEXT_BYTES) {
-        TextEvent *text = (TextEvent *) &ring->events[ring->head & ring->event_mask];
+        TextEvent *text = (TextEvent *) advance(ring);
         size_t kept = length < GS_RING_TEXT_BYTES ? length : GS_RING_TEXT_BYTES;
         uint8_t bytes[GS_RING_TEXT_BYTES] = {0};
         memcpy(bytes, from, kept);
@@ -183,7 +204,6 @@ put_text(Ring *ring, const char *from, size_t length)
         text->kind = GS_KIND_TEXT;
         text->length = (uint8_t) kept;
         text->following = (uint16_t) (texts - 1 - i);
-        ring->head++;
     }
 }
 
@@ -195,6 +215,21 @@ take_resource(Ring *ring)
     if (ring->next_resource == 0)
         ring->next_resource = 1;
     return number;
+}
+
+/* -- _reserve.c ------------------------------------------------------------------------------- */
+
+/* Learn from the header where the sections are. `fd`: what to reserve with, -1 where all space is there.
+ * -1 and an exception, if it is no descriptor. */
+int ring_set_sections(Ring *ring, int fd);
+
+/* Reserve as much of a section as `end` needs; 0: there is not so much, and will not be. */
+int ring_reserve(Ring *ring, Section *section, uint64_t end);
+
+static inline int
+has_room(Ring *ring, Section *section, uint64_t end)
+{
+    return end <= section->reserved || ring_reserve(ring, section, end);
 }
 
 /* -- slots of the greenlet table -------------------------------------------------------------- */
@@ -229,7 +264,7 @@ slot_take(Ring *ring, uint32_t *index)
 {
     if (ring->free_count) {
         *index = ring->free_slots[--ring->free_count];
-    } else if (ring->slot_used < ring->slot_capacity) {
+    } else if (has_room(ring, &ring->slots_at, (ring->slot_used + UINT64_C(1)) * GS_RING_SLOT_SIZE)) {
         *index = ring->slot_used++;
         store_u32(ring, GS_HEADER_SLOT_USED, ring->slot_used);
     } else {

@@ -5,7 +5,7 @@
 
 /* The file's parts. */
 #define GS_RING_MAGIC         "\211\107\123\122\015\012\032\012"
-#define GS_RING_VERSION       1
+#define GS_RING_VERSION       2
 #define GS_RING_HEADER_SIZE   4096
 #define GS_RING_EVENT_SIZE    32
 #define GS_RING_SITE_SIZE     16
@@ -14,6 +14,10 @@
 #define GS_RING_PEER_BYTES    48
 #define GS_RING_TEXT_BYTES    28
 #define GS_RING_MAX_BURST     8
+#define GS_RING_WATCH_BURST   128
+#define GS_RING_CAPACITY_UNIT 16
+#define GS_RING_EVENT_STEP    262144
+#define GS_RING_SECTION_STEP  65536
 #define GS_RING_HANDLE_BITS   40
 #define GS_RING_NO_FD         0xFFFFFFFFu
 #define GS_RING_NO_ERRNO      65535
@@ -36,6 +40,10 @@
 #define GS_HEADER_SLOT_CAPACITY      104
 #define GS_HEADER_EVENT_OFFSET       112
 #define GS_HEADER_EVENT_CAPACITY     120
+#define GS_HEADER_WATCH_OFFSET       128
+#define GS_HEADER_WATCH_CAPACITY     136
+#define GS_HEADER_PROCESS_START      144
+#define GS_HEADER_EVENT_LIMIT        152
 #define GS_HEADER_HEAD               192
 #define GS_HEADER_STRING_USED        256
 #define GS_HEADER_SITE_COUNT         264
@@ -46,6 +54,13 @@
 #define GS_HEADER_CLOSED             284
 #define GS_HEADER_END_MONOTONIC_NS   288
 #define GS_HEADER_END_WALL_NS        296
+#define GS_HEADER_SPACE_LOST         304
+#define GS_HEADER_DETAIL             308
+#define GS_HEADER_WATCH_HEAD         320
+#define GS_HEADER_STALL_NS           384
+#define GS_HEADER_SNAPSHOT_NS        392
+#define GS_HEADER_FIRST              400
+#define GS_HEADER_SNAPSHOT_REASON    408
 #define GS_HEADER_THREAD_NAME        512
 #define GS_HEADER_HOST               576
 #define GS_HEADER_WRITER             640

@@ -23,12 +23,12 @@ ring_intern(Ring *ring, PyObject *text)
     }
     length = (uint32_t) PyBytes_GET_SIZE(data);
     end = used + 4 + ((length + UINT64_C(3)) & ~UINT64_C(3));
-    if (ring->base == NULL || end > ring->string_size) {
+    if (ring->base == NULL || !has_room(ring, &ring->strings_at, end)) {
         store_u32(ring, GS_HEADER_STRINGS_LOST, ++ring->strings_lost);
         Py_DECREF(data);
         return 0;
     }
-    uint8_t *at = ring->base + read_u64(ring->base, GS_HEADER_STRING_OFFSET) + used;
+    uint8_t *at = ring->base + ring->strings_at.offset + used;
     memcpy(at, &length, 4);
     memcpy(at + 4, PyBytes_AS_STRING(data), length);
     Py_DECREF(data);
@@ -88,7 +88,8 @@ new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti, int *p
     uint32_t site = SITE_INTERNAL;
     *plumbing = is_below(ring->plumbing, code);
     if (!is_below(ring->internal, code)) {
-        if (ring->base == NULL || ring->site_count >= ring->site_capacity) {
+        if (ring->base == NULL ||
+            !has_room(ring, &ring->sites_at, (ring->site_count + UINT64_C(1)) * GS_RING_SITE_SIZE)) {
             store_u32(ring, GS_HEADER_SITES_LOST, ++ring->sites_lost);
             return 0;
         }
@@ -96,8 +97,7 @@ new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti, int *p
         uint32_t fields[4] = {ring_intern(ring, code->co_filename), ring_intern(ring, code->co_qualname),
                               line > 0 ? (uint32_t) line : 0, 0};
         site = ring->site_count++;
-        memcpy(ring->base + read_u64(ring->base, GS_HEADER_SITE_OFFSET) + (uint64_t) site * GS_RING_SITE_SIZE, fields,
-               sizeof fields);
+        memcpy(ring->base + ring->sites_at.offset + (uint64_t) site * GS_RING_SITE_SIZE, fields, sizeof fields);
         store_u32(ring, GS_HEADER_SITE_COUNT, ring->site_count);
     }
     if (ring->known_count * 2 < ring->known_size || known_grow(ring) == 0) {

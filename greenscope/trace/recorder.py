@@ -57,7 +57,7 @@ class Recorder(Ring):
 
     def __init__(self, file: ring_file.RingFile) -> None:
         self._file = file
-        super().__init__(memoryview(file.memory), _INTERNAL, _PLUMBING)
+        super().__init__(memoryview(file.memory), _INTERNAL, _PLUMBING, file.lock)
         _open.add(self)
 
     @property
@@ -154,8 +154,7 @@ def _sizes() -> ring_file.RingSizes:
         wanted = 0
     if not 1 <= wanted <= 1 << 16:
         raise GreenscopeError(f"GREENSCOPE_RING_MB is {megabytes!r}: give whole mebibytes, 1 to 65536")
-    records = wanted * (1 << 20) // EVENT.size
-    return ring_file.RingSizes(events=1 << records.bit_length() - 1)
+    return ring_file.RingSizes(events=wanted * (1 << 20) // EVENT.size)
 
 
 def _free_path(directory: Path, hub: int) -> Path:

@@ -1,10 +1,10 @@
 """The file a ring lives in: made, its space reserved, locked while its writer lives, closed.
 
-Space is reserved before any of it is touched: a write into a hole of a mapped file on a full disk
-is SIGBUS, which no program survives. The writer holds a lock on the file for as long as it lives,
-and the kernel lets go of it however the process ends: *live* is "the lock is held", which no reuse
-of a process number can confuse. ``flock`` rather than ``fcntl``: a process that reads its own
-ring must not lose the lock when it closes that second descriptor.
+The file has its full size from the beginning, and takes no more space than was reserved of it: the
+beginning here, what follows by the writer (``ring_space.py``). The writer holds a lock on the file for
+as long as it lives, and the kernel lets go of it however the process ends: *live* is "the lock is held",
+which no reuse of a process number can confuse. ``flock`` rather than ``fcntl``: a process that reads its
+own ring must not lose the lock when it closes that second descriptor.
 """
 
 from __future__ import annotations
@@ -19,12 +19,22 @@ import threading
 import time
 from dataclasses import dataclass
 from os import close as _close  # by name: patching puts others in their place
-from os import write as _write
 from pathlib import Path
 
 from greenscope import __version__
 from greenscope.errors import GreenscopeError
-from greenscope.trace.ring_layout import EVENT, HEADER_SIZE, MAGIC, SITE, SLOT_SIZE, VERSION, write_field
+from greenscope.trace.ring_layout import (
+    CAPACITY_UNIT,
+    EVENT,
+    HEADER_SIZE,
+    MAGIC,
+    SITE,
+    SLOT_SIZE,
+    VERSION,
+    WATCH_BURST,
+    write_field,
+)
+from greenscope.trace.ring_space import reserve_beginning
 
 __all__ = ["RingFile", "RingSizes", "create", "is_locked"]
 
@@ -34,32 +44,43 @@ class RingSizes:
     """How much a ring keeps.
 
     Args:
-        events: records; a power of two, at least 16. The default is 8 MiB of them.
+        events: records; a multiple of 16. The default is 32 MiB of them.
         slots: living greenlets that are known however long ago they began.
         sites: different lines of code.
         string_bytes: file, function and greenlet names.
+        watch: records of the watchdog; 0, or more than 128, so that a stall's stack fits.
     """
 
-    events: int = 1 << 18
+    events: int = 1 << 20
     slots: int = 1 << 14
     sites: int = 1 << 14
     string_bytes: int = 1 << 20
+    watch: int = 1 << 11
 
     def __post_init__(self) -> None:
-        if self.events < 16 or self.events & (self.events - 1):
-            raise GreenscopeError(f"a ring holds a power of two of events, at least 16, not {self.events}")
+        if self.events <= 0 or self.events % CAPACITY_UNIT:
+            raise GreenscopeError(f"a ring holds a multiple of {CAPACITY_UNIT} events, not {self.events}")
+        if self.watch and self.watch <= WATCH_BURST:
+            raise GreenscopeError(f"a ring holds more than {WATCH_BURST} records of the watchdog, not {self.watch}")
 
     @property
     def total_bytes(self) -> int:
-        """The size of the file."""
+        """The size of the file, of which a small program takes only a part."""
         return (
-            HEADER_SIZE + self.string_bytes + self.sites * SITE.size + self.slots * SLOT_SIZE + self.events * EVENT.size
+            HEADER_SIZE
+            + self.string_bytes
+            + self.sites * SITE.size
+            + self.slots * SLOT_SIZE
+            + (self.watch + self.events) * EVENT.size
         )
 
 
 @dataclass(slots=True)
 class RingFile:
-    """A mapped ring, and the descriptor that holds its lock. ``path`` is None in memory only."""
+    """A mapped ring, and the descriptor that holds its lock and reserves its space.
+
+    ``path`` is None, and ``lock`` -1, in memory only.
+    """
 
     memory: mmap.mmap
     path: Path | None
@@ -91,6 +112,7 @@ def create(path: Path | None, hub: int, thread_name: str, sizes: RingSizes) -> R
     Raises:
         OSError: the file cannot be made, or there is no space for it.
     """
+    header = _header(hub, thread_name, sizes)
     if path is None:
         memory, lock = mmap.mmap(-1, sizes.total_bytes), -1
     else:
@@ -99,19 +121,19 @@ def create(path: Path | None, hub: int, thread_name: str, sizes: RingSizes) -> R
         unnamed.unlink(missing_ok=True)
         fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            _reserve(fd, sizes.total_bytes)
+            os.ftruncate(fd, sizes.total_bytes)
+            reserve_beginning(fd, header)
             memory = mmap.mmap(fd, sizes.total_bytes)
             # Python's mmap keeps a copy of its descriptor, and a forked child keeps it too. The lock
             # is on a second opening of the file, so that closing that one lets go of it.
-            lock = os.open(unnamed, os.O_RDONLY | os.O_CLOEXEC)
+            lock = os.open(unnamed, os.O_RDWR | os.O_CLOEXEC)
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BaseException:
             unnamed.unlink(missing_ok=True)
             raise
         finally:
             _close(fd)
-    with memoryview(memory) as buffer:
-        _write_header(buffer, hub, thread_name, sizes)
+    memory[: len(header)] = header
     if path is not None:
         os.rename(unnamed, path)
     return RingFile(memory, path, lock)
@@ -129,17 +151,7 @@ def is_locked(path: Path) -> bool:
     return False
 
 
-def _reserve(fd: int, size: int) -> None:
-    if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(fd, 0, size)
-        return
-    # macOS has none: zeros written once take the space as well.
-    zeros = bytes(1 << 20)
-    while size > 0:
-        size -= _write(fd, zeros[:size])
-
-
-def _write_header(buffer: memoryview, hub: int, thread_name: str, sizes: RingSizes) -> None:
+def _header(hub: int, thread_name: str, sizes: RingSizes) -> bytes:
     offset = HEADER_SIZE
     fields: dict[str, int | bytes] = {
         "magic": MAGIC,
@@ -157,8 +169,12 @@ def _write_header(buffer: memoryview, hub: int, thread_name: str, sizes: RingSiz
         "site_capacity": sizes.sites,
         "slot_offset": (offset := offset + sizes.sites * SITE.size),
         "slot_capacity": sizes.slots,
-        "event_offset": offset + sizes.slots * SLOT_SIZE,
+        "watch_offset": (offset := offset + sizes.slots * SLOT_SIZE),
+        "watch_capacity": sizes.watch,
+        "event_offset": offset + sizes.watch * EVENT.size,
         "event_capacity": sizes.events,
+        "event_limit": sizes.events,
+        "process_start": _process_start(),
         "thread_name": _fitting(thread_name, 64),
         "host": _fitting(socket.gethostname(), 64),
         "writer": _fitting(
@@ -167,8 +183,10 @@ def _write_header(buffer: memoryview, hub: int, thread_name: str, sizes: RingSiz
         "executable": _fitting(sys.executable or "", 512),
         "argv": _fitting("\0".join(sys.orig_argv), 2048),
     }
+    header = bytearray(HEADER_SIZE)
     for name, value in fields.items():
-        write_field(buffer, name, value)
+        write_field(memoryview(header), name, value)
+    return bytes(header)
 
 
 def _fitting(text: str, size: int) -> bytes:
@@ -180,3 +198,15 @@ def _boot_id() -> bytes:
         return bytes.fromhex(Path("/proc/sys/kernel/random/boot_id").read_text().replace("-", ""))
     except (OSError, ValueError):
         return bytes(16)
+
+
+def _process_start() -> int:
+    """When this process began, in ticks since its machine did; 0 where that is not to be had.
+
+    With the boot, it tells a process from a later one that was given the same number.
+    """
+    try:
+        # The command's name, in parentheses, may hold anything, also parentheses.
+        return int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return 0

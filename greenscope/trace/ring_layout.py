@@ -2,12 +2,15 @@
 
     0      header         4096 B   what and whose this is; where the sections are; head and counters
            strings        append-only: u32 length, UTF-8 bytes, padded to 4; the id is the offset
-           sites          append-only: 16 B each: file u32, function u32 (strings), line u32, 0
+           sites          append-only: 16 B each: file u32, function u32 (strings), line u32, caller u32 (site)
            greenlets      128 B a slot, one a living greenlet, changed in place under a sequence number
-           events         32 B a record, a power of two of them, a ring
+           watch          32 B a record, the watchdog's own ring
+           events         32 B a record, a multiple of 16 of them, a ring
 
-All numbers are little-endian. ``docs/ring-format.md`` says it in words; ``_ring_layout.h`` is
-generated from here, so that the C writer, its Python twin and the reader cannot disagree.
+The file has its full size from the beginning, as a hole: a section's space is reserved a step at a time,
+before it is first touched. All numbers are little-endian. ``docs/ring-format.md`` says it in words;
+``_ring_layout.h`` is generated from here, so that the C writer, its Python twin and the reader cannot
+disagree.
 """
 
 from __future__ import annotations
@@ -15,8 +18,10 @@ from __future__ import annotations
 import struct
 
 __all__ = [
+    "CAPACITY_UNIT",
     "END_OF_TIME",
     "EVENT",
+    "EVENT_STEP",
     "FLAG_NUMBERED",
     "HANDLE_BITS",
     "HEADER",
@@ -24,6 +29,7 @@ __all__ = [
     "MAGIC",
     "MAX_BURST",
     "PEER_BYTES",
+    "SECTION_STEP",
     "SITE",
     "SLOT",
     "SLOT_FIELDS",
@@ -31,6 +37,7 @@ __all__ = [
     "STATES",
     "TEXT_BYTES",
     "VERSION",
+    "WATCH_BURST",
     "padded4",
     "read_bytes",
     "read_field",
@@ -40,7 +47,7 @@ __all__ = [
 MAGIC = b"\x89GSR\r\n\x1a\n"
 """As PNG's: not text, and a transfer that changes line ends is noticed."""
 
-VERSION = 1
+VERSION = 2
 HEADER_SIZE = 4096
 
 HEADER: dict[str, tuple[int, str]] = {
@@ -61,7 +68,12 @@ HEADER: dict[str, tuple[int, str]] = {
     "slot_capacity": (104, "Q"),
     "event_offset": (112, "Q"),
     "event_capacity": (120, "Q"),
-    # The writer changes what follows. Head is alone on its cache line: readers poll it.
+    "watch_offset": (128, "Q"),
+    "watch_capacity": (136, "Q"),
+    "process_start": (144, "Q"),
+    "event_limit": (152, "Q"),
+    # The writer changes what follows, and event_capacity where it finds no more space. Each head is alone on its
+    # cache line: readers poll it, and the watchdog's is written by another thread.
     "head": (192, "Q"),
     "string_used": (256, "Q"),
     "site_count": (264, "I"),
@@ -72,6 +84,13 @@ HEADER: dict[str, tuple[int, str]] = {
     "closed": (284, "I"),
     "end_monotonic_ns": (288, "Q"),
     "end_wall_ns": (296, "Q"),
+    "space_lost": (304, "I"),
+    "detail": (308, "I"),
+    "watch_head": (320, "Q"),
+    "stall_ns": (384, "Q"),
+    "snapshot_ns": (392, "Q"),
+    "first": (400, "Q"),
+    "snapshot_reason": (408, "I"),
     # Texts, padded with NUL; argv joins its items with NUL.
     "thread_name": (512, "64s"),
     "host": (576, "64s"),
@@ -85,7 +104,7 @@ EVENT = struct.Struct("<QQBBHIQ")
 """time_ns, greenlet, kind, reason, aux, site, arg."""
 
 SITE = struct.Struct("<IIII")
-"""file, function, line, 0."""
+"""file, function, line, caller."""
 
 SLOT = struct.Struct("<IIQQIIQQQIBBBBQIB3x48s")
 """sequence, name, greenlet, since_ns, resource, fd + 1, deadline_ns, run_ns, switches, site, state, reason,
@@ -131,6 +150,17 @@ MAX_BURST = 8
 
 END_OF_TIME = 1 << 62
 """No clock has come so far (ns): a time from here on is damage. Sums of times before it fit into 63 bits."""
+
+WATCH_BURST = 128
+"""As MAX_BURST, for ``watch_head``: a stall's stack is published whole."""
+
+CAPACITY_UNIT = 16
+"""A capacity of events is a multiple of this: twice a burst, so that a reader always has something to keep."""
+
+EVENT_STEP = 256 << 10
+SECTION_STEP = 64 << 10
+"""Bytes of events, and of any other section, whose space is reserved at once. Whoever makes the file
+reserves the header, the first step of each section and all of watch; the writer reserves what follows."""
 
 HANDLE_BITS = 40
 """A handle is a greenlet's number, and above this many bits its slot + 1 (0: it found none)."""

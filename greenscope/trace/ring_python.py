@@ -17,6 +17,7 @@ from types import CodeType, FrameType
 
 from greenscope.trace.events import Kind, Ready, Spawn, Wait
 from greenscope.trace.ring_layout import (
+    CAPACITY_UNIT,
     EVENT,
     FLAG_NUMBERED,
     HANDLE_BITS,
@@ -32,6 +33,7 @@ from greenscope.trace.ring_layout import (
     write_field,
 )
 from greenscope.trace.ring_notes import Notes
+from greenscope.trace.ring_space import FileSpace, Section, sections_of
 
 __all__ = ["Ring"]
 
@@ -82,21 +84,26 @@ class Ring(Notes):
         buffer: the file, with its header written (``ring_file.create``).
         internal: code whose file starts with one of these is never a call site.
         plumbing: code whose file starts with one of these is a call site only if there is no better one.
+        fd: of the file, to reserve space with; -1 where all space is there already, as in memory.
+
+    Raises:
+        ValueError: the buffer holds no fresh ring.
+        OSError: ``fd`` is no descriptor.
     """
 
-    def __init__(self, buffer: memoryview, internal: tuple[str, ...], plumbing: tuple[str, ...]) -> None:
+    def __init__(self, buffer: memoryview, internal: tuple[str, ...], plumbing: tuple[str, ...], fd: int = -1) -> None:
+        if read_field(buffer, "event_capacity") % CAPACITY_UNIT:
+            raise ValueError("the buffer's capacity is odd")
         self._buffer = buffer
         self._internal = internal
         self._plumbing = plumbing
         self._head = 0
-        self._events = read_field(buffer, "event_offset")
-        self._mask = read_field(buffer, "event_capacity") - 1
-        self._string_offset = read_field(buffer, "string_offset")
-        self._string_size = read_field(buffer, "string_size")
-        self._site_offset = read_field(buffer, "site_offset")
-        self._site_capacity = read_field(buffer, "site_capacity")
-        self._slot_offset = read_field(buffer, "slot_offset")
-        self._slot_capacity = read_field(buffer, "slot_capacity")
+        self._space = FileSpace(fd)
+        sections = sections_of(buffer)
+        self._events_at, self._strings_at = sections["events"], sections["strings"]
+        self._sites_at, self._slots_at = sections["sites"], sections["slots"]
+        self._next = self._events_at.offset
+        self._limit = self._next + self._events_at.reserved
         self._string_used = 4  # string 0 is empty
         self._site_count = 1  # site 0 is unknown
         self._lost = {"strings_lost": 0, "sites_lost": 0, "slots_lost": 0}
@@ -122,10 +129,10 @@ class Ring(Notes):
             return found
         data = text.encode("utf-8", "replace")
         used = self._string_used
-        if self._detached or used + 4 + padded4(len(data)) > self._string_size:
+        if self._detached or not self._has_room(self._strings_at, used + 4 + padded4(len(data))):
             self._count_lost("strings_lost")
             return 0
-        at = self._string_offset + used
+        at = self._strings_at.offset + used
         struct.pack_into("<I", self._buffer, at, len(data))
         self._buffer[at + 4 : at + 4 + len(data)] = data
         self._string_used = used + 4 + padded4(len(data))
@@ -313,18 +320,44 @@ class Ring(Notes):
             self._publish()
 
     def _put(self, now: int, greenlet: int, kind: int, reason: int, aux: int, site: int, arg: int) -> None:
-        at = self._events + (self._head & self._mask) * EVENT.size
-        EVENT.pack_into(self._buffer, at, now, greenlet, kind, reason, aux, site, arg)
-        self._head += 1
+        EVENT.pack_into(self._buffer, self._advance(), now, greenlet, kind, reason, aux, site, arg)
 
     def _put_text(self, text: bytes) -> None:
         """The text of the record before; what does not fit into a burst is cut."""
         pieces = [text[at : at + TEXT_BYTES] for at in range(0, len(text), TEXT_BYTES)][: MAX_BURST - 1]
         for following, piece in zip(reversed(range(len(pieces))), pieces, strict=True):
-            at = self._events + (self._head & self._mask) * EVENT.size
             padded = piece.ljust(TEXT_BYTES, b"\0")
-            struct.pack_into("<16sBBH12s", self._buffer, at, padded[:16], Kind.TEXT, len(piece), following, padded[16:])
-            self._head += 1
+            struct.pack_into(
+                "<16sBBH12s", self._buffer, self._advance(), padded[:16], Kind.TEXT, len(piece), following, padded[16:]
+            )
+
+    def _advance(self) -> int:
+        """Where the next record goes."""
+        if self._next == self._limit:
+            self._turn()
+        at = self._next
+        self._next += EVENT.size
+        self._head += 1
+        return at
+
+    def _turn(self) -> None:
+        """Go on in the next segment of the events, or at their beginning again."""
+        events, size = self._events_at, self._events_at.size
+        if self._has_room(events, events.reserved + EVENT.size):
+            self._limit = events.offset + events.reserved
+            return
+        if events.size != size:
+            write_field(self._buffer, "event_capacity", events.size // EVENT.size)
+        self._next = events.offset
+
+    def _has_room(self, section: Section, end: int) -> bool:
+        if end <= section.reserved:
+            return True
+        size = section.size
+        room = self._space.extend(section, end)
+        if section.size != size:
+            write_field(self._buffer, "space_lost", 1)
+        return room
 
     def _publish(self) -> None:
         write_field(self._buffer, "head", self._head)
@@ -350,7 +383,7 @@ class Ring(Notes):
         if self._free:
             return self._free.pop()
         index = len(self._slots)
-        if index >= self._slot_capacity:
+        if not self._has_room(self._slots_at, (index + 1) * SLOT_SIZE):
             self._count_lost("slots_lost")
             return None
         self._slots.append(_Slot(0))
@@ -365,7 +398,7 @@ class Ring(Notes):
         return slot if slot.greenlet == handle & _ID_MASK else None
 
     def _write_slot(self, index: int, slot: _Slot) -> None:
-        at = self._slot_offset + index * SLOT_SIZE
+        at = self._slots_at.offset + index * SLOT_SIZE
         struct.pack_into("<I", self._buffer, at, slot.sequence + 1 & _U32)
         _SLOT_BODY.pack_into(
             self._buffer,
@@ -415,12 +448,12 @@ class Ring(Notes):
         code = frame.f_code
         if code.co_filename.startswith(self._internal):
             return -1
-        if self._detached or self._site_count >= self._site_capacity:
+        if self._detached or not self._has_room(self._sites_at, (self._site_count + 1) * SITE.size):
             self._count_lost("sites_lost")
             return 0
         file, function = self.string(code.co_filename), self.string(code.co_qualname)
         site = self._site_count
-        SITE.pack_into(self._buffer, self._site_offset + site * SITE.size, file, function, frame.f_lineno or 0, 0)
+        SITE.pack_into(self._buffer, self._sites_at.offset + site * SITE.size, file, function, frame.f_lineno or 0, 0)
         self._site_count += 1
         write_field(self._buffer, "site_count", self._site_count)
         return site

@@ -35,17 +35,15 @@ from greenscope.trace.ring_layout import (
     MAX_BURST,
     SITE,
     SLOT_SIZE,
+    WATCH_BURST,
     read_bytes,
     read_field,
 )
 
-__all__ = ["VERSIONS", "WATCH_BURST", "RingInfo", "RingSource", "Section"]
+__all__ = ["VERSIONS", "RingInfo", "RingSource", "Section"]
 
 VERSIONS = (1, 2)
 """What can be read."""
-
-WATCH_BURST = 128
-"""The watchdog publishes ``watch_head`` after at most this many records."""
 
 _MOST_EVENTS = 1 << 31
 _MOST_SLOTS = 1 << 20

@@ -19,7 +19,7 @@ Writer = ring_python.Ring
 def new_ring(writer: str, path: Path | None = None, sizes: RingSizes = SMALL) -> tuple[Writer, RingFile]:
     """A ring whose clock stands at 1000 ns."""
     file = ring_file.create(path, hub=1, thread_name="MainThread", sizes=sizes)
-    ring = WRITERS[writer](memoryview(file.memory), INTERNAL, PLUMBING)
+    ring = WRITERS[writer](memoryview(file.memory), INTERNAL, PLUMBING, file.lock)
     ring.clock_ns = 1000
     return ring, file
 

@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from greenscope.trace.events import Detail, Exit, Kind, Op, Ready, Resource, Spawn, Wait, Watch, unpack
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Gap
+from greenscope.trace.ring_file import RingSizes
+from greenscope.trace.ring_layout import EVENT, EVENT_STEP, MAX_BURST
 from tests.trace.rings import SMALL, WRITERS, begin, new_ring
 
 HEADER_TIMES = slice(24, 40)
@@ -144,6 +146,28 @@ def test_the_greenlet_table_says_what_each_living_greenlet_does(writer: str, tmp
         assert (rows["work"].state, rows["work"].numbered, rows["work"].parent) == ("spawned", True, 2)
         ring.exit(child, Exit.KILLED)
         assert {row.name for row in reader.greenlets()} == {"hub", "main"}
+
+
+def test_a_ring_holds_any_multiple_of_16_records(writer: str, tmp_path: Path) -> None:
+    sizes = RingSizes(events=48, slots=4, sites=8, string_bytes=512)
+    ring, _ = new_ring(writer, tmp_path / "a.gsr", sizes)
+    for number in range(1000):
+        ring.watcher_start(Watch.READ, number, 0)
+    gap, *events = events_of(tmp_path / "a.gsr")
+    assert gap == Gap(1000 - 48 + MAX_BURST)
+    assert [event.arg for event in events if isinstance(event, Event)] == list(range(960, 1000))
+
+
+def test_space_is_taken_as_it_is_needed(writer: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.gsr"
+    ring, _ = new_ring(writer, path, RingSizes())
+    small = path.stat().st_blocks * 512
+    assert small < 1 << 20 < path.stat().st_size
+    per_step = EVENT_STEP // EVENT.size
+    for number in range(per_step * 2 + 1):
+        ring.watcher_start(Watch.READ, number, 0)
+    assert path.stat().st_blocks * 512 == small + 2 * EVENT_STEP
+    assert [event.arg for event in events_of(path) if isinstance(event, Event)] == list(range(per_step * 2 + 1))
 
 
 def test_a_slot_is_used_again_and_a_stale_handle_changes_nothing(writer: str, tmp_path: Path) -> None:
