@@ -10,12 +10,16 @@ import click
 import pytest
 
 from greenscope.cli import cli
+from greenscope.cli.hub_view import look
+from greenscope.cli.ps import as_json
 from greenscope.trace import events
 from greenscope.trace.ring_layout import EVENT, HEADER, MAGIC, SLOT_FIELDS
+from tests.trace.rings import begin, new_ring
 
 ROOT = Path(__file__).resolve().parent.parent
 RING_FORMAT = (ROOT / "docs" / "ring-format.md").read_text()
 README = (ROOT / "README.md").read_text()
+ON_CALL = (ROOT / "docs" / "on-call.md").read_text()
 
 
 def test_every_event_kind_and_reason_is_in_the_format_page_with_its_number() -> None:
@@ -55,6 +59,17 @@ def test_the_worked_example_decodes_to_what_the_page_says() -> None:
     time_ns, greenlet, kind, reason, aux, site, arg = EVENT.unpack(bytes.fromhex("".join(lines)))
     assert (time_ns, greenlet, kind, reason) == (2000, 2, events.Kind.GREENLET_PARK, events.Wait.READ)
     assert (aux - 1, site, events.unpack(arg)) == (7, 3, (5, 1500))
+
+
+def test_every_field_of_ps_as_json_is_in_the_on_call_page_and_no_other(tmp_path: Path) -> None:
+    ring, file = new_ring("c", tmp_path / "a.gsr")
+    begin(ring)
+    hub = as_json(look(tmp_path / "a.gsr"))
+    file.close()
+    tables = ON_CALL.split("### As JSON")[1].split("| field of a ")[1:]
+    documented = [re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]+)\|", t, re.MULTILINE))) for t in tables]
+    assert documented[0] == list(hub)
+    assert documented[1] == list(hub["greenlets"][0])
 
 
 def commands() -> list[str]:

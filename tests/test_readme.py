@@ -35,9 +35,11 @@ def service(directory: Path) -> int:
     return port
 
 
-def commands() -> list[list[str]]:
-    """The commands of the README's table, as words."""
-    return [line.split() for line in re.findall(r"^\| `(greenscope [^`]+)` \|", README, re.MULTILINE)]
+def command(beginning: str) -> list[str]:
+    """The command of the README's table that begins so, as words."""
+    (line,) = re.findall(rf"^\| `({beginning}[^`]*)` \|", README, re.MULTILINE)
+    found: list[str] = line.split()
+    return found
 
 
 def words(command: list[str], *options: str) -> list[str]:
@@ -59,10 +61,10 @@ def echoed(port: int) -> bytes:
 
 
 def test_the_service_runs_under_run_and_record_and_its_recording_is_served(tmp_path: Path) -> None:
-    run, record, _, serve, _ = commands()
+    run, record, serve = map(command, ("greenscope run ", "greenscope record ", "greenscope serve "))
     port = service(tmp_path)
-    for command in (words(run, "--port", "0"), words(record)):
-        with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True) as child:
+    for started in (words(run, "--port", "0"), words(record)):
+        with subprocess.Popen(started, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True) as child:
             assert echoed(port) == b"hello"
             child.send_signal(signal.SIGTERM)
             assert child.wait(20) == 128 + signal.SIGTERM

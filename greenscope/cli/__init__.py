@@ -12,6 +12,7 @@ import click
 
 from greenscope import __version__
 from greenscope.cli.demo import demo
+from greenscope.cli.ps import ps
 from greenscope.cli.record import record
 from greenscope.cli.run import run
 from greenscope.cli.serve import serve
@@ -26,7 +27,7 @@ def cli() -> None:
     """See what every greenlet of a green service waits for, live and after the fact."""
 
 
-for command in (run, record, serve, demo):
+for command in (run, record, serve, ps, demo):
     cli.add_command(command)
 
 

@@ -35,8 +35,8 @@ class FoundRing:
 
     @property
     def command(self) -> str:
-        """The process's command line, as a shell would take it."""
-        return shlex.join(self.argv)
+        """The process's command line, as a shell would take it; on one line, and nothing but printable characters."""
+        return "".join(c if c.isprintable() else " " for c in shlex.join(self.argv))
 
 
 def rings_in(directory: Path) -> list[FoundRing]:
