@@ -11,17 +11,33 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # (who, whom): each importing module needs a line that allows it. The order is the data path's.
 BASE = ("greenscope", "greenscope.errors")
-TRACE_WRITES = ("greenscope.trace", "greenscope.trace.events", "greenscope.trace.recorder")
+# The runtime also asks which level it is, and notes what a program would note itself: its requests.
+TRACE_WRITES = (
+    "greenscope.trace",
+    "greenscope.trace.events",
+    "greenscope.trace.here",
+    "greenscope.trace.levels",
+    "greenscope.trace.notes",
+    "greenscope.trace.recorder",
+)
 RING = ("greenscope.trace.ring*", "greenscope.trace._ring")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "greenscope": (),
     "greenscope.__main__": ("greenscope.cli",),
     "greenscope.errors": (),
     "greenscope.runtime*": ("greenscope.runtime*", *TRACE_WRITES),
-    "greenscope.trace": (),  # the traced process imports it on the way to the recorder
+    "greenscope.trace": ("greenscope.trace.levels", "greenscope.trace.notes"),  # its API, loaded when it is used
+    "greenscope.trace.here": ("greenscope.trace.recorder",),  # the type
+    "greenscope.trace.levels": ("greenscope.trace.events", "greenscope.trace.recorder"),  # the type
+    "greenscope.trace.notes": ("greenscope.trace.events", "greenscope.trace.here", "greenscope.trace.recorder"),
     "greenscope.trace.events": (),
-    "greenscope.trace.ring*": ("greenscope.trace.events", *RING),
-    "greenscope.trace.recorder": ("greenscope.trace.events", *RING),
+    "greenscope.trace.ring*": ("greenscope.trace.events", "greenscope.trace.levels", *RING),
+    "greenscope.trace.recorder": (
+        "greenscope.trace.events",
+        "greenscope.trace.here",
+        "greenscope.trace.levels",
+        *RING,
+    ),
     "greenscope.trace.records": ("greenscope.trace.ring_layout",),  # what the reader hands to the right, as values
     "greenscope.trace.record_cursor": ("greenscope.trace.events", "greenscope.trace.records", *RING),
     "greenscope.trace.reader": (

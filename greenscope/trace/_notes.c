@@ -157,3 +157,16 @@ NOTE(set_detail)
     }
     Py_RETURN_NONE;
 }
+
+void
+ring_hear_detail(Ring *ring)
+{
+    int wanted = atomic_exchange_explicit(&ring->detail_wanted, -1, memory_order_relaxed);
+    PyObject *module = PyImport_ImportModule("greenscope.trace.levels"), *done = NULL;
+    if (module != NULL)
+        done = PyObject_CallMethod(module, "hear", "i", wanted);
+    if (done == NULL)
+        PyErr_WriteUnraisable((PyObject *) ring);
+    Py_XDECREF(done);
+    Py_XDECREF(module);
+}

@@ -313,6 +313,8 @@ METHOD(poll_end)
     NUMBERS(1, NONE); /* fired */
     record(ring, now_ns(ring), ring->hub, GS_KIND_POLL_END, 0, (uint16_t) (v[0] > UINT16_MAX ? UINT16_MAX : v[0]), 0,
            0);
+    if (atomic_load_explicit(&ring->detail_wanted, memory_order_relaxed) >= 0)
+        ring_hear_detail(ring);
     Py_RETURN_NONE;
 }
 
@@ -374,6 +376,7 @@ ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
     ring->site_count = 1;  /* site 0 is unknown */
     ring->next_greenlet = 1;
     ring->next_resource = 1;
+    ring->detail_wanted = -1;
     ring->known_size = 256;
     ring->known = PyMem_Calloc(ring->known_size, sizeof *ring->known);
     ring->free_slots = PyMem_Calloc(slots ? slots : 1, sizeof *ring->free_slots);
@@ -490,6 +493,7 @@ static PyMethodDef ring_methods[] = {
 
 static PyMemberDef ring_members[] = {
     {"detail", T_INT, offsetof(Ring, detail), READONLY, PyDoc_STR("The level: Detail.")},
+    {"detail_wanted", T_INT, offsetof(Ring, detail_wanted), 0, PyDoc_STR("The level that is asked for; -1: none.")},
     {NULL, 0, 0, 0, NULL},
 };
 

@@ -99,6 +99,7 @@ typedef struct {
     uint32_t next_resource;
     uint64_t hub, current;       /* handles */
     int detail;                  /* Detail: how much is recorded */
+    _Atomic int detail_wanted;   /* what another thread asks for, without the GIL; -1: nothing */
     unsigned long long clock_ns; /* a test's clock; 0: the real one */
     PyObject *strings;           /* str -> id */
     PyObject *internal;          /* tuple of str */
@@ -339,5 +340,8 @@ NOTE(release);
 NOTE(callback_begin);
 NOTE(callback_end);
 NOTE(set_detail);
+
+/* Let the whole process have the level that was asked for. */
+void ring_hear_detail(Ring *ring);
 
 #endif

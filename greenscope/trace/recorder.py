@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 
 from greenscope.errors import GreenscopeError
 from greenscope.trace import ring_file
+from greenscope.trace.here import here
+from greenscope.trace.levels import levels
 from greenscope.trace.ring_layout import EVENT
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ class Recorder(Ring):
         """The hub ended in good order: say so, and write nothing more."""
         if self in _open:
             _open.discard(self)
+            if here.recorder is self:
+                here.recorder = None
             self._file.close()
             self.detach()
             self._file.release()
@@ -89,10 +93,11 @@ class Recorder(Ring):
 
 
 _open: weakref.WeakSet[Recorder] = weakref.WeakSet()
+levels.recorders = lambda: _open
 
 
 def open_recorder(hub: int, thread_name: str) -> Recorder:
-    """The recorder of a new hub; one that is closed already, and writes nothing, if ``GREENSCOPE=0`` is set.
+    """The recorder of a new hub, and so of this thread; one that is closed already if ``GREENSCOPE=0`` is set.
 
     Args:
         hub: number of the hub within the process, from 1.
@@ -113,7 +118,9 @@ def open_recorder(hub: int, thread_name: str) -> Recorder:
     except (OSError, GreenscopeError) as error:
         print(f"greenscope: {error}; recording into memory that nobody else can read", file=sys.stderr)
         file = ring_file.create(None, hub, thread_name, ring_file.RingSizes())
-    return Recorder(file)
+    here.recorder = recorder = Recorder(file)
+    recorder.set_detail(levels.detail)
+    return recorder
 
 
 def trace_directory(create: bool = True) -> Path:
@@ -191,6 +198,7 @@ def _after_fork() -> None:
     for recorder in list(_open):
         recorder._leave_to_parent()
     _open.clear()
+    here.recorder = None
 
 
 atexit.register(_at_exit)

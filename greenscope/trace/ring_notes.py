@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from greenscope.trace.events import Detail, Kind, pack
+from greenscope.trace.levels import hear
 from greenscope.trace.ring_layout import HANDLE_BITS
 
 __all__ = ["Notes"]
@@ -22,6 +23,9 @@ class Notes:
 
     detail: int = 0
     """The level: ``Detail``."""
+
+    detail_wanted: int = -1
+    """The level that another process asks for, which the hub's thread hears at the end of a poll; -1: none."""
 
     if TYPE_CHECKING:
         current: int
@@ -110,6 +114,10 @@ class Notes:
         if not self._detached and level != self.detail:
             self._event(self.current, Kind.DETAIL, level, self.detail, 0, 0)
             self.detail = level
+
+    def _hear_detail(self) -> None:
+        wanted, self.detail_wanted = self.detail_wanted, -1
+        hear(wanted)
 
     # -- inside ---------------------------------------------------------------------------------
 

@@ -300,6 +300,8 @@ class Ring(Notes):
     def poll_end(self, fired: int) -> None:
         """The kernel answered."""
         self._event(self._hub, Kind.POLL_END, 0, min(fired, 0xFFFF), 0, 0)
+        if self.detail_wanted >= 0:
+            self._hear_detail()
 
     def detach(self) -> None:
         """Write nothing more: the file is another process's (after a fork) or closed."""
