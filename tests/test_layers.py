@@ -47,7 +47,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *RING,
     ),
     "greenscope.trace.analysis*": ("greenscope.trace.analysis*", "greenscope.trace.events", "greenscope.trace.records"),
-    "greenscope.trace.compact": ("greenscope.trace.reader", *RING),  # makes a ring of a ring
+    "greenscope.trace.snapshot": (
+        "greenscope.trace.events",
+        *RING,
+    ),  # makes a ring of a ring, in the traced process too
     "greenscope.trace.export*": ("greenscope.trace*",),
     "greenscope.web.middleware*": ("greenscope.web.middleware*", *TRACE_WRITES),
     "greenscope.web*": ("greenscope.web*", "greenscope.trace*"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 import time
@@ -11,10 +10,9 @@ from pathlib import Path
 import click
 
 from greenscope.cli.program import ProgramCommand, command_of, run_to_end, traced_environment
-from greenscope.errors import GreenscopeError
-from greenscope.trace.compact import compact
-from greenscope.trace.reader import RingReader
-from greenscope.trace.ring_file import is_locked
+from greenscope.errors import GreenscopeError, RingFormatError
+from greenscope.trace.rings import rings_in
+from greenscope.trace.snapshot import snapshot
 
 __all__ = ["record"]
 
@@ -54,18 +52,20 @@ def record(program: tuple[str, ...], output: Path) -> None:
 
 
 def _keep(directory: Path, output: Path, ended_ns: int) -> list[Path]:
-    def began(path: Path) -> int:
-        reader = RingReader(path)
-        try:
-            return reader.info.start_monotonic_ns
-        finally:
-            reader.close()
-
     kept = []
-    for number, ring in enumerate(sorted(directory.glob("*.gsr"), key=began), start=1):
+    for number, ring in enumerate(rings_in(directory), start=1):
         target = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
-        if not is_locked(ring):  # a child that outlives the program still writes
-            compact(ring, ended_ns)
-        shutil.move(ring, target)
+        # A child that outlives the program still writes into its ring, and so that one is kept itself.
+        if ring.state == "live" or not _compacted(ring.path, target, ended_ns):
+            ring.path.rename(target)
         kept.append(target)
     return kept
+
+
+def _compacted(ring: Path, target: Path, ended_ns: int) -> bool:
+    """Leave a copy that is no larger than what is in it, if there is space for one."""
+    try:
+        snapshot(ring, target, ended_ns=ended_ns)
+    except (OSError, RingFormatError):
+        return False
+    return True

@@ -27,6 +27,7 @@ from pathlib import Path
 
 from greenscope.errors import RingFormatError
 from greenscope.trace.ring_layout import (
+    CAPACITY_UNIT,
     END_OF_TIME,
     EVENT,
     HEADER,
@@ -46,7 +47,10 @@ VERSIONS = (1, 2)
 """What can be read."""
 
 _MOST_EVENTS = 1 << 31
+_MOST_WATCHED = 1 << 16
 _MOST_SLOTS = 1 << 20
+_MOST_SITES = 1 << 24
+_MOST_STRING_BYTES = 1 << 30
 _SLOT_TRIES = 16
 _SLOTS_AT_ONCE = 1 << 13
 
@@ -149,16 +153,10 @@ class RingSource:
         return b"".join(parts)
 
     def field(self, name: str) -> int:
-        """A number of the header, as it is now; 0 for one that the file's version does not have."""
-        offset, code = HEADER.get(name, (0, ""))
-        if not code:
-            return 0
+        """A number of the header, as it is now; 0 for one that version 1 did not have."""
+        offset, code = HEADER[name]
         value: int = struct.unpack("<" + code, self.read(offset, struct.calcsize("<" + code)))[0]
         return value
-
-    def text(self, name: str) -> bytes:
-        """A text of the header, without its padding."""
-        return read_bytes(self._header(), name).rstrip(b"\0")
 
     # -- records --------------------------------------------------------------------------------
 
@@ -171,7 +169,7 @@ class RingSource:
             RingFormatError: there is room for nothing, where there was some before.
         """
         head, capacity = self.field(section.head), self.field(section.capacity)
-        if capacity <= section.burst:
+        if capacity < section.burst:
             raise RingFormatError(f"{self.path} is damaged: it says it holds {capacity} records")
         return head, capacity
 
@@ -278,20 +276,24 @@ class RingSource:
 
     def _check_numbers(self, head: int, capacity: int) -> None:
         path = self.path
-        if not 2 * MAX_BURST <= capacity <= _MOST_EVENTS or capacity % 16:
+        if not CAPACITY_UNIT <= capacity <= _MOST_EVENTS or capacity % CAPACITY_UNIT:
             raise RingFormatError(
                 f"{path} is damaged: it says it holds {capacity} events, "
-                f"not a multiple of 16 from {2 * MAX_BURST} to {_MOST_EVENTS}"
+                f"not a multiple of {CAPACITY_UNIT} up to {_MOST_EVENTS}"
             )
-        if self.field("slot_capacity") > _MOST_SLOTS:
-            raise RingFormatError(
-                f"{path} is damaged: it says it holds {self.field('slot_capacity')} greenlets, more than {_MOST_SLOTS}"
-            )
+        for name, most in (
+            ("string_size", _MOST_STRING_BYTES),
+            ("site_capacity", _MOST_SITES),
+            ("slot_capacity", _MOST_SLOTS),
+        ):
+            if self.field(name) > most:
+                raise RingFormatError(
+                    f"{path} is damaged: its {name} is {self.field(name)}, no ring has more than {most}"
+                )
         watch = self.field("watch_capacity")
-        if watch and not WATCH_BURST < watch <= _MOST_EVENTS:
+        if watch and not WATCH_BURST <= watch <= _MOST_WATCHED:
             raise RingFormatError(
-                f"{path} is damaged: it says it holds {watch} events of a watchdog, "
-                f"not more than {WATCH_BURST} and at most {_MOST_EVENTS}"
+                f"{path} is damaged: its watch_capacity is {watch}, not from {WATCH_BURST} to {_MOST_WATCHED}"
             )
         first = self.field("first")
         if first > head:
@@ -304,7 +306,7 @@ class RingSource:
         header = self._header()
 
         def number(name: str) -> int:
-            return read_field(header, name) if name in HEADER else 0
+            return read_field(header, name)
 
         def text(name: str) -> str:
             return read_bytes(header, name).rstrip(b"\0").decode("utf-8", "replace")

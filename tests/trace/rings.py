@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 from greenscope.trace import _ring, ring_file, ring_notes, ring_python
-from greenscope.trace.events import Spawn
+from greenscope.trace.events import Kind, Spawn
 from greenscope.trace.ring_file import RingFile, RingSizes
+from greenscope.trace.ring_layout import EVENT, TEXT_BYTES, read_field, write_field
 
 WRITERS = {"c": _ring.Ring, "python": ring_python.Ring}
 SMALL = RingSizes(events=64, slots=4, sites=8, string_bytes=512)
@@ -30,3 +32,18 @@ def begin(ring: Writer) -> tuple[int, int]:
     main = ring.spawn(Spawn.MAIN, ring.string("main"), 0, 0)
     ring.switch(main)
     return hub, main
+
+
+def watch(file: RingFile, kind: int, time_ns: int, text: bytes = b"", greenlet: int = 0, arg: int = 0) -> None:
+    """Write as the watchdog does: an event of its own ring, and its text."""
+    with memoryview(file.memory) as buffer:
+        offset, capacity = read_field(buffer, "watch_offset"), read_field(buffer, "watch_capacity")
+        head = read_field(buffer, "watch_head")
+        pieces = [text[at : at + TEXT_BYTES] for at in range(0, len(text), TEXT_BYTES)]
+        EVENT.pack_into(buffer, offset + head % capacity * EVENT.size, time_ns, greenlet, kind, 0, len(pieces), 0, arg)
+        for number, piece in enumerate(pieces, start=1):
+            at = offset + (head + number) % capacity * EVENT.size
+            padded = piece.ljust(TEXT_BYTES, b"\0")
+            fields = padded[:16], Kind.TEXT, len(piece), len(pieces) - number, padded[16:]
+            struct.pack_into("<16sBBH12s", buffer, at, *fields)
+        write_field(buffer, "watch_head", head + 1 + len(pieces))

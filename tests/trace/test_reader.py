@@ -14,12 +14,11 @@ from pathlib import Path
 import pytest
 
 from greenscope.errors import RingFormatError
-from greenscope.trace.compact import compact
 from greenscope.trace.events import Kind, Watch
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Gap
 from greenscope.trace.ring_file import RingSizes
-from greenscope.trace.ring_layout import EVENT, HEADER, MAX_BURST, write_field
+from greenscope.trace.ring_layout import HEADER, MAX_BURST, write_field
 from tests.trace.rings import SMALL, begin, new_ring
 
 
@@ -125,8 +124,8 @@ def spoil(path: Path, field: str, value: int | bytes) -> None:
         (lambda path: path.write_bytes(b"GIF89a"), "has 6 bytes"),
         (lambda path: spoil(path, "magic", b"GIF89a"), "magic"),
         (lambda path: spoil(path, "version", 99), "version 99"),
-        (lambda path: spoil(path, "event_capacity", 100), "100 events, not a multiple of 16 from 16"),
-        (lambda path: spoil(path, "event_capacity", 1 << 40), "1099511627776 events, not a multiple of 16 from 16"),
+        (lambda path: spoil(path, "event_capacity", 100), "100 events, not a multiple of 16 up to"),
+        (lambda path: spoil(path, "event_capacity", 1 << 40), "1099511627776 events, not a multiple of 16 up to"),
         (lambda path: spoil(path, "head", 1 << 40) or spoil(path, "event_capacity", 1 << 20), "its events end at byte"),
         (lambda path: spoil(path, "string_offset", 1 << 62), "its strings end at byte"),
         (lambda path: spoil(path, "start_monotonic_ns", 1 << 63), "it began 9223372036854775808 ns after"),
@@ -207,18 +206,3 @@ def test_a_writer_that_ends_in_good_order_says_so_and_when() -> None:
         assert isinstance(last, Event)
         assert last.kind == Kind.POLL_END
         assert (reader.end_ns() or 0) > last.time_ns
-
-
-def test_compacting_keeps_every_event_and_cuts_what_was_never_reached(tmp_path: Path) -> None:
-    path = tmp_path / "a.gsr"
-    ring, file = new_ring("c", path, RingSizes(events=4096, slots=4, sites=8, string_bytes=512))
-    for number in range(100):
-        ring.watcher_start(Watch.READ, number, 0)
-    ring.detach()
-    file.release()
-    before, size = counted(path), path.stat().st_size
-    compact(path, 12345)
-    assert counted(path) == before == (0, list(range(100)))
-    assert size - path.stat().st_size == (4096 - 128) * EVENT.size
-    with contextlib.closing(RingReader(path)) as reader:
-        assert (reader.state(), reader.end_ns()) == ("died", 12345)
