@@ -13,33 +13,49 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A signal may interrupt each try; so many in a row are not signals any more. */
-#define TRIES 10000
+/* So many interruptions in a row are not signals any more. */
+#define INTERRUPTIONS 10000
 
+#define SMALLEST_PIECE 4096
+
+/* 0, or what is wrong. */
 static int
-allocate(int fd, uint64_t offset, uint64_t length)
+take(int fd, uint64_t offset, uint64_t length)
 {
 #ifdef __APPLE__
     /* It has no posix_fallocate: zeros, written where nothing was written yet, take the space as well. */
-    static const char zeros[4096];
+    static const char zeros[SMALLEST_PIECE];
     while (length > 0) {
-        ssize_t wrote = -1;
-        for (int tries = 0; wrote < 0 && tries < TRIES; tries++)
-            if ((wrote = pwrite(fd, zeros, length < sizeof zeros ? length : sizeof zeros, (off_t) offset)) < 0 &&
-                errno != EINTR)
-                return 0;
-        if (wrote <= 0)
-            return 0;
+        ssize_t wrote = pwrite(fd, zeros, length < sizeof zeros ? length : sizeof zeros, (off_t) offset);
+        if (wrote < 0)
+            return errno;
         offset += (uint64_t) wrote;
         length -= (uint64_t) wrote;
     }
-    return 1;
+    return 0;
 #else
-    int error = EINTR;
-    for (int tries = 0; error == EINTR && tries < TRIES; tries++)
-        error = posix_fallocate(fd, (off_t) offset, (off_t) length);
-    return error == 0;
+    return posix_fallocate(fd, (off_t) offset, (off_t) length);
 #endif
+}
+
+/* A signal interrupts it, and some file systems then give back what they had taken: smaller pieces get through. */
+static int
+allocate(int fd, uint64_t offset, uint64_t length)
+{
+    uint64_t piece = length;
+    for (int interruptions = 0; length > 0;) {
+        uint64_t wanted = length < piece ? length : piece;
+        int error = take(fd, offset, wanted);
+        if (error == 0) {
+            offset += wanted;
+            length -= wanted;
+        } else if (error == EINTR && interruptions++ < INTERRUPTIONS) {
+            piece = piece / 2 > SMALLEST_PIECE ? piece / 2 : SMALLEST_PIECE;
+        } else {
+            return 0;
+        }
+    }
+    return 1;
 }
 
 /* Whether the descriptor is still the file's: a program that closes all it does not know may have got the number

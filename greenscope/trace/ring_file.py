@@ -17,7 +17,8 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from errno import EEXIST, EFBIG
 from os import close as _close  # by name: patching puts others in their place
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from greenscope.errors import GreenscopeError
 from greenscope.trace.ring_layout import (
     CAPACITY_UNIT,
     EVENT,
+    EVENT_STEP,
     HEADER_SIZE,
     MAGIC,
     SITE,
@@ -36,7 +38,10 @@ from greenscope.trace.ring_layout import (
 )
 from greenscope.trace.ring_space import reserve_beginning
 
-__all__ = ["RingFile", "RingSizes", "create", "is_locked"]
+__all__ = ["UNNAMED", "RingFile", "RingSizes", "create", "is_locked"]
+
+UNNAMED = ".new"
+"""Ends the name of a ring that is being made; one that stays was left by a process that died meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,35 +112,38 @@ def create(path: Path | None, hub: int, thread_name: str, sizes: RingSizes) -> R
         path: where; None keeps it in memory that no other process sees.
         hub: number of the hub within the process, from 1.
         thread_name: name of the thread the hub runs in.
-        sizes: how much it keeps.
+        sizes: how much it keeps; less, where a file may not be so large.
 
     Raises:
+        FileExistsError: the name is taken.
         OSError: the file cannot be made, or there is no space for it.
     """
     header = _header(hub, thread_name, sizes)
     if path is None:
-        memory, lock = mmap.mmap(-1, sizes.total_bytes), -1
-    else:
-        # It gets its name when it is whole, so that no reader meets (or locks) half a ring.
-        unnamed = path.with_suffix(".new")
+        memory = mmap.mmap(-1, sizes.total_bytes)
+        memory[: len(header)] = header
+        return RingFile(memory, None, -1)
+    # It gets its name when it is whole, so that no reader meets (or locks) half a ring.
+    unnamed = path.with_name(f"{path.stem}-{time.monotonic_ns()}{UNNAMED}")
+    fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    lock = -1
+    try:
+        header, total = _grow(fd, header, sizes)
+        reserve_beginning(fd, header)
+        memory = mmap.mmap(fd, total)
+        # Python's mmap keeps a copy of its descriptor, and a forked child keeps it too. The lock
+        # is on a second opening of the file, so that closing that one lets go of it.
+        lock = os.open(unnamed, os.O_RDWR | os.O_CLOEXEC)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        memory[: len(header)] = header
+        _give_name(unnamed, path)
+    except BaseException:
         unnamed.unlink(missing_ok=True)
-        fd = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        try:
-            os.ftruncate(fd, sizes.total_bytes)
-            reserve_beginning(fd, header)
-            memory = mmap.mmap(fd, sizes.total_bytes)
-            # Python's mmap keeps a copy of its descriptor, and a forked child keeps it too. The lock
-            # is on a second opening of the file, so that closing that one lets go of it.
-            lock = os.open(unnamed, os.O_RDWR | os.O_CLOEXEC)
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BaseException:
-            unnamed.unlink(missing_ok=True)
-            raise
-        finally:
-            _close(fd)
-    memory[: len(header)] = header
-    if path is not None:
-        os.rename(unnamed, path)
+        if lock >= 0:
+            _close(lock)
+        raise
+    finally:
+        _close(fd)
     return RingFile(memory, path, lock)
 
 
@@ -149,6 +157,40 @@ def is_locked(path: Path) -> bool:
     finally:
         _close(fd)
     return False
+
+
+def _grow(fd: int, header: bytes, sizes: RingSizes) -> tuple[bytes, int]:
+    """Give the file its full size, or, where a limit on files is below that, fewer events."""
+    wanted = sizes.events
+    while True:
+        try:
+            os.ftruncate(fd, sizes.total_bytes)
+        except OSError as error:
+            fewer = sizes.events // 2 // CAPACITY_UNIT * CAPACITY_UNIT
+            if error.errno != EFBIG or fewer * EVENT.size < EVENT_STEP:
+                raise
+            sizes = replace(sizes, events=fewer)
+            continue
+        if sizes.events < wanted:
+            changed = bytearray(header)
+            write_field(memoryview(changed), "event_capacity", sizes.events)
+            write_field(memoryview(changed), "space_lost", 1)
+            header = bytes(changed)
+        return header, sizes.total_bytes
+
+
+def _give_name(unnamed: Path, path: Path) -> None:
+    """As ``rename``, but what has the name already keeps it."""
+    try:
+        os.link(unnamed, path)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system that knows no second name
+        if path.exists():
+            raise FileExistsError(EEXIST, os.strerror(EEXIST), str(path)) from None
+        os.rename(unnamed, path)
+    else:
+        unnamed.unlink()
 
 
 def _header(hub: int, thread_name: str, sizes: RingSizes) -> bytes:
