@@ -6,16 +6,14 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from greenscope.errors import GreenscopeError
-from greenscope.trace import recorder as recorder_module
 from greenscope.trace.reader import RingReader
-from greenscope.trace.recorder import Recorder, open_recorder, trace_directory
-from tests.trace.rings import new_ring
+from greenscope.trace.recorder import Recorder, open_recorder
+from greenscope.trace.recorder import trace_directory as directory_of_rings
 
 
 def opened() -> Recorder:
@@ -79,29 +77,16 @@ def test_the_ring_is_as_large_as_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_trace_directory_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("GREENSCOPE_DIR")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    assert trace_directory(create=False) == tmp_path / "greenscope"
+    assert directory_of_rings(create=False) == tmp_path / "greenscope"
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
-    assert trace_directory(create=False).name == f"greenscope-{os.getuid()}"
+    assert directory_of_rings(create=False).name == f"greenscope-{os.getuid()}"
 
 
 def test_a_directory_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch, trace_directory: Path) -> None:
     trace_directory.mkdir(mode=0o700)
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(GreenscopeError, match="is not yours"):
-        recorder_module.trace_directory()
-
-
-def test_old_rings_of_dead_writers_go_and_living_ones_stay(trace_directory: Path) -> None:
-    trace_directory.mkdir(mode=0o700)
-    _, live = new_ring("c", trace_directory / "live.gsr")
-    _, dead = new_ring("c", trace_directory / "dead.gsr")
-    dead.release()
-    long_ago = time.time() - 2 * recorder_module.KEEP_DEAD_SECONDS
-    for name in ("live", "dead"):
-        os.utime(trace_directory / f"{name}.gsr", (long_ago, long_ago))
-    assert opened().path is not None
-    assert sorted(path.name for path in trace_directory.glob("*.gsr")) == [f"{os.getpid()}-1.gsr", "live.gsr"]
-    live.release()
+        directory_of_rings()
 
 
 def test_a_closed_recorder_has_ended_and_writes_no_more() -> None:
