@@ -4,6 +4,9 @@
  * file has reserved the first step of each section (ring_layout.py); this reserves what follows, when it is
  * first needed, so that a small program's ring takes little. It is called some times in a ring's life, under
  * the GIL, and takes some microseconds. Where there is no more space, the section ends at what is there.
+ *
+ * The pages are left to be faulted in one by one. All at once (MADV_POPULATE_WRITE) an event of the first lap
+ * took 46 ns instead of 47 on tmpfs and the same 41 on ext4, where later laps take 30: not worth its pause.
  */
 #define _GNU_SOURCE
 #include "_ring.h"
