@@ -79,7 +79,11 @@ def commands() -> list[str]:
 @pytest.mark.parametrize("name", commands())
 def test_every_command_and_each_of_its_options_is_in_the_readme(name: str) -> None:
     assert f"greenscope {name}" in README
-    for param in cli.commands[name].params:
+    command = cli.commands[name]
+    below = list(command.commands.values()) if isinstance(command, click.Group) else []
+    for under in below:
+        assert f"greenscope {name} {under.name}" in README
+    for param in [*command.params, *(param for under in below for param in under.params)]:
         if isinstance(param, click.Option):
             assert max(param.opts, key=len) in README, f"{name} {param.opts}"
 

@@ -14,6 +14,7 @@ from greenscope import __version__
 from greenscope.cli.demo import demo
 from greenscope.cli.ps import ps
 from greenscope.cli.record import record
+from greenscope.cli.rings import rings
 from greenscope.cli.run import run
 from greenscope.cli.serve import serve
 from greenscope.errors import GreenscopeError
@@ -27,7 +28,7 @@ def cli() -> None:
     """See what every greenlet of a green service waits for, live and after the fact."""
 
 
-for command in (run, record, serve, ps, demo):
+for command in (run, record, serve, ps, rings, demo):
     cli.add_command(command)
 
 

@@ -21,7 +21,7 @@ from greenscope.trace.ring_file import RingFile, RingSizes
 from greenscope.trace.ring_layout import EVENT
 from greenscope.trace.ring_pruning import KeepLimits, prune_now_and_then
 
-__all__ = ["open_ring", "trace_directory", "unwritten_ring"]
+__all__ = ["keep_limits", "open_ring", "trace_directory", "unwritten_ring"]
 
 _NOTHING = RingSizes(events=16, slots=1, sites=1, string_bytes=64, watch=0)
 # Nobody else can read it: what a crash dump should show of it is its newest part.
@@ -41,9 +41,9 @@ def open_ring(hub: int, thread_name: str) -> RingFile | None:
         None, if there is not even memory for it.
     """
     try:
-        sizes, limits = _sizes(), _limits()
+        sizes = _sizes()
         directory = trace_directory()
-        prune_now_and_then(directory, limits)
+        prune_now_and_then(directory, _limits())
         return _create(directory, hub, thread_name, sizes)
     except (OSError, GreenscopeError) as error:
         reason = error
@@ -89,6 +89,23 @@ def trace_directory(create: bool = True) -> Path:
     return directory
 
 
+def keep_limits() -> KeepLimits:
+    """What is kept of rings whose process is gone, as the environment says.
+
+    Raises:
+        GreenscopeError: a setting makes no sense.
+    """
+    default = KeepLimits()
+    hours = _setting("GREENSCOPE_KEEP_HOURS", os.environ.get("GREENSCOPE_KEEP_HOURS"), "whole hours", 0, 1 << 20)
+    rings = _setting("GREENSCOPE_KEEP_RINGS", os.environ.get("GREENSCOPE_KEEP_RINGS"), "a number", 0, 1 << 20)
+    size = _setting("GREENSCOPE_KEEP_MB", os.environ.get("GREENSCOPE_KEEP_MB"), "whole mebibytes", 0, 1 << 30)
+    return KeepLimits(
+        seconds=default.seconds if hours is None else hours * 3600,
+        rings=default.rings if rings is None else rings,
+        bytes=default.bytes if size is None else size << 20,
+    )
+
+
 def _create(directory: Path, hub: int, thread_name: str, sizes: RingSizes) -> RingFile:
     name = f"{os.getpid()}-{hub}"
     path = directory / f"{name}.gsr"
@@ -113,19 +130,11 @@ def _sizes() -> RingSizes:
 
 
 def _limits() -> KeepLimits:
-    default = KeepLimits()
     try:
-        hours = _setting("GREENSCOPE_KEEP_HOURS", os.environ.get("GREENSCOPE_KEEP_HOURS"), "whole hours", 0, 1 << 20)
-        rings = _setting("GREENSCOPE_KEEP_RINGS", os.environ.get("GREENSCOPE_KEEP_RINGS"), "a number", 0, 1 << 20)
-        size = _setting("GREENSCOPE_KEEP_MB", os.environ.get("GREENSCOPE_KEEP_MB"), "whole mebibytes", 0, 1 << 30)
+        return keep_limits()
     except GreenscopeError as error:
         _say(f"{error}; rings of dead processes are kept as if it were not set")
-        return default
-    return KeepLimits(
-        seconds=default.seconds if hours is None else hours * 3600,
-        rings=default.rings if rings is None else rings,
-        bytes=default.bytes if size is None else size << 20,
-    )
+        return KeepLimits()
 
 
 def _setting(name: str, text: str | None, wanted: str, least: int, most: int) -> int | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from greenscope.errors import GreenscopeError
-from greenscope.trace.ring_layout import HEADER
+from greenscope.trace.ring_layout import HEADER, write_field
 from greenscope.trace.rings import rings_in, rings_of
+from greenscope.trace.snapshot import snapshot
 from tests.trace.rings import begin, new_ring
 
 
@@ -76,3 +77,45 @@ def test_two_thousand_rings_are_listed(tmp_path: Path) -> None:
     for number in range(1, 2000):
         shutil.copy(tmp_path / "0.gsr", tmp_path / f"{number}.gsr")
     assert len(rings_in(tmp_path)) == 2000
+
+
+def craft(path: Path, **fields: int | bytes) -> None:
+    """Change the header of a ring that nobody writes."""
+    data = bytearray(path.read_bytes())
+    for name, value in fields.items():
+        write_field(memoryview(data), name, value)
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("other", [{"boot_id": b"another boot ..."}, {"process_start": 7}])
+def test_a_process_number_of_another_boot_or_start_is_another_process(
+    tmp_path: Path, other: dict[str, int | bytes]
+) -> None:
+    """Though its hubs began at times that would fit."""
+    for name, hub, start in (("old-2", 2, 3000), ("new-1", 1, 2000), ("new-2", 2, 4000)):
+        ring_at(tmp_path / f"{name}.gsr", 7, hub=hub, state="died", start_wall_ns=start)
+    craft(tmp_path / "old-2.gsr", **other)
+    assert [ring.path.stem for ring in rings_of(tmp_path, 7)] == ["new-1", "new-2"]
+
+
+def test_where_the_start_is_not_known_a_first_hub_begins_a_process(tmp_path: Path) -> None:
+    for name, hub, start in (("old-1", 1, 1000), ("old-2", 2, 1500), ("new-1", 1, 2000), ("new-2", 2, 2500)):
+        ring_at(tmp_path / f"{name}.gsr", 7, hub=hub, state="died", start_wall_ns=start)
+        craft(tmp_path / f"{name}.gsr", process_start=0, version=1)
+    assert [ring.path.stem for ring in rings_of(tmp_path, 7)] == ["new-1", "new-2"]
+
+
+def test_a_snapshot_is_listed_and_is_no_ring_of_its_process(tmp_path: Path) -> None:
+    file = ring_at(tmp_path / "7-1.gsr", 7)
+    snapshot(tmp_path / "7-1.gsr", tmp_path / "copy.gsr")
+    assert [(ring.path.stem, ring.state) for ring in rings_in(tmp_path)] == [("7-1", "live"), ("copy", "snapshot")]
+    assert [ring.path.stem for ring in rings_of(tmp_path, 7)] == ["7-1"]
+    file.release()
+
+
+@pytest.mark.parametrize("field", ["head", "event_capacity", "event_offset", "start_wall_ns", "start_monotonic_ns"])
+@pytest.mark.parametrize("value", [0, 1, 1 << 62, (1 << 64) - 1])
+def test_a_damaged_header_is_listed_and_breaks_nothing(tmp_path: Path, field: str, value: int) -> None:
+    ring_at(tmp_path / "a.gsr", 7, state="died")
+    craft(tmp_path / "a.gsr", **{field: value})
+    assert [ring.pid for ring in rings_in(tmp_path)] == [7]
