@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -13,7 +15,9 @@ from greenscope.cli import cli
 from greenscope.cli.hub_view import look
 from greenscope.cli.ps import as_json
 from greenscope.trace import events
-from greenscope.trace.ring_layout import EVENT, HEADER, MAGIC, SLOT_FIELDS
+from greenscope.trace.reader import RingReader
+from greenscope.trace.records import Event, Site
+from greenscope.trace.ring_layout import HEADER, HEADER_SIZE, MAGIC, SLOT_FIELDS
 from tests.trace.rings import begin, new_ring
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,11 +58,55 @@ def test_every_slot_field_is_in_the_format_page_at_its_offset() -> None:
     assert [int(offset) for offset in re.findall(r"^\| (\d+) \|", table, re.MULTILINE)] == list(SLOT_FIELDS.values())
 
 
-def test_the_worked_example_decodes_to_what_the_page_says() -> None:
-    lines = re.findall(r"^[0-9a-f]{8}  ((?:[0-9a-f]{2} ?)+)$", RING_FORMAT, re.MULTILINE)
-    time_ns, greenlet, kind, reason, aux, site, arg = EVENT.unpack(bytes.fromhex("".join(lines)))
-    assert (time_ns, greenlet, kind, reason) == (2000, 2, events.Kind.GREENLET_PARK, events.Wait.READ)
-    assert (aux - 1, site, events.unpack(arg)) == (7, 3, (5, 1500))
+def worked_example() -> bytes:
+    """The ring of the format page's dump."""
+    lines = re.findall(r"^([0-9a-f]{8})  ((?:[0-9a-f]{2} ?){16})$", RING_FORMAT, re.MULTILINE)
+    (size,) = re.findall(r"as small as one may be: (\d+) bytes", RING_FORMAT)
+    ring = bytearray(int(size))
+    for offset, line in lines:
+        ring[int(offset, 16) : int(offset, 16) + 16] = bytes.fromhex(line)
+    return bytes(ring)
+
+
+def test_the_worked_example_is_a_ring_that_says_what_the_page_says(tmp_path: Path) -> None:
+    path = tmp_path / "a.gsr"
+    path.write_bytes(worked_example())
+    with contextlib.closing(RingReader(path)) as reader:
+        info = reader.info
+        assert (info.version, info.pid, info.hub, info.process_start) == (2, 4321, 1, 81234)
+        assert (info.start_monotonic_ns, info.stall_ns, reader.state()) == (10**9, 10**8, "died")
+        assert info.start_wall_ns == datetime(2025, 11, 24, 16, tzinfo=UTC).timestamp() * 10**9
+        (main,) = reader.greenlets()
+        assert (main.name, main.greenlet, main.parent, main.state, main.fd) == ("main", 2, 1, "waiting", 7)
+        assert (main.peer, main.run_ns, main.switches) == ("127.0.0.1:8000", 250 * 10**6, 1)
+        assert main.deadline_ns - main.since_ns == 1500 * 10**6
+        assert reader.site(main.site) == Site("/srv/app.py", 12, "serve")
+        switch, stall, park, end = reader.read()
+        assert isinstance(stall, Event)
+        stack = "/srv/app.py\t12\tserve\n/srv/app.py\t20\t<module>"
+        assert stall == Event(1850 * 10**6, 2, events.Kind.STALL_BEGIN, arg=1750 * 10**6, text=stack)
+        assert stack.replace("\t", "⇥").replace("\n", "⏎") in RING_FORMAT
+        assert switch == Event(1750 * 10**6, 2, events.Kind.GREENLET_SWITCH)
+        assert park == Event(
+            2 * 10**9, 2, events.Kind.GREENLET_PARK, events.Wait.READ, 7 + 1, main.site, events.pack(5, 1500)
+        )
+        assert end == Event(2 * 10**9, 2, events.Kind.STALL_END, arg=250 * 10**6)
+
+
+def test_the_worked_examples_table_has_the_bytes_of_its_dump_and_the_fields_of_its_header() -> None:
+    ring = worked_example()
+    rows = re.findall(r"^\| `([0-9a-f]{2,4})` \| (`[0-9a-f` ]+`) \| ([^|]+) \|", RING_FORMAT, re.MULTILINE)
+    assert len(rows) > 30
+    for at, texts, what in rows:
+        offset = int(at, 16)
+        data = bytes.fromhex(texts.replace("`", ""))
+        assert ring[offset : offset + len(data)] == data, at
+        if offset < HEADER_SIZE:
+            fields = what.split(", ")
+            lengths = [len(bytes.fromhex(text)) for text in re.findall(r"`([^`]+)`", texts)]
+            for name, length in zip(fields, lengths, strict=True):
+                assert (offset, length) == (HEADER[name][0], struct.calcsize(HEADER[name][1])), name
+                offset += length
 
 
 def test_every_field_of_ps_as_json_is_in_the_on_call_page_and_no_other(tmp_path: Path) -> None:
