@@ -25,7 +25,7 @@ setup(
                     "greenscope/trace/_notes.c",
                     "greenscope/trace/_reserve.c",
                 ],
-                ["greenscope/trace/_ring.h", "greenscope/trace/_ring_layout.h"],
+                ["greenscope/trace/_ring.h", "greenscope/trace/_frames.h", "greenscope/trace/_ring_layout.h"],
             ),
             ("greenscope.runtime._attempt", ["greenscope/runtime/_attempt.c"], []),
             (
