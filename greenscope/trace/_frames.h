@@ -72,9 +72,9 @@ frame_lasti(Frame frame)
 
 typedef PyFrameObject *Frame;
 
-#define frame_here() PyThreadState_GetFrame(PyThreadState_Get())
+#define frame_here()      PyThreadState_GetFrame(PyThreadState_Get())
 #define frame_done(frame) Py_DECREF(frame)
-#define frame_lasti PyFrame_GetLasti
+#define frame_lasti       PyFrame_GetLasti
 
 static inline Frame
 frame_back(Frame frame)
