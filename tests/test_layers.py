@@ -31,11 +31,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "greenscope.trace.levels": ("greenscope.trace.events", "greenscope.trace.recorder"),  # the type
     "greenscope.trace.notes": ("greenscope.trace.events", "greenscope.trace.here", "greenscope.trace.recorder"),
     "greenscope.trace.events": (),
+    "greenscope.trace.watchdog": ("greenscope.trace.events", "greenscope.trace.recorder", *RING),  # the recorder's type
     "greenscope.trace.ring*": ("greenscope.trace.events", "greenscope.trace.levels", *RING),
     "greenscope.trace.recorder": (
         "greenscope.trace.events",
         "greenscope.trace.here",
         "greenscope.trace.levels",
+        "greenscope.trace.watchdog",
         *RING,
     ),
     "greenscope.trace.records": ("greenscope.trace.ring_layout",),  # what the reader hands to the right, as values

@@ -53,7 +53,7 @@ from greenscope.runtime.waiter import Callback, State, Wakeable, running
 from greenscope.runtime.waiter import Waiter as Parking
 from greenscope.runtime.wakeup import SignalWakeup
 from greenscope.runtime.watcher import IoWatcher, Watcher
-from greenscope.trace.events import Ready, Spawn, Wait
+from greenscope.trace.events import Ready, Snapshot, Spawn, Wait
 from greenscope.trace.recorder import open_recorder
 
 __all__ = [
@@ -278,6 +278,7 @@ class Hub(_greenlet.greenlet):
         if issubclass(kind, self.SYSTEM_ERROR):
             self.handle_system_error(kind, value)
         elif not issubclass(kind, self.NOT_ERROR):
+            self.recorder.snapshot_because(Snapshot.EXCEPTION)
             self.print_exception(context, kind, value, trace)
 
     def handle_system_error(
@@ -453,6 +454,7 @@ class Hub(_greenlet.greenlet):
             self.loop.run(self.loop.ONCE)
             self.recorder.poll_end(len(self.ready))
             return
+        self.recorder.snapshot_because(Snapshot.LOOP_EXIT)
         error = LoopExit(f"every greenlet waits, and nothing is left that could wake one:\n{parked(self)}")
         if not self.interrupt(main, error, Ready.OTHER, 0):
             main.throw(error)

@@ -106,6 +106,7 @@ typedef struct {
     PyObject *plumbing;          /* tuple of str */
     KnownSite *known;
     uint32_t known_count, known_size;
+    struct Watched *watched; /* the watchdog's; NULL: it does not look after this ring */
 } Ring;
 
 /* -- the file --------------------------------------------------------------------------------- */
@@ -343,5 +344,18 @@ NOTE(set_detail);
 
 /* Let the whole process have the level that was asked for. */
 void ring_hear_detail(Ring *ring);
+
+/* -- _watchdog.c ------------------------------------------------------------------------------ */
+
+/* From here on the watchdog looks after this ring, whose hub runs in this thread. */
+PyObject *ring_watch(Ring *ring, PyObject *path);
+
+/* Not any more; to be called before the ring's memory goes. */
+void watch_forget(Ring *ring);
+
+int watchdog_ready(void); /* once, before all else; -1: no memory */
+PyObject *watchdog_start(PyObject *module, PyObject *args);
+PyObject *watchdog_stop(PyObject *module, PyObject *unused);
+PyObject *watchdog_trigger(PyObject *module, PyObject *reason);
 
 #endif

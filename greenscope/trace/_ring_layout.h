@@ -211,4 +211,11 @@
 #define GS_DETAIL_IO     1
 #define GS_DETAIL_TEACH  2
 
+/* The header's ``snapshot_reason``: why a snapshot was made. */
+#define GS_SNAPSHOT_ASKED     0
+#define GS_SNAPSHOT_SIGNAL    1
+#define GS_SNAPSHOT_EXCEPTION 2
+#define GS_SNAPSHOT_LOOP_EXIT 3
+#define GS_SNAPSHOT_STALL     4
+
 #endif

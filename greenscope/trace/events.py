@@ -29,6 +29,7 @@ __all__ = [
     "Op",
     "Ready",
     "Resource",
+    "Snapshot",
     "Spawn",
     "Timeouts",
     "Wait",
@@ -200,6 +201,17 @@ class Detail(IntEnum):
     SWITCH = 0
     IO = 1
     TEACH = 2
+
+
+@unique
+class Snapshot(IntEnum):
+    """The header's ``snapshot_reason``: why a snapshot was made."""
+
+    ASKED = 0
+    SIGNAL = 1
+    EXCEPTION = 2
+    LOOP_EXIT = 3
+    STALL = 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,12 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from greenscope.trace.events import Snapshot
 from greenscope.trace.here import here
 from greenscope.trace.levels import levels
 from greenscope.trace.ring_file import RingFile
 from greenscope.trace.ring_opening import open_ring, trace_directory, unwritten_ring
+from greenscope.trace.watchdog import trigger, watch
 
 if TYPE_CHECKING:
     from greenscope.trace.ring_python import Ring
@@ -69,6 +71,11 @@ class Recorder(Ring):
             self.detach()
             self._file.release()
 
+    def snapshot_because(self, reason: Snapshot) -> None:
+        """Something went wrong: have the watchdog keep what led to it, unless it did so a moment ago."""
+        if self in _open:
+            trigger(reason)
+
     def _say_ended(self) -> None:
         # What runs after this, at the very end of the interpreter, is still recorded.
         self._file.close()
@@ -99,6 +106,7 @@ def open_recorder(hub: int, thread_name: str) -> Recorder:
         recorder.close()
         return recorder
     here.recorder = recorder = Recorder(file)
+    watch(recorder)
     recorder.set_detail(levels.detail)
     return recorder
 

@@ -148,6 +148,16 @@ export const Detail = {
 } as const;
 export type Detail = (typeof Detail)[keyof typeof Detail];
 
+/** The header's ``snapshot_reason``: why a snapshot was made. */
+export const Snapshot = {
+  ASKED: 0,
+  SIGNAL: 1,
+  EXCEPTION: 2,
+  LOOP_EXIT: 3,
+  STALL: 4,
+} as const;
+export type Snapshot = (typeof Snapshot)[keyof typeof Snapshot];
+
 /** What a span shows. A stall is a run longer than the threshold. */
 export const State = {
   RUNNING: 0,

@@ -1,0 +1,291 @@
+/* The watchdog: a native thread that looks after the hubs of this process.
+ *
+ * It owns the list of the process's rings, and the thread: one a process, started with the first ring, with
+ * every signal blocked. It is no thread of Python's: patching does not reach it, `threading` does not count
+ * it, and it never has the GIL. Four times within the threshold it looks whether a hub stalls
+ * (_watchstalls.c); beside that it answers on the socket (_watchserver.c), and makes the snapshots that
+ * something has asked for (_snapshots.c). With no ring to look at it sleeps.
+ *
+ * A ring is on the list from `watch` until it is detached or freed, whichever comes first; both take the lock.
+ */
+#include "_watch.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define HUB         1 /* the first greenlet that a ring hears of: Hub.__init__ */
+#define STACK_BYTES (256 << 10)
+#define FARTHEST    65536 /* records that are looked through at most */
+
+pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
+Watched *watched;
+
+static pthread_t thread;
+static int running, over; /* under the GIL; over: the interpreter ends, and there is no further one */
+static _Atomic int wake_fd = -1, stopping, signalled;
+static Thresholds thresholds;
+
+void
+watch_wake(void)
+{
+    int kept_errno = errno, fd = atomic_load(&wake_fd);
+    uint64_t one = 1;
+    if (fd >= 0 && write(fd, &one, sizeof one) < 0)
+        errno = kept_errno; /* it is full, so the thread will wake */
+    errno = kept_errno;
+}
+
+/* -- the thread ------------------------------------------------------------------------------- */
+
+static void *
+watch_run(void *Py_UNUSED(unused))
+{
+    struct pollfd polls[SERVER_POLLS];
+    uint64_t period = thresholds.stall_ns / 4, last = clock_ns(), from = last, drained;
+    int fd = atomic_load(&wake_fd), timeout = 0;
+    prctl(PR_SET_NAME, "greenscope");
+    if (period < NS_A_MS)
+        period = NS_A_MS;
+    while (!atomic_load(&stopping)) {
+        int count = server_polls(polls + 1) + 1;
+        polls[0] = (struct pollfd){.fd = fd, .events = POLLIN};
+        if (poll(polls, (nfds_t) count, timeout) > 0 && polls[0].revents && read(fd, &drained, sizeof drained) < 0)
+            continue;
+        uint64_t now = clock_ns(), due = last + period, deadline;
+        if (atomic_exchange(&signalled, 0))
+            snapshot_ask(GS_SNAPSHOT_SIGNAL);
+        pthread_mutex_lock(&watch_lock);
+        if (now >= due) {
+            if (now - last > 2 * period) /* it was stopped, or had nothing to look at */
+                from = now;
+            last = now;
+            due = now + period;
+            for (Watched *ring = watched; ring != NULL; ring = ring->next)
+                if (ring->base != NULL)
+                    watch_one(ring, &thresholds, now, from);
+        }
+        snapshot_asked();
+        int nothing = watched == NULL;
+        pthread_mutex_unlock(&watch_lock);
+        server_work(now);
+        deadline = server_deadline();
+        if (nothing && deadline == 0) {
+            timeout = -1;
+            continue;
+        }
+        if (deadline && deadline < due)
+            due = deadline;
+        now = clock_ns();
+        timeout = due > now ? (int) ((due - now + NS_A_MS - 1) / NS_A_MS) : 0;
+    }
+    server_close();
+    return NULL;
+}
+
+int
+watch_thread(pthread_t *created, void *(*run)(void *) )
+{
+    pthread_attr_t attributes;
+    sigset_t every, before;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    sigfillset(&every);
+    pthread_sigmask(SIG_SETMASK, &every, &before);
+    int error = pthread_create(created, &attributes, run, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return error;
+}
+
+/* -- SIGUSR2 ---------------------------------------------------------------------------------- */
+
+static void
+on_signal(int Py_UNUSED(number))
+{
+    atomic_store(&signalled, 1);
+    watch_wake();
+}
+
+/* Only where the program left it alone; its own handler, set later, takes the place of this one. */
+static void
+take_signal(void)
+{
+    struct sigaction ours = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
+    sigemptyset(&ours.sa_mask);
+    if (sigaction(SIGUSR2, NULL, &before) == 0 && !(before.sa_flags & SA_SIGINFO) && before.sa_handler == SIG_DFL)
+        sigaction(SIGUSR2, &ours, NULL);
+}
+
+/* -- forks ------------------------------------------------------------------------------------ */
+
+static void
+before_fork(void)
+{
+    pthread_mutex_lock(&watch_lock);
+}
+
+static void
+after_fork_in_parent(void)
+{
+    pthread_mutex_unlock(&watch_lock);
+}
+
+/* The child has one thread, which is not ours, and nothing of what its parent watches. */
+static void
+after_fork_in_child(void)
+{
+    struct sigaction now;
+    int fd = atomic_exchange(&wake_fd, -1);
+    pthread_mutex_init(&watch_lock, NULL);
+    for (Watched *ring = watched; ring != NULL; ring = ring->next)
+        ring->base = NULL;
+    server_forked();
+    if (fd >= 0)
+        close(fd);
+    running = over = 0;
+    atomic_store(&stopping, 0);
+    atomic_store(&signalled, 0);
+    if (sigaction(SIGUSR2, NULL, &now) == 0 && now.sa_handler == on_signal) {
+        now.sa_handler = SIG_DFL;
+        sigaction(SIGUSR2, &now, NULL);
+    }
+}
+
+/* -- for Python ------------------------------------------------------------------------------- */
+
+PyObject *
+watchdog_start(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *directory = NULL;
+    unsigned long long threshold, kept_threshold;
+    unsigned int kept;
+    int error = 0, fd, socket_error = 0;
+    if (!PyArg_ParseTuple(args, "O&KKI:watchdog_start", PyUnicode_FSConverter, &directory, &threshold, &kept_threshold,
+                          &kept))
+        return NULL;
+    if (running || over || threshold == 0) {
+        Py_DECREF(directory);
+        Py_RETURN_NONE;
+    }
+    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0) {
+        error = errno;
+    } else {
+        thresholds = (Thresholds){threshold, kept_threshold};
+        snapshot_settings(kept);
+        if (server_open(PyBytes_AS_STRING(directory)) < 0)
+            socket_error = errno;
+        atomic_store(&wake_fd, fd);
+        error = watch_thread(&thread, watch_run);
+        if (error) {
+            atomic_store(&wake_fd, -1);
+            server_close();
+            close(fd);
+        } else {
+            running = 1;
+            take_signal();
+        }
+    }
+    Py_DECREF(directory);
+    if (error || socket_error) {
+        errno = error ? error : socket_error;
+        return PyErr_SetFromErrno(PyExc_OSError);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+watchdog_stop(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    int was_running = running;
+    running = 0;
+    over = 1;
+    if (was_running) {
+        int fd = atomic_load(&wake_fd);
+        pthread_mutex_lock(&watch_lock);
+        snapshot_asked();
+        pthread_mutex_unlock(&watch_lock);
+        atomic_store(&stopping, 1);
+        watch_wake();
+        Py_BEGIN_ALLOW_THREADS pthread_join(thread, NULL);
+        Py_END_ALLOW_THREADS atomic_store(&wake_fd, -1);
+        close(fd);
+    }
+    Py_RETURN_NONE;
+}
+
+PyObject *
+ring_watch(Ring *ring, PyObject *path)
+{
+    PyObject *encoded = NULL;
+    Watched *entry;
+    if (ring->base == NULL || ring->watched != NULL || !running)
+        Py_RETURN_NONE;
+    if (path != Py_None && !PyUnicode_FSConverter(path, &encoded))
+        return NULL;
+    entry = calloc(1, sizeof *entry);
+    if (entry != NULL && encoded != NULL)
+        entry->path = strdup(PyBytes_AS_STRING(encoded));
+    if (entry == NULL || (encoded != NULL && entry->path == NULL)) {
+        Py_XDECREF(encoded);
+        free(entry);
+        return PyErr_NoMemory();
+    }
+    Py_XDECREF(encoded);
+    entry->ring = ring;
+    entry->base = ring->base;
+    entry->thread = (uintptr_t) PyThreadState_Get();
+    memcpy(ring->base + GS_HEADER_STALL_NS, &thresholds.stall_ns, 8);
+    ring->watched = entry;
+    pthread_mutex_lock(&watch_lock);
+    entry->next = watched;
+    watched = entry;
+    pthread_mutex_unlock(&watch_lock);
+    watch_wake();
+    Py_RETURN_NONE;
+}
+
+void
+watch_forget(Ring *ring)
+{
+    Watched *entry = ring->watched, **at = &watched;
+    if (entry == NULL)
+        return;
+    ring->watched = NULL;
+    pthread_mutex_lock(&watch_lock);
+    if (entry->base != NULL) {
+        snapshot_asked(); /* while it is still there */
+        watch_last(entry);
+    }
+    while (*at != entry)
+        at = &(*at)->next;
+    *at = entry->next;
+    pthread_mutex_unlock(&watch_lock);
+    free(entry->path);
+    free(entry);
+}
+
+PyObject *
+watchdog_trigger(PyObject *Py_UNUSED(module), PyObject *reason)
+{
+    unsigned long number = PyLong_AsUnsignedLong(reason);
+    if (PyErr_Occurred())
+        return NULL;
+    if (running && snapshot_allowed((unsigned) number, clock_ns()))
+        snapshot_ask((unsigned) number);
+    Py_RETURN_NONE;
+}
+
+int
+watchdog_ready(void)
+{
+    static int registered;
+    if (!registered && pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0)
+        registered = 1;
+    return registered ? 0 : -1;
+}

@@ -1,0 +1,358 @@
+/* The watchdog's socket: PID.sock beside the rings, one request a connection, the answer in JSON.
+ *
+ *     stacks          what every greenlet of the process stands at, now
+ *     detail LEVEL    switch, io or teach: how much is recorded from here on
+ *     snapshot        copies of the rings, in snapshots/: their paths
+ *
+ * It is its owner's alone: mode 0600 in a directory of mode 0700, and whoever connects must have the same
+ * user id (or be root). Nothing here blocks the thread: the descriptors are non-blocking, each step has a
+ * deadline, a request has a length, and there are few connections at a time.
+ *
+ * Stacks want the GIL, which may not be had: a thread of its own asks for it, and if it has not got it in
+ * a second, the answer is the one that can be given without.
+ */
+#include "_watch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define CONNECTIONS 4
+#define ASK_NS      NS_A_SECOND        /* for the request to come */
+#define GIL_NS      NS_A_SECOND        /* for the GIL */
+#define ANSWER_NS   (10 * NS_A_SECOND) /* for the answer to be taken */
+
+typedef struct {
+    enum { FREE, ASKS, WAITS, TAKES } state;
+    int fd;
+    uint64_t deadline_ns;
+    char request[64];
+    size_t used, sent;
+    Text answer;
+} Connection;
+
+static int listener = -1, directory_fd = -1;
+static char socket_name[32];
+static Connection connections[CONNECTIONS];
+
+/* The thread that asks for the GIL: at most one, which may have to wait for ever. */
+static enum { IDLE, ASKED, DONE } job_state; /* DONE is set by it, all else by the watchdog */
+static _Atomic int job_done;
+static pthread_t job;
+static Text job_answer;
+
+static void *
+job_run(void *Py_UNUSED(unused))
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+    stacks_answer(&job_answer, 1);
+    PyGILState_Release(state);
+    atomic_store(&job_done, 1);
+    watch_wake();
+    return NULL;
+}
+
+/* -- the socket ------------------------------------------------------------------------------- */
+
+/* Through the directory's descriptor, because a socket's path may have 107 bytes and no more. */
+static void
+address_of(struct sockaddr_un *address)
+{
+    memset(address, 0, sizeof *address);
+    address->sun_family = AF_UNIX;
+    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", directory_fd, socket_name);
+}
+
+static int
+is_served(const struct sockaddr_un *address)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int served = fd >= 0 && (connect(fd, (const struct sockaddr *) address, sizeof *address) == 0 || errno == EAGAIN);
+    if (fd >= 0)
+        close(fd);
+    return served;
+}
+
+static void
+forget_all(void)
+{
+    for (int i = 0; i < CONNECTIONS; i++)
+        if (connections[i].state != FREE)
+            close(connections[i].fd);
+    memset(connections, 0, sizeof connections);
+    if (listener >= 0)
+        close(listener);
+    if (directory_fd >= 0)
+        close(directory_fd);
+    listener = directory_fd = -1;
+}
+
+int
+server_open(const char *directory)
+{
+    struct sockaddr_un address;
+    int error;
+    snprintf(socket_name, sizeof socket_name, "%ld.sock", (long) getpid());
+    directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    listener = directory_fd < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (listener < 0)
+        goto failed;
+    address_of(&address);
+    if (is_served(&address)) { /* by a process that has our number in another container */
+        errno = EADDRINUSE;
+        goto failed;
+    }
+    unlinkat(directory_fd, socket_name, 0);
+    if (fchmod(listener, 0600) < 0 || bind(listener, (struct sockaddr *) &address, sizeof address) < 0 ||
+        fchmodat(directory_fd, socket_name, 0600, 0) < 0 || listen(listener, CONNECTIONS) < 0)
+        goto failed;
+    return 0;
+failed:
+    error = errno;
+    forget_all();
+    errno = error;
+    return -1;
+}
+
+static void
+hang_up(Connection *connection)
+{
+    close(connection->fd);
+    text_clear(&connection->answer);
+    connection->state = FREE;
+}
+
+void
+server_close(void)
+{
+    for (int i = 0; i < CONNECTIONS; i++)
+        if (connections[i].state != FREE)
+            hang_up(&connections[i]);
+    if (listener >= 0)
+        unlinkat(directory_fd, socket_name, 0);
+    forget_all();
+    if (job_state != IDLE) {
+        pthread_join(job, NULL); /* whoever waits for us has let go of the GIL */
+        text_clear(&job_answer);
+        job_state = IDLE;
+    }
+}
+
+void
+server_forked(void)
+{
+    forget_all();
+    job_state = IDLE;
+    memset(&job_answer, 0, sizeof job_answer);
+}
+
+/* -- requests --------------------------------------------------------------------------------- */
+
+static void
+answer_with(Connection *connection, uint64_t now)
+{
+    if (connection->answer.failed) {
+        hang_up(connection);
+        return;
+    }
+    connection->state = TAKES;
+    connection->sent = 0;
+    connection->deadline_ns = now + ANSWER_NS;
+}
+
+static void
+set_detail(Text *answer, const char *level)
+{
+    static const char *const levels[] = {"switch", "io", "teach"};
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(level, levels[i]) != 0)
+            continue;
+        pthread_mutex_lock(&watch_lock);
+        for (Watched *ring = watched; ring != NULL; ring = ring->next)
+            if (ring->base != NULL)
+                atomic_store_explicit(&ring->ring->detail_wanted, i, memory_order_relaxed);
+        pthread_mutex_unlock(&watch_lock);
+        text_format(answer, "{\"detail\":\"%s\"}\n", level);
+        return;
+    }
+    text_format(answer, "{\"error\":\"there is no such level; there are switch, io and teach\"}\n");
+}
+
+static void
+make_snapshots(Text *answer)
+{
+    int first = 1;
+    text_format(answer, "{\"snapshots\":[");
+    pthread_mutex_lock(&watch_lock);
+    for (Watched *ring = watched; ring != NULL; ring = ring->next) {
+        Text said = {0};
+        if (ring->base == NULL || ring->path == NULL)
+            continue;
+        int made = snapshot_take(ring, GS_SNAPSHOT_ASKED, &said);
+        text_format(answer, first ? "{\"%s\":" : ",{\"%s\":", made == 0 ? "path" : "error");
+        text_quote(answer, said.data != NULL ? said.data : "?", said.data != NULL ? said.used : 1);
+        text_add(answer, "}", 1);
+        text_clear(&said);
+        first = 0;
+    }
+    pthread_mutex_unlock(&watch_lock);
+    text_format(answer, "]}\n");
+}
+
+static void
+take_request(Connection *connection, uint64_t now)
+{
+    char *request = connection->request, *end = memchr(request, '\n', connection->used);
+    *end = 0;
+    if (end > request && end[-1] == '\r')
+        end[-1] = 0;
+    if (strcmp(request, "stacks") == 0) {
+        connection->state = WAITS;
+        connection->deadline_ns = now + GIL_NS;
+        return;
+    }
+    if (strncmp(request, "detail ", 7) == 0)
+        set_detail(&connection->answer, request + 7);
+    else if (strcmp(request, "snapshot") == 0)
+        make_snapshots(&connection->answer);
+    else
+        text_format(&connection->answer, "{\"error\":\"there is no such request; there are stacks, detail LEVEL and "
+                                         "snapshot\"}\n");
+    answer_with(connection, now);
+}
+
+/* -- steps, none of which blocks -------------------------------------------------------------- */
+
+static void
+accept_one(uint64_t now)
+{
+    struct ucred peer;
+    socklen_t length = sizeof peer;
+    int i = 0, fd;
+    while (i < CONNECTIONS && connections[i].state != FREE)
+        i++;
+    if (i == CONNECTIONS || (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) < 0)
+        return;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || (peer.uid != geteuid() && peer.uid != 0)) {
+        close(fd);
+        return;
+    }
+    memset(&connections[i], 0, sizeof connections[i]);
+    connections[i].fd = fd;
+    connections[i].state = ASKS;
+    connections[i].deadline_ns = now + ASK_NS;
+}
+
+static void
+read_some(Connection *connection, uint64_t now)
+{
+    ssize_t got =
+        recv(connection->fd, connection->request + connection->used, sizeof connection->request - connection->used, 0);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got > 0)
+        connection->used += (size_t) got;
+    if (got > 0 && memchr(connection->request, '\n', connection->used) != NULL)
+        take_request(connection, now);
+    else if (got <= 0 || connection->used == sizeof connection->request)
+        hang_up(connection);
+}
+
+static void
+write_some(Connection *connection)
+{
+    ssize_t sent = send(connection->fd, connection->answer.data + connection->sent,
+                        connection->answer.used - connection->sent, MSG_NOSIGNAL);
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (sent > 0)
+        connection->sent += (size_t) sent;
+    if (sent <= 0 || connection->sent == connection->answer.used)
+        hang_up(connection);
+}
+
+/* Whoever waits for stacks gets those of one asking for the GIL; who waits too long, what there is without. */
+static void
+serve_stacks(uint64_t now)
+{
+    int waiting = 0;
+    if (job_state == ASKED && atomic_exchange(&job_done, 0)) {
+        pthread_join(job, NULL);
+        job_state = DONE;
+    }
+    for (int i = 0; i < CONNECTIONS; i++) {
+        Connection *connection = &connections[i];
+        if (connection->state != WAITS)
+            continue;
+        if (job_state == DONE && !job_answer.failed)
+            text_add(&connection->answer, job_answer.data, job_answer.used);
+        else if (now >= connection->deadline_ns || job_state == DONE)
+            stacks_answer(&connection->answer, 0);
+        else {
+            waiting = 1;
+            continue;
+        }
+        answer_with(connection, now);
+    }
+    if (job_state == DONE) {
+        text_clear(&job_answer);
+        job_state = IDLE;
+    }
+    if (waiting && job_state == IDLE && watch_thread(&job, job_run) == 0)
+        job_state = ASKED;
+}
+
+void
+server_work(uint64_t now)
+{
+    if (listener < 0)
+        return;
+    accept_one(now);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        Connection *connection = &connections[i];
+        if (connection->state == ASKS)
+            read_some(connection, now);
+        if (connection->state == ASKS && now >= connection->deadline_ns)
+            hang_up(connection);
+    }
+    serve_stacks(now);
+    for (int i = 0; i < CONNECTIONS; i++) {
+        Connection *connection = &connections[i];
+        if (connection->state == TAKES)
+            write_some(connection);
+        if (connection->state == TAKES && now >= connection->deadline_ns)
+            hang_up(connection);
+    }
+}
+
+int
+server_polls(struct pollfd *polls)
+{
+    int count = 0, room = 0;
+    for (int i = 0; i < CONNECTIONS; i++) {
+        if (connections[i].state == FREE)
+            room = 1;
+        else if (connections[i].state != WAITS)
+            polls[count++] =
+                (struct pollfd){.fd = connections[i].fd, .events = connections[i].state == ASKS ? POLLIN : POLLOUT};
+    }
+    if (room && listener >= 0)
+        polls[count++] = (struct pollfd){.fd = listener, .events = POLLIN};
+    return count;
+}
+
+uint64_t
+server_deadline(void)
+{
+    uint64_t earliest = 0;
+    for (int i = 0; i < CONNECTIONS; i++)
+        if (connections[i].state != FREE && (earliest == 0 || connections[i].deadline_ns < earliest))
+            earliest = connections[i].deadline_ns;
+    return earliest;
+}

@@ -1,0 +1,169 @@
+/* Stalls: whether a hub has not switched for too long, and what is said of it.
+ *
+ * What the watchdog knows of a hub it reads in the hub's ring, as any reader does, so that recording costs
+ * nothing more: the newest record that says what runs (a switch, a park, a poll) also says since when. Not
+ * everybody who does not switch is to blame:
+ *
+ *   - a hub that idles in the poll has its own loop as its innermost Python frame; one that calls a function
+ *     from the poll has another;
+ *   - a process that was stopped finds the watchdog late as well, which begins anew then;
+ *   - a thread whose hub has not run yet (a program that starts) keeps nobody from anything.
+ *
+ * What it notices it writes to the ring's watch section, whose only writer it is: stall_begin, with the stack,
+ * when the threshold is over, and stall_end when the hub has switched.
+ */
+#include "_watch.h"
+
+#define FARTHEST 65536 /* records that are looked through at most */
+
+/* -- what a hub does -------------------------------------------------------------------------- */
+
+static int
+says_what_runs(uint8_t kind)
+{
+    switch (kind) {
+    case GS_KIND_GREENLET_SWITCH:
+    case GS_KIND_GREENLET_THROW:
+    case GS_KIND_GREENLET_PARK:
+    case GS_KIND_GREENLET_EXIT:
+    case GS_KIND_POLL_BEGIN:
+    case GS_KIND_POLL_END:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
+/* From the newest record back, usually a few of them; to the last that was seen at most. A record that the
+ * writer overtakes meanwhile says something that is over already, and is put right the next time. */
+uint64_t
+watch_look(Watched *ring, uint64_t after)
+{
+    const Event *events = (const Event *) (ring->base + header_u64(ring, GS_HEADER_EVENT_OFFSET));
+    uint64_t head = header_u64(ring, GS_HEADER_HEAD), capacity = header_u64(ring, GS_HEADER_EVENT_CAPACITY), first = 0;
+    uint64_t oldest = ring->seen, newest = 0, since;
+    if (head - oldest > capacity - GS_RING_MAX_BURST)
+        oldest = head - (capacity - GS_RING_MAX_BURST);
+    if (head - oldest > FARTHEST)
+        oldest = head - FARTHEST;
+    for (uint64_t number = head; number > oldest; number--) {
+        const Event *event = &events[(number - 1) % capacity];
+        if (!says_what_runs(event->kind))
+            continue;
+        since = event->time_ns;
+        if (newest == 0) {
+            int runs = event->kind == GS_KIND_GREENLET_SWITCH || event->kind == GS_KIND_GREENLET_THROW;
+            ring->doing = (Doing){number, since, runs ? event->greenlet : HUB, event->kind == GS_KIND_POLL_BEGIN};
+            newest = number;
+        }
+        if (number > after)
+            first = since;
+        if (++ring->switches >= 2 && after == UINT64_MAX)
+            break;
+    }
+    ring->seen = head;
+    return first;
+}
+
+/* Whether what calls the poll is the innermost frame: then it waits, and calls nobody. */
+static int
+idles(Watched *ring)
+{
+    static PlaceName name; /* under the lock */
+    Place place;
+    if (walk_thread(ring->thread, &place, 1) != 1)
+        return 1; /* unknown, as on interpreters whose frames are */
+    if (place.code == ring->idle_code)
+        return 1;
+    if (name_place(&place, &name) < 0 || strncmp(name.function, "Hub.", 4) != 0 ||
+        strstr(name.file, "greenscope/runtime/hub.py") == NULL)
+        return 0;
+    ring->idle_code = place.code;
+    return 1;
+}
+
+/* -- the watch section ------------------------------------------------------------------------ */
+
+static Event *
+watch_slot(Watched *ring, uint64_t number)
+{
+    Event *events = (Event *) (ring->base + header_u64(ring, GS_HEADER_WATCH_OFFSET));
+    return &events[number % header_u64(ring, GS_HEADER_WATCH_CAPACITY)];
+}
+
+static void
+watch_write(Watched *ring, uint8_t kind, uint64_t now, uint64_t greenlet, uint64_t arg, const char *text, size_t length)
+{
+    uint64_t head = header_u64(ring, GS_HEADER_WATCH_HEAD),
+             texts = (length + GS_RING_TEXT_BYTES - 1) / GS_RING_TEXT_BYTES;
+    if (header_u64(ring, GS_HEADER_WATCH_CAPACITY) < 2 * GS_RING_WATCH_BURST)
+        return;
+    *watch_slot(ring, head++) =
+        (Event){.time_ns = now, .greenlet = greenlet, .kind = kind, .aux = (uint16_t) texts, .arg = arg};
+    for (uint64_t i = 0; i < texts; i++) {
+        TextEvent record = {.kind = GS_KIND_TEXT, .following = (uint16_t) (texts - 1 - i)};
+        uint8_t bytes[GS_RING_TEXT_BYTES] = {0};
+        size_t from = i * GS_RING_TEXT_BYTES;
+        record.length = (uint8_t) (length - from < GS_RING_TEXT_BYTES ? length - from : GS_RING_TEXT_BYTES);
+        memcpy(bytes, text + from, record.length);
+        memcpy(record.bytes, bytes, 16);
+        memcpy(record.more, bytes + 16, 12);
+        memcpy(watch_slot(ring, head++), &record, sizeof record);
+    }
+    atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_WATCH_HEAD), head, memory_order_release);
+}
+
+static void
+stall_begins(Watched *ring, uint64_t now, uint64_t since)
+{
+    static char stack[(GS_RING_WATCH_BURST - 1) * GS_RING_TEXT_BYTES]; /* under the lock */
+    ring->stall_number = ring->doing.number;
+    ring->stall_from_ns = since;
+    ring->stall_greenlet = ring->doing.greenlet;
+    ring->stall_kept = 0;
+    watch_write(ring, GS_KIND_STALL_BEGIN, now, ring->doing.greenlet, since, stack,
+                stacks_text(ring->thread, stack, sizeof stack));
+}
+
+static void
+stall_ends(Watched *ring, uint64_t at)
+{
+    uint64_t from = ring->stall_from_ns;
+    ring->stall_number = 0;
+    watch_write(ring, GS_KIND_STALL_END, at, ring->stall_greenlet, at > from ? at - from : 0, NULL, 0);
+}
+
+void
+watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from)
+{
+    uint64_t over_at = watch_look(ring, ring->stall_number ? ring->stall_number : UINT64_MAX), since;
+    int idle = ring->doing.polls && idles(ring), on = ring->stall_number != 0;
+    if (idle)
+        ring->idle_ns = now;
+    if (on && over_at == 0 && ring->doing.number != ring->stall_number)
+        over_at = ring->doing.since_ns; /* somebody else has looked meanwhile */
+    if (on && (over_at || idle))
+        stall_ends(ring, over_at ? over_at : now);
+    if (idle || ring->doing.number == 0 || ring->switches < 2)
+        return;
+    since = ring->doing.since_ns;
+    if (ring->doing.polls && ring->idle_ns > since)
+        since = ring->idle_ns; /* it has idled in this poll before */
+    if (from > since)
+        since = from;
+    if (ring->stall_number == 0 && now > since && now - since > thresholds->stall_ns)
+        stall_begins(ring, now, since);
+    if (ring->stall_number && !ring->stall_kept && thresholds->kept_ns && now > ring->stall_from_ns &&
+        now - ring->stall_from_ns > thresholds->kept_ns) {
+        ring->stall_kept = 1;
+        if (snapshot_allowed(GS_SNAPSHOT_STALL, now))
+            snapshot_ask(GS_SNAPSHOT_STALL);
+    }
+}
+
+void
+watch_last(Watched *ring)
+{
+    if (ring->stall_number)
+        stall_ends(ring, clock_ns());
+}
