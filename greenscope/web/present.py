@@ -5,13 +5,13 @@ Pure functions of a session; times go out relative to the ring's start.
 
 from __future__ import annotations
 
-from array import array
-from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from greenscope.trace.analysis import Lane, Span, Stall, State, label
+import numpy as np
+
+from greenscope.trace.analysis import ALIVE, Lane, Span, Stall, State, Timeline, label
 from greenscope.trace.analysis.describe import woken_by
 from greenscope.trace.analysis.states import LABELS
 from greenscope.trace.events import Exit, Wait
@@ -25,7 +25,7 @@ _NOTHING = Span(0, State.WAITING)
 _MAX_STALLS = 50
 _MAX_LATENCIES = 1000
 # Waits that somebody owes an end. A queue or an event is what an idle worker waits for.
-_OWED = frozenset({Wait.READ, Wait.WRITE, Wait.LOCK})
+_OWED = np.array([Wait.READ, Wait.WRITE, Wait.LOCK])
 SEGMENT_BYTES = 8 + 8 + 4 + 1 + 1 + 1
 _EXITS: dict[int, str] = {Exit.RETURNED: "returned", Exit.RAISED: "raised", Exit.KILLED: "killed"}
 
@@ -48,25 +48,13 @@ def ring(listed: Listing | Session) -> dict[str, Any]:
 def status(session: Session) -> dict[str, Any]:
     """The figures of the cards and the pill."""
     timeline, now, rates = session.timeline, session.now(), session.rates()
-    states: Counter[str] = Counter()
-    long_waits = living = 0
-    for lane in timeline.living.values():
-        if lane.greenlet == timeline.hub:
-            continue
-        living += 1
-        span = lane.open
-        if span is None:
-            continue
-        waiting = span.state is State.WAITING
-        states[LABELS.get(span.reason, "other") if waiting else label(span.state, 0)] += 1
-        if waiting and not span.deadline and span.reason in _OWED and not span.peer.startswith("listening"):
-            long_waits += now - span.start > _LONG_WAIT_NS
-    stalls = list(timeline.stalls)[::-1]
+    living, states, long_waits, longest_ready = _census(timeline, now)
+    stalls = list(timeline.stalls.kept)[::-1]
     # One that goes on, or that the process died in.
     open_stall = timeline.stall_now(now) if session.state != "ended" else None
     if open_stall is not None:
         stalls.insert(0, open_stall)
-    candidates = [stall for stall in (timeline.longest_stall, open_stall) if stall is not None]
+    candidates = [stall for stall in (timeline.stalls.longest, open_stall) if stall is not None]
     longest = max(candidates, key=lambda stall: (stall.end or now) - stall.start, default=None)
     return {
         "type": "status",
@@ -80,30 +68,52 @@ def status(session: Session) -> dict[str, Any]:
         "switches_per_second": rates.switches_per_second,
         "mean_slice": rates.mean_slice_ns,
         "greenlets": living,
-        "states": dict(states),
+        "states": states,
         "waiting_long": long_waits,
         "latency_p99": timeline.latency.quantile(0.99, now),
-        "latency_now": _longest_ready(session, now),
+        "latency_now": 0 if session.state == "ended" else longest_ready,
         "running": _running(session, now),
         "stall_threshold": timeline.stall_ns,
         "ring_used": min(session.reader.head, session.info.event_capacity),
         "ring_capacity": session.info.event_capacity,
-        "stalls_total": timeline.stall_count + (open_stall is not None),
+        "stalls_total": timeline.stalls.count + (open_stall is not None),
         "longest_stall": None if longest is None else _stall(session, longest, now),
         "stalls": [_stall(session, stall, now) for stall in stalls[:_MAX_STALLS]],
     }
 
 
-def lanes_in(session: Session, start: int, end: int, search: str) -> list[Lane]:
-    """The lanes that have something to show in a window, the hub's first, then in the order of their birth."""
-    timeline = session.timeline
-    exited = timeline.exited
-    first = bisect_left(exited, start, key=lambda lane: lane.ended_at)
-    found = [lane for lane in exited[first:] if lane.begins < end]
-    found.extend(lane for lane in timeline.living.values() if len(lane) and lane.begins < end)
+def _census(timeline: Timeline, now: int) -> tuple[int, dict[str, int], int, int]:
+    """How many greenlets live, how many do what, how many wait suspiciously long, and how long one has been ready."""
+    lanes = timeline.lanes
+    of_greenlets = lanes.rows["greenlet"] != timeline.hub
+    open_spans = lanes.open[of_greenlets & lanes.rows["goes_on"]]
+    state, reason, since = open_spans["state"], open_spans["reason"], now - open_spans["start"]
+    waiting = state == State.WAITING
+    states: Counter[str] = Counter()
+    for number, count in enumerate(np.bincount(np.where(waiting, reason.astype(int) + len(State), state)).tolist()):
+        if count:
+            name = LABELS.get(number - len(State), "other") if number >= len(State) else label(number, 0)
+            states[name] += count
+    owed = open_spans[waiting & (open_spans["deadline"] == 0) & (since > _LONG_WAIT_NS) & np.isin(reason, _OWED)]
+    long_waits = sum(not lanes.text(peer).startswith("listening") for peer in owed["peer"].tolist())
+    living = int(np.count_nonzero(of_greenlets & (lanes.rows["exit"] == ALIVE)))
+    return living, dict(states), long_waits, int(since[state == State.READY].max(initial=0))
+
+
+def lanes_in(session: Session, start: int, end: int, search: str, first: int, count: int) -> tuple[int, list[Lane]]:
+    """The lanes that have something to show in a window, the hub's first, then in the order of their birth.
+
+    Returns:
+        How many there are, and ``count`` of them from ``first`` on.
+    """
+    lanes, hub = session.timeline.lanes, session.timeline.hub
+    rows = lanes.within(start, end)
     if search:
-        found = [lane for lane in found if matches(session, lane, search)]
-    return sorted(found, key=lambda lane: (lane.greenlet != timeline.hub, lane.greenlet))
+        found = [lane for lane in lanes.some(rows) if matches(session, lane, search)]
+        found.sort(key=lambda lane: lane.greenlet != hub)
+        return len(found), found[first : first + count]
+    rows = rows[np.argsort(lanes.ids[rows] != hub, kind="stable")]
+    return len(rows), lanes.some(rows[first : first + count])
 
 
 def _site_key(session: Session, lane: Lane, span: Span) -> tuple[str, int]:
@@ -149,9 +159,9 @@ def greenlets(
         sort: a key of ``SORTS``.
     """
     timeline, now = session.timeline, session.now()
-    rows = [lane for lane in timeline.living.values() if lane.greenlet != timeline.hub]
+    rows = [lane for lane in timeline.lanes.living() if lane.greenlet != timeline.hub]
     if exited:
-        rows.extend(timeline.exited)
+        rows.extend(timeline.lanes.exited())
     if search:
         rows = [lane for lane in rows if matches(session, lane, search)]
     key = SORTS[sort]
@@ -176,23 +186,21 @@ def latency(session: Session) -> dict[str, Any]:
     return {"type": "latency", "bucket": bucket, "from": session.relative(first), "values": values}
 
 
-def segments(session: Session, lanes: list[Lane], start: int, end: int, bucket: int, now: int) -> bytes:
+def segments(session: Session, greenlets: list[int], start: int, end: int, bucket: int, now: int) -> bytes:
     """The columns of a segments frame, without its header; ``SEGMENT_BYTES`` a segment."""
-    starts, ends, greenlet = array("d"), array("d"), array("I")
-    state, reason, flag = array("B"), array("B"), array("B")
-    hub = session.timeline.hub
-    base = session.info.start_monotonic_ns
-    for lane in lanes:
-        for segment in lane.segments(start, end, now, bucket):
-            stalled = segment.flag == 2 and segment.state == State.RUNNING and lane.greenlet != hub
-            stalled = stalled and now - segment.start >= session.timeline.stall_ns
-            starts.append(segment.start - base)
-            ends.append(segment.end - base)
-            greenlet.append(lane.greenlet & 0xFFFFFFFF)
-            state.append(State.STALLED if stalled else segment.state)
-            reason.append(segment.reason)
-            flag.append(segment.flag)
-    return b"".join(column.tobytes() for column in (starts, ends, greenlet, state, reason, flag))
+    timeline, base = session.timeline, session.info.start_monotonic_ns
+    shown = timeline.segments(np.array(greenlets, np.uint64), start, end, now, bucket)
+    stalled = (shown.flag == 2) & (shown.state == State.RUNNING) & (shown.greenlet != timeline.hub)
+    stalled &= now - shown.start >= timeline.stall_ns
+    columns = (
+        (shown.start - base).astype("<f8"),
+        (shown.end - base).astype("<f8"),
+        shown.greenlet.astype("<u4"),
+        np.where(stalled, np.uint8(State.STALLED), shown.state),
+        shown.reason,
+        shown.flag,
+    )
+    return b"".join(column.tobytes() for column in columns)
 
 
 def at(session: Session, greenlet: int, time: int, width: int) -> dict[str, Any] | None:
@@ -291,10 +299,3 @@ def _stall(session: Session, stall: Stall, now: int) -> dict[str, Any]:
 def _site(session: Session, number: int) -> dict[str, Any] | None:
     site = session.reader.site(number)
     return None if site is None else {"file": site.file, "line": site.line, "function": site.function}
-
-
-def _longest_ready(session: Session, now: int) -> int:
-    if session.state == "ended" or not session.timeline.ready_count:
-        return 0
-    spans = (lane.open for lane in session.timeline.living.values())
-    return max((now - span.start for span in spans if span is not None and span.state is State.READY), default=0)

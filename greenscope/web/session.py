@@ -14,7 +14,7 @@ from greenscope.trace.reader import RingInfo, RingReader
 
 __all__ = ["Listing", "Rates", "Session", "monotonic_ns"]
 
-_CHUNK = 2048  # folded in some 10 ms, in which nobody else is served
+_CHUNK = 1 << 15  # folded in some 10 ms, in which nobody else is served
 _RATE_NS = 2_000_000_000
 _LIVENESS_NS = 200_000_000
 
@@ -97,11 +97,10 @@ class Session:
             self.state = self.reader.state()
             if self.state == "live":
                 self._alive_at = now
-        records = self.reader.read(_CHUNK)
-        if records:
+        batch = self.reader.read_batch(_CHUNK)
+        if batch:
             # The table is read after the events, so it is never behind them.
-            gap = self.reader.lost != self.timeline.lost
-            self.timeline.apply(records, self.reader.greenlets() if gap else ())
+            self.timeline.apply(batch, self.reader.greenlets() if batch.lost else ())
         self._sample(now)
         return self.behind
 

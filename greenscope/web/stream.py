@@ -150,8 +150,7 @@ class Stream:
         else:
             return
         since -= since % bucket
-        lanes = [lane for lane in map(session.timeline.lanes.get, self._lanes_shown or ()) if lane is not None]
-        columns = present.segments(session, lanes, since, end, bucket, now)
+        columns = present.segments(session, self._lanes_shown or [], since, end, bucket, now)
         count = len(columns) // present.SEGMENT_BYTES
         header = _SEGMENTS_HEADER.pack(
             _SEGMENTS, view.serial, count, flags, session.relative(since), session.relative(end)
@@ -162,14 +161,13 @@ class Stream:
 
     async def _list_lanes(self, view: View, begin: int, end: int) -> bool:
         """Say which lanes are on screen if that changed: whether it did."""
-        found = present.lanes_in(self._session, begin, end, view.search)
-        shown = found[view.first : view.first + view.count]
+        total, shown = present.lanes_in(self._session, begin, end, view.search, view.first, view.count)
         facts = [{"id": lane.greenlet, "name": lane.label, "alive": lane.alive} for lane in shown]
         numbers = [lane.greenlet for lane in shown]
         changed = numbers != self._lanes_shown
-        if changed or (len(found), facts) != self._lanes_told:
-            self._lanes_shown, self._lanes_told = numbers, (len(found), facts)
-            await self._json({"type": "lanes", "total": len(found), "first": view.first, "lanes": facts})
+        if changed or (total, facts) != self._lanes_told:
+            self._lanes_shown, self._lanes_told = numbers, (total, facts)
+            await self._json({"type": "lanes", "total": total, "first": view.first, "lanes": facts})
         return changed
 
     async def _json(self, message: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from greenscope.trace.analysis import State, Timeline
 from greenscope.trace.events import Kind, Ready, Timeouts, Wait, Watch, unpack
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Site
+from tests.trace.analysis.batches import apply
 
 PREAMBLE = """
 import sys
@@ -87,7 +88,7 @@ def record(program: str, tmp_path: Path, trace_directory: Path) -> Recording:
         events = [record for record in records if isinstance(record, Event)]
         assert len(events) == len(records)
         timeline = Timeline(0, reader.string)
-        timeline.apply(records)
+        apply(timeline, records)
         assert timeline.illegal == 0
         names = {e.greenlet: reader.string(e.arg) for e in events if e.kind == Kind.GREENLET_NAME}
         sites = {e.site: site for e in events if (site := reader.site(e.site)) is not None}

@@ -2,46 +2,54 @@
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 __all__ = ["AwaySeries", "LatencyHistogram"]
 
 _SECOND = 1_000_000_000
 _SUB_BITS = 4  # a bucket is 1/16 of its power of two: within 6 %
+_BUCKETS = 64 << (_SUB_BITS + 1)
+
+_Times = npt.NDArray[np.int64]
 
 
 class LatencyHistogram:
     """Scheduling latencies of the last seconds, in logarithmic buckets: a p99 that needs no sorting."""
 
     def __init__(self, seconds: int = 10) -> None:
-        self._seconds: deque[tuple[int, dict[int, int]]] = deque(maxlen=seconds)
+        self._seconds: deque[tuple[int, npt.NDArray[Any]]] = deque(maxlen=seconds)
 
-    def add(self, at: int, latency: int) -> None:
-        """A greenlet that ran at ``at`` had been ready for ``latency`` ns."""
+    def add(self, at: _Times, latency: _Times) -> None:
+        """Greenlets that ran at ``at``, no sooner than those before them, had been ready for ``latency`` ns."""
+        if not len(at):
+            return
         second = at // _SECOND
-        if not self._seconds or self._seconds[-1][0] != second:
-            self._seconds.append((second, {}))
-        shift = max(latency.bit_length() - _SUB_BITS - 1, 0)
-        bucket = (shift << (_SUB_BITS + 1)) + (latency >> shift)
-        counts = self._seconds[-1][1]
-        counts[bucket] = counts.get(bucket, 0) + 1
+        for number in np.unique(second)[-(self._seconds.maxlen or 0) :].tolist():
+            counts = np.bincount(_bucket(latency[second == number]), minlength=_BUCKETS)
+            if self._seconds and self._seconds[-1][0] == number:
+                counts += self._seconds.pop()[1]
+            self._seconds.append((number, counts))
 
     def quantile(self, share: float, now: int) -> int:
         """The latency that this share of the last seconds' wake-ups stayed within; 0 when there were none."""
         oldest = now // _SECOND - (self._seconds.maxlen or 0)
-        total: dict[int, int] = {}
-        for second, counts in self._seconds:
-            if second > oldest:
-                for bucket, count in counts.items():
-                    total[bucket] = total.get(bucket, 0) + count
-        left = sum(total.values()) * share
-        for bucket in sorted(total):
-            left -= total[bucket]
-            if left <= 0:
-                shift = bucket >> (_SUB_BITS + 1)
-                return (bucket & ((1 << (_SUB_BITS + 1)) - 1)) << shift
-        return 0
+        total = sum((counts for second, counts in self._seconds if second > oldest), np.zeros(_BUCKETS, np.int64))
+        within = np.cumsum(total)
+        if not within[-1]:
+            return 0
+        bucket = int(np.searchsorted(within, within[-1] * share))
+        shift = bucket >> (_SUB_BITS + 1)
+        return (bucket & ((1 << (_SUB_BITS + 1)) - 1)) << shift
+
+
+def _bucket(latency: _Times) -> _Times:
+    shift = np.maximum(np.frexp(latency.astype(np.float64))[1].astype(np.int64) - _SUB_BITS - 1, 0)
+    shift -= (latency >> shift < 1 << _SUB_BITS) & (shift > 0)  # a float may have been rounded up
+    return (shift << (_SUB_BITS + 1)) + (latency >> shift)
 
 
 class AwaySeries:
@@ -55,21 +63,24 @@ class AwaySeries:
     def __init__(self, start: int) -> None:
         self._start = start
         self._bucket = _SECOND // 10
-        self._values = array("Q")
+        self._values = np.zeros(0, np.int64)
 
-    def add(self, begin: int, end: int) -> None:
-        """The hub was away from its poll from ``begin`` to ``end``."""
-        while (end - self._start) // self._bucket >= self.MOST:
+    def add(self, begin: _Times, end: _Times) -> None:
+        """The hub was away from its poll from ``begin`` to ``end``, several times, one after the other."""
+        if not len(end):
+            return
+        while (int(end[-1]) - self._start) // self._bucket >= self.MOST:
             self._bucket *= 2
-            values = self._values
-            self._values = array("Q", [max(values[i : i + 2]) for i in range(0, len(values), 2)])
+            even, odd = self._values[::2], self._values[1::2]
+            self._values = np.maximum(even, np.pad(odd, (0, len(even) - len(odd))))
         first, last = (begin - self._start) // self._bucket, (end - self._start) // self._bucket
-        if last >= len(self._values):
-            self._values.extend([0] * (last + 1 - len(self._values)))
         length = end - begin
-        for index in range(max(first, 0), last + 1):
-            if self._values[index] < length:
-                self._values[index] = length
+        values = np.pad(self._values, (0, max(int(last[-1]) + 1 - len(self._values), 0)))
+        np.maximum.at(values, last, length)
+        for index in np.flatnonzero(first < last).tolist():  # few: no two touch the same edge of a stretch
+            stretch = slice(max(first[index], 0), last[index])
+            values[stretch] = np.maximum(values[stretch], length[index])
+        self._values = values
 
     def values(self, begin: int, end: int, limit: int) -> tuple[int, int, list[int]]:
         """At most ``limit`` values over ``[begin, end)``: a value's width, the first one's start, the values."""
@@ -78,5 +89,5 @@ class AwaySeries:
         step = -(-(last - first) // (limit - 1))
         first -= first % step
         known = self._values
-        values = [max(known[i : i + step], default=0) for i in range(first, last, step)]
+        values = [int(known[i : i + step].max(initial=0)) for i in range(first, last, step)]
         return self._bucket * step, self._start + first * self._bucket, values

@@ -1,4 +1,4 @@
-"""Folds events into lanes of spans, one at a time: folding in pieces gives what folding at once gives.
+"""Folds batches of events into lanes of spans: folding in pieces gives what folding at once gives.
 
 No clock, no I/O: time is what the events say, and "now" is an argument wherever it matters. After a
 gap nobody's state is known; the greenlet table, read after the gap, says it for whoever has not
@@ -7,51 +7,30 @@ changed since, and the events to come say it for the rest.
 
 from __future__ import annotations
 
-import contextlib
-from bisect import bisect_left
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from greenscope.trace.analysis.lane import Lane, Span
+import numpy as np
+import numpy.typing as npt
+
+from greenscope.trace.analysis.fold import Fold
+from greenscope.trace.analysis.lane import ALIVE
+from greenscope.trace.analysis.lanes import Lanes
 from greenscope.trace.analysis.latency import AwaySeries, LatencyHistogram
-from greenscope.trace.analysis.states import POLL, TRANSITIONS, Life, State
-from greenscope.trace.events import NO_FD, Exit, Kind, Ready, Spawn, Wait, Watch, unpack
-from greenscope.trace.records import END_OF_TIME, Event, Gap, GreenletSlot
+from greenscope.trace.analysis.moves import moves_of
+from greenscope.trace.analysis.resume import resume
+from greenscope.trace.analysis.segments import GOES_ON, Columns, in_segments, joined
+from greenscope.trace.analysis.spans import SpanStore
+from greenscope.trace.analysis.stalls import Stall, Stalls
+from greenscope.trace.analysis.texts import Texts
+from greenscope.trace.analysis.watchers import Watchers
+from greenscope.trace.events import Kind
+from greenscope.trace.records import END_OF_TIME, Batch, GreenletSlot
 
-__all__ = ["DEFAULT_STALL_NS", "Stall", "Timeline", "Watcher"]
+__all__ = ["DEFAULT_STALL_NS", "Timeline"]
 
 DEFAULT_STALL_NS = 100_000_000
-_TABLE_STATES = {"spawned": Life.SPAWNED, "ready": Life.READY, "running": Life.RUNNING, "waiting": Life.WAITING}
-_KEEP_STALLS = 1000
-_KEEP_WATCHERS = 1 << 17
-_LANE_IN_SPANS = 16  # a lane takes as much memory as so many spans
-_SWEEP_LANES = 4000  # so many are looked through at a time, in a few milliseconds
-
-
-@dataclass(frozen=True, slots=True)
-class Stall:
-    """A greenlet that ran for longer than the threshold without switching."""
-
-    greenlet: int
-    name: str
-    start: int
-    end: int
-    ready: int
-    """How many greenlets were ready when it ended, or were found to be at the poll that came next."""
-    before: int
-    """Site where it went on, 0 for unknown."""
-    after: int
-    """Site where it parked in the end, 0 if it exited."""
-
-
-@dataclass(frozen=True, slots=True)
-class Watcher:
-    """What a watcher's number stands for."""
-
-    watch: int
-    fd: int | None
-    peer: str
+_LANE_IN_SPANS = 16  # what a lane counts as; more than its memory, so that a row's number has 16 bits, which sort fast
 
 
 class Timeline:
@@ -73,10 +52,11 @@ class Timeline:
     ) -> None:
         self.start = start
         self.stall_ns = stall_ns
-        self.lanes: dict[int, Lane] = {}
-        self.living: dict[int, Lane] = {}
-        self.exited: list[Lane] = []  # in the order of their ends, which lanes_in() relies on
         self.hub = 0
+        self.running = 0
+        """The greenlet that runs, 0 for none or the hub."""
+        self.ready_count = 0
+        """How many greenlets are ready and wait for the hub."""
         self.events = 0
         self.lost = 0
         self.gaps = 0
@@ -84,73 +64,40 @@ class Timeline:
         self.switches = 0
         self.run_time = 0
         self.last = start
-        self.stalls: deque[Stall] = deque(maxlen=_KEEP_STALLS)
-        self.stall_count = 0
-        self.longest_stall: Stall | None = None
-        self.watchers: dict[int, Watcher] = {}
+        self.forgotten_until = 0
+        self._texts = Texts()
+        self._spans = SpanStore()
+        self.lanes = Lanes(self._spans, self._texts)
+        self.stalls = Stalls(self._texts)
+        self.watchers = Watchers(self._texts)
         self.latency = LatencyHistogram()
         self.away = AwaySeries(start)
-        self.forgotten_until = 0
         self._name = name
         self._keep = keep_spans
-        self._spans = 0
-        self._sweep: list[Lane] = []  # still to be looked through for what is older than forgotten_until
-        self._ready = 0
-        self._running = 0
         self._poll_ended = 0
-        self._stall_open = False
-        self._handlers: dict[int, Callable[[Event], None]] = {
-            Kind.GREENLET_SPAWN: self._spawn,
-            Kind.GREENLET_NAME: self._rename,
-            Kind.GREENLET_READY: self._make_ready,
-            Kind.GREENLET_SWITCH: self._run,
-            Kind.GREENLET_THROW: self._run,
-            Kind.GREENLET_PARK: self._park,
-            Kind.GREENLET_EXIT: self._exit,
-            Kind.WATCHER_OPEN: self._open_watcher,
-            Kind.WATCHER_START: self._start_watcher,
-            Kind.WATCHER_CLOSE: self._close_watcher,
-            Kind.POLL_BEGIN: self._begin_poll,
-            Kind.POLL_END: self._end_poll,
-        }
 
-    def apply(self, records: Sequence[Event | Gap], table: Iterable[GreenletSlot] = ()) -> None:
+    def apply(self, batch: Batch, table: Iterable[GreenletSlot] = ()) -> None:
         """Fold what a reader gave.
 
         Args:
-            records: in the order of the ring.
-            table: the greenlet table, read after them; used if there is a gap among them.
+            batch: the events that follow what was folded before.
+            table: the greenlet table, read after them; used if events were lost before them.
         """
-        handlers = self._handlers
-        for index, record in enumerate(records):
-            if isinstance(record, Gap):
-                times = (r.time_ns for r in records[index:] if isinstance(r, Event) and r.time_ns < END_OF_TIME)
-                self._gap(record, max(next(times, 0), self.last), table)
-                continue
-            self.events += 1
-            event = record
-            if event.time_ns < self.last:
-                # A finalizer that ran while the event was made has written one before it; or the file
-                # is damaged. Lanes are searched by time, so they never go back.
-                event = event._replace(time_ns=self.last)
-            elif event.time_ns >= END_OF_TIME:  # a damaged file
-                self.illegal += 1
-                continue
-            self.last = event.time_ns
-            handler = handlers.get(event.kind)
-            if handler is not None:
-                handler(event)
+        events, texts = batch.events, batch.texts
+        if batch.lost:
+            self.gaps += 1
+            self.lost += batch.lost
+            self._resume(events, table)
+        self.events += len(events)
+        sound = events["time_ns"] < END_OF_TIME
+        if not sound.all():  # a damaged file
+            self.illegal += len(events) - int(np.count_nonzero(sound))
+            place = np.cumsum(sound) - 1
+            texts = {int(place[index]): text for index, text in texts.items() if sound[index]}
+            events = events[sound]
+        if len(events):
+            self._fold(events, texts)
         self._forget()
-
-    @property
-    def running(self) -> int:
-        """The greenlet that runs, 0 for none or the hub."""
-        return self._running
-
-    @property
-    def ready_count(self) -> int:
-        """How many greenlets are ready and wait for the hub."""
-        return self._ready
 
     def away_since(self) -> int:
         """When the hub last came back from its poll; 0 while it is in it."""
@@ -158,296 +105,79 @@ class Timeline:
 
     def stall_now(self, now: int) -> Stall | None:
         """The stall that goes on, if one does."""
-        lane = self.lanes.get(self._running)
-        if lane is None or lane.open is None or now - lane.open.start < self.stall_ns:
+        lane = self.lanes.get(self.running)
+        span = lane.open if lane is not None else None
+        if lane is None or span is None or now - span.start < self.stall_ns:
             return None
-        return Stall(lane.greenlet, lane.label, lane.open.start, 0, self._ready, lane.open.site, 0)
+        return Stall(lane.greenlet, lane.label, span.start, 0, self.ready_count, span.site, 0)
 
-    # -- greenlets ------------------------------------------------------------------------------
+    def segments(self, greenlets: npt.NDArray[np.uint64], start: int, end: int, now: int, bucket: int) -> Columns:
+        """What a screen shows of some lanes: each one's segments in time's order; see ``Lane.segments``."""
+        shown = in_segments(self._spans.windows(greenlets, start, end), bucket)
+        rows, known = self.lanes.find(greenlets)
+        rows = rows[known]
+        going_on = self.lanes.open[rows[self.lanes.rows["goes_on"][rows]]]
+        going_on = going_on[going_on["start"] < end] if now > start else going_on[:0]
+        count = len(going_on)
+        more = Columns(going_on["greenlet"], going_on["start"], np.full(count, now, np.int64), going_on["state"],
+                       going_on["reason"], np.full(count, GOES_ON, np.uint8))  # fmt: skip
+        return joined((shown, more))
 
-    def _lane(self, greenlet: int) -> Lane:
-        """The lane of a greenlet that does something, and so lives."""
-        lane = self.lanes.get(greenlet)
-        if lane is None:
-            lane = self.lanes[greenlet] = self.living[greenlet] = Lane(greenlet)
-            self._spans += _LANE_IN_SPANS
-        elif lane.exit is not None:
-            self._revive(lane)
-        return lane
+    def _fold(self, events: npt.NDArray[Any], texts: dict[int, str]) -> None:
+        # A finalizer that ran while an event was made has written one before it; or the file is damaged.
+        # Lanes are searched by time, so they never go back.
+        at = np.maximum(np.maximum.accumulate(events["time_ns"].astype(np.int64)), self.last)
+        kinds = np.ascontiguousarray(events["kind"])
+        self.last = int(at[-1])
+        self._poll(kinds, at)
+        self.watchers.begin(events, kinds, texts)
+        moves = moves_of(events, kinds, self.hub, self.running)
+        if len(moves.move):
+            fold = Fold(moves, events, at, self.lanes, self.watchers, self._text, self.stall_ns, self.ready_count)
+            self._spans.append(fold.closed)
+            self.hub, self.running, self.ready_count = int(moves.hub[-1]), moves.running, fold.ready
+            self.illegal += fold.illegal
+            self.switches += fold.switches
+            self.run_time += fold.run_time
+            self.latency.add(fold.ran_at, fold.latency)
+            if len(fold.stalls) or self.stalls.waiting:
+                self.stalls.add(fold.stalls, *fold.polls())
+        self.watchers.end()
 
-    def _revive(self, lane: Lane) -> None:
-        """A greenlet was taken for gone, because the table after a gap did not have it."""
-        first = bisect_left(self.exited, lane.ended_at, key=_ended_at)
-        with contextlib.suppress(ValueError):  # it is about to be forgotten
-            del self.exited[self.exited.index(lane, first)]
-        lane.exit = None
-        self.living[lane.greenlet] = lane
-
-    def _step(self, lane: Lane, event: Event) -> Life:
-        """Where the greenlet was; it goes where the event says, and what is not legal is counted."""
-        before = lane.life
-        after = TRANSITIONS.get((before, Kind(event.kind)))
-        if after is None:
-            if before is not Life.UNKNOWN:
-                self.illegal += 1
-            after = _AFTER[event.kind]
-        self._become(lane, after)
-        return before
-
-    def _become(self, lane: Lane, life: Life) -> None:
-        self._ready += (life is Life.READY) - (lane.life is Life.READY)
-        lane.life = life
-
-    def _change(self, lane: Lane, span: Span) -> None:
-        if lane.open is not None:
-            self._finish(lane, span.start)
-        lane.open = span
-
-    def _finish(self, lane: Lane, at: int, after: int = 0) -> None:
-        open_span = lane.open
-        if open_span is None:
+    def _poll(self, kinds: npt.NDArray[np.uint8], at: npt.NDArray[np.int64]) -> None:
+        """Take up how long the hub was away from its poll."""
+        polls = np.flatnonzero((kinds == Kind.POLL_BEGIN) | (kinds == Kind.POLL_END))
+        if not len(polls):
             return
-        if open_span.state is State.RUNNING and lane.greenlet != self.hub:
-            length = at - open_span.start
-            self.run_time += length
-            if length >= self.stall_ns:
-                open_span.state = State.STALLED
-                self._stalled(Stall(lane.greenlet, lane.label, open_span.start, at, self._ready, open_span.site, after))
-        lane.finish(at)
-        self._spans += 1
+        ended = np.where(kinds[polls] == Kind.POLL_END, at[polls], 0)
+        before = np.concatenate(([self._poll_ended], ended[:-1]))
+        back = (kinds[polls] == Kind.POLL_BEGIN) & (before != 0)
+        self.away.add(before[back], at[polls][back])
+        self._poll_ended = int(ended[-1])
 
-    def _stalled(self, stall: Stall) -> None:
-        self.stalls.append(stall)
-        self._stall_open = True
-        self.stall_count += 1
-        longest = self.longest_stall
-        if longest is None or stall.end - stall.start > longest.end - longest.start:
-            self.longest_stall = stall
+    def _text(self, string: int) -> int:
+        return self._texts.number(self._name(string))
 
-    def _spawn(self, event: Event) -> None:
-        lane = self._lane(event.greenlet)
-        lane.parent, lane.spawn_reason, lane.spawn_site = event.arg, event.reason, event.site
-        if event.reason == Spawn.HUB:
-            self.hub = event.greenlet
-        self._become(lane, Life.SPAWNED)
-
-    def _rename(self, event: Event) -> None:
-        lane = self.lanes.get(event.greenlet)
-        if lane is None:
-            lane = self._lane(event.greenlet)
-        lane.name, lane.numbered = self._name(event.arg), bool(event.aux)
-
-    def _make_ready(self, event: Event) -> None:
-        lane = self._lane(event.greenlet)
-        if self._step(lane, event) is not Life.READY:  # made ready twice, it has been ready since the first time
-            self._change(lane, Span(event.time_ns, State.READY, event.reason, by=event.arg, peer=self._who(event)))
-
-    def _who(self, event: Event) -> str:
-        if event.reason == Ready.WATCHER:
-            watcher = self.watchers.get(event.arg)
-            if watcher is not None:
-                return watcher.peer
-        return ""
-
-    def _run(self, event: Event) -> None:
-        if event.greenlet == self.hub:
-            return
-        if self._running and self._running != event.greenlet:
-            self.illegal += 1  # exactly one runs
-            other = self._lane(self._running)
-            self._finish(other, event.time_ns)
-            self._become(other, Life.UNKNOWN)
-        lane = self._lane(event.greenlet)
-        before = self._step(lane, event)
-        if before is Life.READY and lane.open is not None:
-            self.latency.add(event.time_ns, event.time_ns - lane.open.start)
-        thrown = int(event.kind == Kind.GREENLET_THROW)
-        self._change(lane, Span(event.time_ns, State.RUNNING, thrown, site=lane.site))
-        lane.switches += 1
-        self.switches += 1
-        self._running = event.greenlet
-        hub = self.lanes.get(self.hub)
-        if hub is not None:
-            self._finish(hub, event.time_ns)
-
-    def _park(self, event: Event) -> None:
-        lane = self._lane(event.greenlet)
-        self._step(lane, event)
-        resource, milliseconds = unpack(event.arg)
-        watcher = self.watchers.get(resource)
-        fd = event.aux - 1
-        if watcher is not None and watcher.fd is not None:
-            fd = watcher.fd
-        deadline = event.time_ns + milliseconds * 1_000_000 if milliseconds else 0
-        if event.reason == Wait.TIMER and not deadline:
-            deadline = lane.timer_due
-        self._finish(lane, event.time_ns, after=event.site)
-        lane.site = event.site
-        lane.open = Span(
-            event.time_ns,
-            State.WAITING,
-            event.reason,
-            resource=resource,
-            fd=fd,
-            deadline=deadline,
-            site=event.site,
-            peer=watcher.peer if watcher else "",
-        )
-        self._back_to_hub(event)
-
-    def _exit(self, event: Event) -> None:
-        lane = self._lane(event.greenlet)
-        self._step(lane, event)
-        self._finish(lane, event.time_ns)
-        self._end(lane, event.reason, event.time_ns)
-        if self._running == event.greenlet:
-            self._back_to_hub(event)
-
-    def _end(self, lane: Lane, how: int, at: int) -> None:
-        del self.living[lane.greenlet]
-        self.exited.append(lane)
-        lane.exit, lane.ended_at = how, at
-
-    # -- the hub --------------------------------------------------------------------------------
-
-    def _back_to_hub(self, event: Event) -> None:
-        self._running = 0
-        if self.hub:
-            self._change(self._lane(self.hub), Span(event.time_ns, State.RUNNING))
-
-    def _begin_poll(self, event: Event) -> None:
-        if self._poll_ended:
-            self.away.add(self._poll_ended, event.time_ns)
-            self._poll_ended = 0
-        self.hub = event.greenlet
-        self._running = 0
-        self._change(self._lane(event.greenlet), Span(event.time_ns, State.WAITING, POLL))
-
-    def _end_poll(self, event: Event) -> None:
-        if self._stall_open:
-            # Whose news came meanwhile shows only now, when the kernel is asked.
-            self._stall_open = False
-            stall = self.stalls[-1]
-            self.stalls[-1] = replace(stall, ready=stall.ready + self._ready)
-            if self.longest_stall is stall:
-                self.longest_stall = self.stalls[-1]
-        self._poll_ended = event.time_ns
-        self._change(self._lane(event.greenlet), Span(event.time_ns, State.RUNNING))
-
-    # -- watchers -------------------------------------------------------------------------------
-
-    def _open_watcher(self, event: Event) -> None:
-        resource, fd = unpack(event.arg)
-        self.watchers[resource] = Watcher(event.reason, None if fd == NO_FD else fd, event.text)
-        if len(self.watchers) > _KEEP_WATCHERS:  # that many are not open: where they closed was lost
-            self.watchers = dict(list(self.watchers.items())[_KEEP_WATCHERS // 2 :])
-
-    def _start_watcher(self, event: Event) -> None:
-        if event.reason == Watch.TIMER:
-            self._lane(event.greenlet).timer_due = event.time_ns + unpack(event.arg)[1] * 1_000_000
-
-    def _close_watcher(self, event: Event) -> None:
-        self.watchers.pop(unpack(event.arg)[0], None)
-
-    # -- losses ---------------------------------------------------------------------------------
-
-    def _gap(self, gap: Gap, following: int, table: Iterable[GreenletSlot]) -> None:
-        self.gaps += 1
-        self.lost += gap.lost
-        slots = {slot.greenlet: slot for slot in table}
-        self._ready = self._running = self._poll_ended = 0
-        for lane in list(self.living.values()):
-            slot = slots.get(lane.greenlet)
-            if slot is not None and _goes_on(lane, slot):
-                continue
-            self._finish(lane, self.last)
-            lane.life = Life.UNKNOWN
-            if slots and slot is None:
-                # It exited where nobody saw it, or will exit in events to come, which say how.
-                self._end(lane, Exit.RETURNED, self.last)
-        for slot in slots.values():
-            self._seed(slot, following)
-
-    def _seed(self, slot: GreenletSlot, following: int) -> None:
-        """Take up a greenlet from the table, as far as that says what was true at ``following``."""
-        lane = self._lane(slot.greenlet)
-        lane.name, lane.numbered, lane.parent = slot.name, slot.numbered, slot.parent
-        lane.spawn_reason, lane.spawn_site = slot.spawn_reason, slot.spawn_site
-        if slot.spawn_reason == Spawn.HUB:
-            self.hub = slot.greenlet
-            return
-        if slot.since_ns > following:
-            return  # its events are still to come
-        lane.life = _TABLE_STATES.get(slot.state, Life.UNKNOWN)
-        lane.site = slot.site
-        lane.switches, lane.run_time = max(lane.switches, slot.switches), max(lane.run_time, slot.run_ns)
-        self._ready += lane.life is Life.READY
-        if lane.life is Life.RUNNING:
-            self._running = slot.greenlet
-        if lane.open is None:
-            lane.open = _span_of(slot, max(slot.since_ns, lane.ends))
-
-    # -- forgetting -----------------------------------------------------------------------------
+    def _resume(self, events: npt.NDArray[Any], table: Iterable[GreenletSlot]) -> None:
+        """Events were lost: who still does what it did, and who does what now."""
+        sound = events["time_ns"] < END_OF_TIME
+        following = int(events["time_ns"][np.argmax(sound)]) if sound.any() else 0
+        self._poll_ended = 0
+        after = resume(self.lanes, self._texts, table, self.hub, self.last, max(following, self.last), self.stall_ns)
+        self._spans.append(after.closed)
+        self.hub, self.running, self.ready_count = after.hub, after.running, after.ready
+        self.run_time += after.run_time
+        nothing = np.zeros(0, np.int64)
+        self.stalls.add(after.stalls, nothing, nothing)
 
     def _forget(self) -> None:
-        """Keep memory bounded: when there is too much, drop the older half of the time kept, some lanes at a time."""
-        if not self._sweep:
-            if self._spans <= self._keep:
-                return
-            self.forgotten_until = (max(self.forgotten_until, self.start) + self.last + 1) // 2
-            del self.exited[: bisect_left(self.exited, self.forgotten_until, key=_ended_at)]
-            while self.stalls and self.stalls[0].end < self.forgotten_until:
-                self.stalls.popleft()
-            self.longest_stall = max(self.stalls, key=_duration, default=None)
-            self._sweep = list(self.lanes.values())
-        horizon = self.forgotten_until
-        for lane in self._sweep[-_SWEEP_LANES:]:
-            if lane.exit is not None and lane.ended_at < horizon:
-                self._spans -= len(lane) + _LANE_IN_SPANS
-                del self.lanes[lane.greenlet]
-            else:
-                self._spans -= lane.forget_before(horizon)
-        del self._sweep[-_SWEEP_LANES:]
-
-
-def _ended_at(lane: Lane) -> int:
-    return lane.ended_at
-
-
-def _duration(stall: Stall) -> int:
-    return stall.end - stall.start
-
-
-def _goes_on(lane: Lane, slot: GreenletSlot) -> bool:
-    """Whether a greenlet is still in the state it was in before the gap."""
-    return lane.open is not None and lane.open.start == slot.since_ns and lane.life is _TABLE_STATES.get(slot.state)
-
-
-def _span_of(slot: GreenletSlot, start: int) -> Span | None:
-    """What the table says that a greenlet does."""
-    match slot.state:
-        case "waiting":
-            return Span(
-                start,
-                State.WAITING,
-                slot.reason,
-                resource=slot.resource,
-                fd=-1 if slot.fd is None else slot.fd,
-                deadline=slot.deadline_ns,
-                site=slot.site,
-                peer=slot.peer,
-            )
-        case "ready":
-            return Span(start, State.READY, slot.reason)
-        case "running":
-            return Span(start, State.RUNNING, site=slot.site)
-    return None
-
-
-_AFTER: dict[int, Life] = {
-    Kind.GREENLET_READY: Life.READY,
-    Kind.GREENLET_SWITCH: Life.RUNNING,
-    Kind.GREENLET_THROW: Life.RUNNING,
-    Kind.GREENLET_PARK: Life.WAITING,
-    Kind.GREENLET_EXIT: Life.EXITED,
-}
+        """Keep memory bounded: when there is too much, drop the older half of the time kept."""
+        if len(self._spans) + _LANE_IN_SPANS * len(self.lanes) > self._keep:
+            self.forgotten_until = horizon = (max(self.forgotten_until, self.start) + self.last + 1) // 2
+            self.stalls.forget_before(horizon)
+            rows = self.lanes.rows
+            self.lanes.drop((rows["exit"] != ALIVE) & (rows["ended_at"] < horizon))
+            self._spans.forget_before(horizon)
+            self.lanes.count_spans()
+        if self._texts.full:
+            self._texts.keep([*self.lanes.texts, *self.watchers.texts, *self._spans.texts])

@@ -4,25 +4,49 @@ from __future__ import annotations
 
 import itertools
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenscope.trace.analysis import Lane, Span, State
+from greenscope.trace.analysis.lanes import Lanes
+from greenscope.trace.analysis.spans import SPAN, SpanStore
+from greenscope.trace.analysis.texts import Texts
+from greenscope.trace.events import NO_FD
 
 STATES = [State.RUNNING, State.READY, State.WAITING, State.STALLED]
 
 
+class Growing:
+    """One greenlet's lane, span by span."""
+
+    def __init__(self) -> None:
+        self._texts = Texts()
+        self.store = SpanStore()
+        self._lanes = Lanes(self.store, self._texts)
+        self._lanes.add(np.array([1], np.uint64))
+        self.at = 0
+
+    def add(self, pause: int, length: int, state: State) -> None:
+        span = np.zeros(1, SPAN)
+        span["greenlet"], span["state"], span["fd"] = 1, state, NO_FD
+        span["start"] = self.at + pause
+        self.at = span["end"][0] = self.at + pause + length
+        self.store.append(span)
+
+    def lane(self, goes_on: State | None = None) -> Lane:
+        self._lanes.rows["goes_on"] = goes_on is not None
+        self._lanes.open["start"], self._lanes.open["state"], self._lanes.open["fd"] = self.at, goes_on or 0, NO_FD
+        self._lanes.count_spans()
+        return self._lanes[1]
+
+
 def lane_of(lengths: list[tuple[int, int, State]], goes_on: State | None = None) -> Lane:
     """A lane of spans, each given by the pause before it, its length and its state."""
-    lane, at = Lane(1), 0
+    growing = Growing()
     for pause, length, state in lengths:
-        at += pause
-        lane.open = Span(at, state)
-        at += length
-        lane.finish(at)
-    if goes_on is not None:
-        lane.open = Span(at, goes_on)
-    return lane
+        growing.add(pause, length, state)
+    return growing.lane(goes_on)
 
 
 some_spans = st.lists(
@@ -75,21 +99,20 @@ def test_a_page_that_follows_ends_up_with_what_a_fresh_one_gets(
     lengths: list[tuple[int, int, State]], bucket: int, steps: list[int]
 ) -> None:
     """Frame by frame, as the stream sends them and the page takes them."""
-    lane, at = Lane(1), 0
+    growing, at = Growing(), 0
     page: list[tuple[int, int, int]] = []
     sent_until = 0
     pieces = list(itertools.accumulate(steps))
     for index, (pause, length, state) in enumerate(lengths):
-        at += pause
-        lane.open = Span(at, state)
-        at += length
-        lane.finish(at)
+        growing.add(pause, length, state)
+        at, lane = growing.at, growing.lane()
         if index in pieces or index == len(lengths) - 1:
             since = sent_until - 4 * bucket
             since -= since % bucket
             page = [s for s in page if s[1] <= since]
             page += [(s.start, s.end, s.state) for s in lane.segments(since, 10_000, at, bucket)]
             sent_until = at
+    lane = growing.lane()
     fresh = [(s.start, s.end, s.state) for s in lane.segments(0, 10_000, at, bucket)]
     assert sum(e - s for s, e, _ in page) <= 2 * sum(e - s for s, e, _ in fresh) + bucket
     assert {s[0] for s in page} >= {s[0] for s in fresh if s[1] - s[0] > 2 * bucket}
@@ -114,7 +137,12 @@ def test_a_dense_pixel_says_what_it_mostly_was_and_how_much_it_ran() -> None:
 
 
 def test_forgetting_keeps_the_sums_right() -> None:
-    lane = lane_of([(0, 2, State.RUNNING), (0, 8, State.WAITING)] * 10)
-    assert lane.forget_before(50) == 10
+    growing = Growing()
+    for _ in range(10):
+        growing.add(0, 2, State.RUNNING)
+        growing.add(0, 8, State.WAITING)
+    growing.store.forget_before(50)
+    lane = growing.lane()
+    assert (len(growing.store), len(lane)) == (10, 10)
     assert lane.shares(50, 100, 100) == (10, 0, 40)
     assert lane.begins == 50
