@@ -31,7 +31,7 @@ PYUV_WHEEL = CFLAGS="-O2 -include '$(CURDIR)/packaging/pyuv_compat.h'" \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test pytest test-frontend test-all check check-ruff check-types check-generated \
+.PHONY: help build demo test pytest test-frontend test-all sanitize check check-ruff check-types check-generated \
 	check-c-format check-c-warnings check-frontend format wheels frontend clean
 
 help: ## list the targets
@@ -94,6 +94,13 @@ test-all: ## the Python suite on 3.11, 3.12 and 3.13, those that are installed, 
 	  else result="not installed"; fi; \
 	  summary="$$summary  Python $$version: $$result\n"; \
 	done; printf "$$summary"; exit $$status
+
+# What writes the ring, and what calls it: parking, switching, queues, stacks.
+SANITIZE_TESTS ?= tests/trace tests/crash $(addprefix tests/runtime/test_, attempt.py greenlet.py local.py parking.py \
+	queue.py socket_waits.py stacks.py watchers.py)
+
+sanitize: $(BUILT) ## the C extensions under AddressSanitizer and UndefinedBehaviorSanitizer; a minute
+	tools/sanitize $(PY) $(SANITIZE_TESTS)
 
 check: check-ruff check-types check-generated check-c-format check-c-warnings check-frontend ## ruff, mypy, clang-format, C warnings, tsc, built files; -k goes on after a failure
 

@@ -191,12 +191,13 @@ def test_being_interrupted_is_no_want_of_space_unless_it_never_ends(
     library = tmp_path / "interrupted.so"
     (tmp_path / "interrupted.c").write_text(INTERRUPTED)
     subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "interrupted.c"], check=True)
+    preload = f"{os.environ.get('LD_PRELOAD', '')} {library}"  # a sanitizer's library has to be the first
     sizes = RingSizes()
     second_step = sizes.total_bytes - sizes.events * EVENT.size + EVENT_STEP
     done = subprocess.run(
         [sys.executable, "-c", WRITE, str(tmp_path), "c", "50000"],
         cwd=ROOT,
-        env={**os.environ, "LD_PRELOAD": str(library), "FROM": str(second_step), "LONGEST_PIECE": str(longest_piece)},
+        env={**os.environ, "LD_PRELOAD": preload, "FROM": str(second_step), "LONGEST_PIECE": str(longest_piece)},
         capture_output=True,
         text=True,
         check=True,
