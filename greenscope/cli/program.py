@@ -17,7 +17,22 @@ import click
 
 from greenscope.errors import GreenscopeError
 
-__all__ = ["ProgramCommand", "command_of", "end_signals", "exit_code", "run_to_end", "traced_environment"]
+__all__ = [
+    "RING_OPTION",
+    "ProgramCommand",
+    "command_of",
+    "end_signals",
+    "exit_code",
+    "run_to_end",
+    "traced_environment",
+]
+
+RING_OPTION = click.option(
+    "--ring-mb",
+    type=click.IntRange(1, 1 << 16),
+    metavar="N",
+    help="Mebibytes of events that each ring keeps, the newest; GREENSCOPE_RING_MB, or 32, unless told.",
+)
 
 
 class ProgramCommand(click.Command):
@@ -62,10 +77,20 @@ def command_of(program: Sequence[str]) -> list[str]:
     return [sys.executable, *program]
 
 
-def traced_environment(directory: Path) -> Mapping[str, str]:
-    """The environment of a program that is to leave its rings in a directory."""
+def traced_environment(directory: Path, ring_mb: int | None = None, keep_all: bool = False) -> Mapping[str, str]:
+    """The environment of a program that is to leave its rings in a directory.
+
+    Args:
+        directory: where.
+        ring_mb: how large, as of ``--ring-mb``; None leaves that to the environment.
+        keep_all: also the rings of the program's children that ended long ago, however many.
+    """
     environment = dict(os.environ, GREENSCOPE_DIR=str(directory))
     environment.pop("GREENSCOPE", None)
+    if ring_mb is not None:
+        environment["GREENSCOPE_RING_MB"] = str(ring_mb)
+    if keep_all:
+        environment.update(GREENSCOPE_KEEP_HOURS="1000000", GREENSCOPE_KEEP_RINGS="1000000")
     return environment
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from greenscope.cli.program import ProgramCommand, command_of, run_to_end, traced_environment
+from greenscope.cli.program import RING_OPTION, ProgramCommand, command_of, run_to_end, traced_environment
 from greenscope.errors import GreenscopeError, RingFormatError
 from greenscope.trace.rings import rings_in
 from greenscope.trace.snapshot import snapshot
@@ -26,7 +26,8 @@ __all__ = ["record"]
     type=click.Path(path_type=Path, dir_okay=False),
     help="The recording. Further hubs (of threads, of forked processes) go beside it as FILE-2.gsr and so on.",
 )
-def record(program: tuple[str, ...], output: Path) -> None:
+@RING_OPTION
+def record(program: tuple[str, ...], output: Path, ring_mb: int | None) -> None:
     """Run a program that uses greenscope.runtime, and leave its recording in a file.
 
     However the program ends, killed too, the recording holds what happened until then. The exit
@@ -39,7 +40,7 @@ def record(program: tuple[str, ...], output: Path) -> None:
     # The rings are written next to where they go, so that keeping them cannot fail for want of space.
     with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=parent) as name:
         directory = Path(name)
-        code = run_to_end(command, traced_environment(directory))
+        code = run_to_end(command, traced_environment(directory, ring_mb, keep_all=True))
         kept = _keep(directory, output, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
     if not kept:
         click.echo(

@@ -312,3 +312,30 @@ def test_serve_without_arguments_shows_what_runs_now_and_killing_it_disturbs_nob
         child.wait(20)
     recorder.poll_begin(1)
     recorder.close()
+
+
+def test_record_keeps_rings_as_large_as_asked_and_those_of_all_children(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few of dead processes are kept otherwise."""
+    monkeypatch.setenv("GREENSCOPE_KEEP_RINGS", "1")
+    program = script(
+        tmp_path,
+        """
+        import os
+        from greenscope import runtime
+        runtime.sleep(0)
+        for _ in range(5):
+            child = os.fork()
+            if child == 0:
+                runtime.sleep(0)
+                os._exit(0)
+            os.waitpid(child, 0)
+            os.utime(os.environ["GREENSCOPE_DIR"] + "/.pruned", (0, 0))  # it is due at once
+        print(runtime.get_hub().recorder.path.stat().st_size)
+        """,
+    )
+    done = greenscope("record", "-o", tmp_path / "a.gsr", "--ring-mb", "3", program)
+    assert done.returncode == 0, done.stderr
+    assert 3 << 20 < int(done.stdout) < 8 << 20
+    assert len(list(tmp_path.glob("a*.gsr"))) == 6
