@@ -109,8 +109,8 @@ ring_turn(Ring *ring)
 static Section
 section_of(Ring *ring, size_t offset, size_t capacity, uint64_t item, uint64_t step)
 {
-    uint64_t size = read_u64(ring->base, capacity) * item;
-    return (Section){read_u64(ring->base, offset), size, step, ring->fd < 0 || step > size ? size : step};
+    uint64_t size = number_at(ring->base, capacity) * item;
+    return (Section){number_at(ring->base, offset), size, step, ring->fd < 0 || step > size ? size : step};
 }
 
 int

@@ -360,13 +360,13 @@ ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
         PyErr_SetString(PyExc_ValueError, "the buffer does not begin with a ring's header");
         return -1;
     }
-    uint64_t events = read_u64(base, GS_HEADER_EVENT_CAPACITY);
-    needed = read_u64(base, GS_HEADER_EVENT_OFFSET) + events * GS_RING_EVENT_SIZE;
+    uint64_t events = number_at(base, GS_HEADER_EVENT_CAPACITY);
+    needed = number_at(base, GS_HEADER_EVENT_OFFSET) + events * GS_RING_EVENT_SIZE;
     if (events == 0 || events % GS_RING_CAPACITY_UNIT != 0 || (uint64_t) ring->view.len < needed) {
         PyErr_SetString(PyExc_ValueError, "the buffer is smaller than its header says, or its capacity is odd");
         return -1;
     }
-    uint64_t slots = read_u64(base, GS_HEADER_SLOT_CAPACITY);
+    uint64_t slots = number_at(base, GS_HEADER_SLOT_CAPACITY);
     ring->base = base;
     if (ring_set_sections(ring, fd) < 0) {
         ring->base = NULL;

@@ -112,7 +112,7 @@ typedef struct {
 /* -- the file --------------------------------------------------------------------------------- */
 
 static inline uint64_t
-read_u64(const uint8_t *base, size_t offset)
+number_at(const uint8_t *base, size_t offset)
 {
     uint64_t value;
     memcpy(&value, base + offset, sizeof value);
