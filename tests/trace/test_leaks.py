@@ -49,6 +49,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "timeout_fire": (NUMBER, 1, NUMBER),
     "timeout_start": (1, NUMBER),
     "wait": (1, NUMBER, NUMBER, NUMBER, PEER),
+    "watch": (None,),
     "watcher_close": (1, NUMBER, NUMBER),
     "watcher_fire": (1, NUMBER, NUMBER),
     "watcher_open": (1, NUMBER, PEER),
@@ -99,7 +100,7 @@ def test_a_good_call_keeps_and_loses_no_reference(name: str) -> None:
     assert [sys.getrefcount(thing) for thing in given(name)] == references
 
 
-@pytest.mark.parametrize("name", sorted(set(CALLS) - {"detach", "resource"}))
+@pytest.mark.parametrize("name", sorted(set(CALLS) - {"detach", "resource", "watch"}))
 def test_a_bad_call_raises_and_keeps_and_loses_no_reference(name: str) -> None:
     ring, _ = new_ring("c", sizes=PLENTY)
     begin(ring)
