@@ -17,7 +17,7 @@ import numpy.typing as npt
 from greenscope.trace.analysis.lane import ALIVE
 from greenscope.trace.analysis.lanes import Lanes
 from greenscope.trace.analysis.moves import Move, Moves
-from greenscope.trace.analysis.spans import SPAN, SpanArray
+from greenscope.trace.analysis.spans import SPAN, SpanArray, distinct, put
 from greenscope.trace.analysis.stalls import FOUND
 from greenscope.trace.analysis.states import POLL, TRANSITIONS, Life, State
 from greenscope.trace.analysis.watchers import Watchers
@@ -173,8 +173,9 @@ class Fold:
         self._names = np.flatnonzero((self._move == Move.NAME) | (self._move == Move.CARRY))
         heads = np.flatnonzero(self._move[self._names] == Move.CARRY)
         named = self._event[self._names]
-        strings, which = np.unique(events["arg"][named], return_inverse=True)
-        self._called = np.array([name(string) for string in strings.tolist()], np.uint32)[which]
+        strings = distinct(events["arg"][named])
+        numbers = np.array([name(string) for string in strings.tolist()], np.uint32)
+        self._called = numbers[np.searchsorted(strings, events["arg"][named])]
         self._numbered = events["aux"][named] != 0
         self._called[heads], self._numbered[heads] = rows["name"][self._rows], rows["numbered"][self._rows]
         final = _lasts(heads, len(named))
@@ -196,14 +197,14 @@ class Fold:
 
         spans = self._opened(edges[opens])
         carried = np.flatnonzero(move[opens] == Move.CARRY)
-        spans[carried] = going_on[self._rows[opens[heads]]]
+        put(spans, carried, going_on.take(self._rows[opens[heads]]))
         last = np.zeros(len(edges), bool)
         last[lasts] = True
         is_last = last[opens]
         rows["goes_on"][self._rows] = opens[lasts]
-        going_on[self._rows[opens[lasts]]] = spans[is_last]
+        put(going_on, self._rows[opens[lasts]], spans.take(np.flatnonzero(is_last)))
 
-        self.closed: SpanArray = spans[~is_last]
+        self.closed: SpanArray = spans.take(np.flatnonzero(~is_last))
         self._closing = edges[np.flatnonzero(opens & ~last) + 1]  # the moves that ended them
         self.closed["end"] = np.maximum(self._time[self._closing], self.closed["start"])
 
@@ -310,7 +311,7 @@ class Fold:
         self.switches = len(runs)
 
         spawns = np.flatnonzero(self._move == Move.SPAWN)
-        spawned, spawn = of[self._lane[spawns]], self._events[self._event[spawns]]
+        spawned, spawn = of[self._lane[spawns]], self._events.take(self._event[spawns])
         rows["parent"][spawned], rows["spawn_reason"][spawned] = spawn["arg"], spawn["reason"]
         rows["spawn_site"][spawned] = spawn["site"]
 
@@ -330,7 +331,7 @@ def _rows(moves: Moves, lanes: Lanes) -> tuple[Moves, npt.NDArray[np.intp]]:
     rows, known = lanes.find(moves.greenlet)
     if known.all():
         return moves, rows
-    new = np.unique(moves.greenlet[~known & (moves.move != Move.HUB_GIVES_WAY)])
+    new = distinct(moves.greenlet[~known & (moves.move != Move.HUB_GIVES_WAY)])
     if len(new):
         lanes.add(new)
         rows, known = lanes.find(moves.greenlet)

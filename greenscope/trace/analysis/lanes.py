@@ -53,9 +53,10 @@ class Lanes(Mapping[int, Lane]):
     """
 
     def __init__(self, spans: SpanStore, texts: Texts) -> None:
-        self.rows = np.empty(0, LANE)
+        self.rows: npt.NDArray[Any] = np.empty(0, LANE)
         self.open: SpanArray = np.empty(0, SPAN)
-        self.ids = np.empty(0, np.uint64)
+        self.ids: npt.NDArray[np.uint64] = np.empty(0, np.uint64)
+        self._room = self.rows, self.open, self.ids
         self._spans = spans
         self._texts = texts
 
@@ -96,7 +97,7 @@ class Lanes(Mapping[int, Lane]):
         spans, texts = self._spans, self._texts
         return [
             Lane(row, going_on, spans, texts)
-            for row, going_on in zip(self.rows[rows].tolist(), self.open[rows].tolist(), strict=True)
+            for row, going_on in zip(self.rows.take(rows).tolist(), self.open.take(rows).tolist(), strict=True)
         ]
 
     def at(self, row: int) -> Lane:
@@ -128,19 +129,21 @@ class Lanes(Mapping[int, Lane]):
 
     def add(self, greenlets: npt.NDArray[np.uint64]) -> None:
         """Rows for greenlets that have none, sorted and each once."""
-        rows = np.zeros(len(greenlets), LANE)
-        rows["greenlet"], rows["name"], rows["numbered"], rows["exit"] = greenlets, _UNKNOWN_NAME, True, ALIVE
-        in_order = not len(self.ids) or greenlets[0] > self.ids[-1]
-        self.rows = np.concatenate((self.rows, rows))
-        self.open = np.concatenate((self.open, np.zeros(len(greenlets), SPAN)))
-        if not in_order:
-            self._take(np.argsort(self.rows["greenlet"], kind="stable"))
-        self.ids = np.ascontiguousarray(self.rows["greenlet"])
+        known, total = len(self.ids), len(self.ids) + len(greenlets)
+        if total > len(self._room[0]):
+            self._make_room(total + total // 2)
+        rows, going_on, ids = self._room
+        self.rows, self.open, self.ids = rows[:total], going_on[:total], ids[:total]
+        new = self.rows[known:]
+        new[...], self.open[known:] = np.zeros((), LANE), np.zeros((), SPAN)
+        new["greenlet"], new["name"], new["numbered"], new["exit"] = greenlets, _UNKNOWN_NAME, True, ALIVE
+        self.ids[known:] = greenlets
+        if known and greenlets[0] < self.ids[known - 1]:  # a greenlet of before a gap, or a damaged file
+            self._keep(np.argsort(self.ids, kind="stable"))
 
     def drop(self, gone: npt.NDArray[np.bool_]) -> None:
         """Forget rows."""
-        self._take(np.flatnonzero(~gone))
-        self.ids = np.ascontiguousarray(self.rows["greenlet"])
+        self._keep(np.flatnonzero(~gone))
 
     def count_spans(self) -> None:
         """Say anew which spans are kept of each, after some were forgotten."""
@@ -153,5 +156,12 @@ class Lanes(Mapping[int, Lane]):
             rows["ends"][found] = spans["end"][last]
             rows["spans"][found] += last - first + 1
 
-    def _take(self, rows: npt.NDArray[np.intp]) -> None:
-        self.rows, self.open = self.rows[rows], self.open[rows]
+    def _keep(self, rows: npt.NDArray[np.intp]) -> None:
+        self.rows, self.open, self.ids = self._room = self.rows.take(rows), self.open.take(rows), self.ids.take(rows)
+
+    def _make_room(self, total: int) -> None:
+        """Greenlets come all the time: were there room for those only that are there, each batch would copy them."""
+        room = np.empty(total, LANE), np.empty(total, SPAN), np.empty(total, np.uint64)
+        for larger, column in zip(room, (self.rows, self.open, self.ids), strict=True):
+            larger[: len(column)] = column
+        self._room = room

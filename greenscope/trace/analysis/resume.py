@@ -90,7 +90,7 @@ def _end(
 ) -> tuple[SpanArray, npt.NDArray[Any], int]:
     """End the spans of some rows: those, the stalls among them, and how long greenlets ran in them."""
     rows = lanes.rows
-    closed = lanes.open[ending]
+    closed = lanes.open.take(ending)
     closed["end"] = np.maximum(closed["start"], last)
     length = closed["end"] - closed["start"]
     runs = closed["state"] == State.RUNNING

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SPAN", "SpanArray", "SpanStore", "runs"]
+__all__ = ["SPAN", "SpanArray", "SpanStore", "distinct", "put"]
 
 SPAN = np.dtype(
     [
@@ -37,10 +37,22 @@ SPAN = np.dtype(
 SpanArray = npt.NDArray[Any]
 """An array of ``SPAN``."""
 
-_MOST_IN_CHUNK = 1 << 17  # merging costs a copy; and what is forgotten is at the end of a few chunks only
+_MOST_IN_CHUNK = 1 << 14  # merging costs a copy, and the large batches of a reader that is behind need none
 
 
-def runs(values: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+def distinct(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Each value once, sorted; numpy's ``unique`` takes several times as long."""
+    values = np.sort(values)
+    return values[np.append(True, values[1:] != values[:-1])] if len(values) else values
+
+
+def put(rows: npt.NDArray[Any], where: npt.NDArray[np.intp], values: npt.NDArray[Any]) -> None:
+    """``rows[where] = values`` for structured arrays, which numpy copies field by field: here as so many bytes."""
+    raw = np.dtype((np.void, rows.dtype.itemsize))
+    rows.view(raw)[where] = values.view(raw)
+
+
+def _runs(values: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
     """Where each run of equal values begins, and where the last one ends."""
     if not len(values):
         return np.zeros(1, np.intp)
@@ -54,14 +66,14 @@ class _Chunk:
 
     def __init__(self, spans: SpanArray) -> None:
         self.spans = spans
-        self.where = runs(spans["greenlet"])
+        self.where = _runs(spans["greenlet"])
         self.greenlets = np.ascontiguousarray(spans["greenlet"][self.where[:-1]])
         self.starts = int(spans["start"].min())
         self.ends = int(spans["end"].max())
 
     def merged(self, newer: _Chunk) -> _Chunk:
         both = np.concatenate((self.spans, newer.spans))
-        return _Chunk(both[np.argsort(both["greenlet"], kind="stable")])
+        return _Chunk(both.take(np.argsort(both["greenlet"], kind="stable")))
 
 
 class SpanStore:
@@ -100,7 +112,7 @@ class SpanStore:
             if chunk.ends <= time:
                 continue
             later = chunk.spans["end"] > time
-            kept.append(chunk if later.all() else _Chunk(chunk.spans[later]))
+            kept.append(chunk if later.all() else _Chunk(chunk.spans.take(np.flatnonzero(later))))
         self._chunks = kept
         self._count = sum(len(chunk.spans) for chunk in kept)
 

@@ -94,7 +94,7 @@ class Timeline:
             self.illegal += len(events) - int(np.count_nonzero(sound))
             place = np.cumsum(sound) - 1
             texts = {int(place[index]): text for index, text in texts.items() if sound[index]}
-            events = events[sound]
+            events = events.take(np.flatnonzero(sound))
         if len(events):
             self._fold(events, texts)
         self._forget()
@@ -116,7 +116,7 @@ class Timeline:
         shown = in_segments(self._spans.windows(greenlets, start, end), bucket)
         rows, known = self.lanes.find(greenlets)
         rows = rows[known]
-        going_on = self.lanes.open[rows[self.lanes.rows["goes_on"][rows]]]
+        going_on = self.lanes.open.take(rows[self.lanes.rows["goes_on"][rows]])
         going_on = going_on[going_on["start"] < end] if now > start else going_on[:0]
         count = len(going_on)
         more = Columns(going_on["greenlet"], going_on["start"], np.full(count, now, np.int64), going_on["state"],
