@@ -12,11 +12,14 @@ import click
 
 from greenscope import __version__
 from greenscope.cli.demo import demo
+from greenscope.cli.events import events
+from greenscope.cli.info import info
 from greenscope.cli.ps import ps
 from greenscope.cli.record import record
 from greenscope.cli.rings import rings
 from greenscope.cli.run import run
 from greenscope.cli.serve import serve
+from greenscope.cli.snapshot import snapshot
 from greenscope.errors import GreenscopeError
 
 __all__ = ["main"]
@@ -28,7 +31,7 @@ def cli() -> None:
     """See what every greenlet of a green service waits for, live and after the fact."""
 
 
-for command in (run, record, serve, ps, rings, demo):
+for command in (run, record, serve, ps, snapshot, events, info, rings, demo):
     cli.add_command(command)
 
 
@@ -38,4 +41,9 @@ def main() -> None:
         cli(prog_name="greenscope")
     except GreenscopeError as error:
         click.echo(f"greenscope: {error}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        if error.filename is None:  # not about a file that the user gave: a mistake of ours
+            raise
+        click.echo(f"greenscope: {error.filename}: {error.strerror}", err=True)
         sys.exit(2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from greenscope.cli.program import RING_OPTION, ProgramCommand, command_of, run_to_end, traced_environment
+from greenscope.cli.snapshot import further_file
 from greenscope.errors import GreenscopeError, RingFormatError
 from greenscope.trace.rings import rings_in
 from greenscope.trace.snapshot import snapshot
@@ -55,7 +56,7 @@ def record(program: tuple[str, ...], output: Path, ring_mb: int | None) -> None:
 def _keep(directory: Path, output: Path, ended_ns: int) -> list[Path]:
     kept = []
     for number, ring in enumerate(rings_in(directory), start=1):
-        target = output if number == 1 else output.with_stem(f"{output.stem}-{number}")
+        target = further_file(output, number)
         # A child that outlives the program still writes into its ring, and so that one is kept itself.
         if ring.state == "live" or not _compacted(ring.path, target, ended_ns):
             ring.path.rename(target)

@@ -26,6 +26,7 @@ _DEEPEST_STACK = 256  # sites of a damaged file may call each other in a circle
 _WATCH_LIMIT = 1 << 12
 _COUNTERS = (
     "string_used", "site_count", "slot_used", "strings_lost", "sites_lost", "slots_lost", "space_lost", "detail",
+    "watch_head",
 )  # fmt: skip
 
 
@@ -67,6 +68,11 @@ class RingReader:
     def position(self) -> int:
         """How many of them were read or lost."""
         return self._cursor.position
+
+    @property
+    def oldest(self) -> int:
+        """Number of the oldest record that is there, and so how many were overwritten."""
+        return self._source.events.oldest(*self._source.extent(self._source.events))
 
     @property
     def lost(self) -> int:

@@ -1,0 +1,93 @@
+"""``greenscope events``: what a ring holds, event by event."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+
+import click
+import numpy as np
+import numpy.typing as npt
+
+from greenscope.cli.event_words import TEACHING, EventWords
+from greenscope.trace.events import EVENT_KINDS, Kind
+from greenscope.trace.reader import RingReader
+from greenscope.trace.records import Batch, Event, EventArray
+
+__all__ = ["events"]
+
+_KINDS = {doc.name: kind for kind, doc in EVENT_KINDS.items() if kind != Kind.TEXT}
+_UNITS = {"ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
+_LAST = (1 << 64) - 1
+
+
+class _Time(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases only
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Nanoseconds."""
+        match = re.fullmatch(r"([0-9]{1,19}(?:\.[0-9]{1,9})?)(ns|us|µs|ms|s|m|h)?", str(value))
+        if match is None:
+            self.fail(f"{value!r} is not a time: 1.5s, 200ms, 30us, 2m; without a unit, seconds", param, ctx)
+        return round(float(match[1]) * _UNITS[match[2] or "s"])
+
+
+@click.command()
+@click.argument("path", metavar="FILE.gsr", type=click.Path(path_type=Path))
+@click.option("--greenlet", "greenlets", multiple=True, metavar="N|NAME", help="Only of these; may be repeated.")
+@click.option("--kind", "kinds", multiple=True, type=click.Choice(list(_KINDS)), help="Only these; may be repeated.")
+@click.option("--from", "begin", type=_Time(), default="0", help="Only from this time on, since the ring began.")
+@click.option("--to", "end", type=_Time(), default=None, help="Only before this time.")
+@click.option("--json", "as_json", is_flag=True, help="An object a line; docs/recordings.md lists the fields.")
+def events(
+    path: Path, greenlets: tuple[str, ...], kinds: tuple[str, ...], begin: int, end: int | None, as_json: bool
+) -> None:
+    """List the events of a recording, or of a ring that is written, one a line: when, who, what, why, where.
+
+    Times are seconds since the ring began, or with a unit: 1.5s, 200ms. Where events were lost, a line says
+    how many.
+    """
+    wanted = [_KINDS[name] for name in kinds]
+    with closing(RingReader(path)) as reader:
+        words = EventWords(reader)
+        start = reader.info.start_monotonic_ns
+        times = start + begin, _LAST if end is None else start + end
+        for batch in _batches(reader):
+            if batch.lost:
+                print(json.dumps({"lost": batch.lost}) if as_json else f"-- {batch.lost} records were lost here --")
+            shown = _chosen(batch.events, wanted, times)
+            taught = np.isin(batch.events["kind"], TEACHING)
+            for record in batch.events[taught].tolist():
+                words.expect(Event(*record))
+            for index in np.flatnonzero(shown | taught).tolist():
+                event = Event(*batch.events[index].tolist())._replace(text=batch.texts.get(index, ""))
+                words.learn(event)
+                if shown[index] and (not greenlets or _named(greenlets, event.greenlet, words)):
+                    print(json.dumps(words.facts(event)) if as_json else words.line(event))
+    sys.stdout.flush()
+
+
+def _batches(reader: RingReader) -> Iterator[Batch]:
+    """What there was when it was begun: a living ring has no end."""
+    end = reader.head
+    while True:
+        batch = reader.read_batch()
+        if batch:
+            yield batch
+        if reader.position >= end:
+            return
+
+
+def _chosen(events: EventArray, kinds: Sequence[Kind], times: tuple[int, int]) -> npt.NDArray[np.bool_]:
+    first, last = (np.uint64(min(time, _LAST)) for time in times)
+    chosen: npt.NDArray[np.bool_] = (events["time_ns"] >= first) & (events["time_ns"] < last)
+    return chosen & np.isin(events["kind"], kinds) if kinds else chosen
+
+
+def _named(wanted: tuple[str, ...], greenlet: int, words: EventWords) -> bool:
+    name = words.name(greenlet)
+    return any(one in (str(greenlet), name, name.removesuffix(f" #{greenlet}")) for one in wanted)
