@@ -31,7 +31,7 @@ def serve(paths: tuple[Path, ...], port: int, stall_ms: int) -> None:
     for path in paths:
         if not path.exists():
             raise GreenscopeError(f"there is no file or directory {str(path)!r}")
-        if path.is_file():
+        if not path.is_dir():
             RingReader(path).close()  # says what is wrong with it before a page is opened in vain
     listener = listen(port)
     click.echo(f"greenscope: {url_of(listener)}  shows {', '.join(map(str, paths))}  (Ctrl-C ends it)", err=True)
