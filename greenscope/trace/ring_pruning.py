@@ -14,6 +14,8 @@ from __future__ import annotations
 import os
 import re
 import time
+from _socket import AF_UNIX, SOCK_STREAM
+from _socket import socket as _socket  # the one that patching leaves alone
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -32,7 +34,7 @@ _MARKER = ".pruned"
 _EVERY_SECONDS = 5.0
 _SHARE = 100  # of the time at most one part in so many is spent on it, however many rings there are
 _LONGEST_SECONDS = 600.0
-_HALF_MADE_SECONDS = 60.0
+_LEFT_OVER_SECONDS = 60.0
 _RECORDERS_NAME = re.compile(r"\d+-\d+(-\d+)?\.gsr")
 
 
@@ -83,11 +85,12 @@ def prune(directory: Path, limits: KeepLimits, lock: int = LOCK_EX, dry_run: boo
         OSError: the directory cannot be written, or another prunes it.
     """
     with _alone(directory, lock):
-        beyond = list(_beyond(rings_in(directory), limits, time.time()))
+        rings = rings_in(directory)
+        beyond = list(_beyond(rings, limits, time.time()))
         if not dry_run:
             for ring in beyond:
                 ring.path.unlink(missing_ok=True)
-            _remove_half_made(directory)
+            _remove_left_over(directory, {ring.pid for ring in rings if ring.state == "live"})
     return beyond
 
 
@@ -115,9 +118,26 @@ def _beyond(rings: list[FoundRing], limits: KeepLimits, now: float) -> Iterator[
             yield ring
 
 
-def _remove_half_made(directory: Path) -> None:
-    """What was left by a process that died while it made its ring."""
-    for path in directory.glob(f"*{UNNAMED}"):
+def _remove_left_over(directory: Path, living: set[int]) -> None:
+    """What was left by processes that were killed: rings they were making, and their watchdogs' sockets."""
+    half_made = list(directory.glob(f"*{UNNAMED}"))
+    sockets = [path for path in directory.glob("*.sock") if path.stem.isdecimal() and int(path.stem) not in living]
+    for path in half_made + sockets:
         with suppress(FileNotFoundError):
-            if time.time() - path.stat().st_mtime > _HALF_MADE_SECONDS:
+            old = time.time() - path.stat().st_mtime > _LEFT_OVER_SECONDS
+            if old and (path.suffix == UNNAMED or _nobody_listens(path)):
                 path.unlink()
+
+
+def _nobody_listens(path: Path) -> bool:
+    client = _socket(AF_UNIX, SOCK_STREAM)
+    try:
+        client.setblocking(False)
+        client.connect(str(path))
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # its line of callers is full, or its name is too long to be called
+        return False
+    finally:
+        client.close()
+    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -91,6 +92,22 @@ def test_what_was_left_half_made_goes_unless_it_is_being_made(tmp_path: Path) ->
         os.utime(tmp_path / name, (time.time() - seconds_ago,) * 2)
     prune(tmp_path, ALL)
     assert [path.name for path in tmp_path.glob("*.new")] == ["2-1-124.new"]
+
+
+def test_a_dead_processes_socket_goes_and_one_that_is_listened_on_stays(tmp_path: Path) -> None:
+    for number in (11, 12, 13):
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(tmp_path / f"{number}.sock"))
+        if number == 12:
+            served = listener
+            served.listen()
+        else:
+            listener.close()
+        if number != 13:
+            os.utime(tmp_path / f"{number}.sock", (time.time() - 1000,) * 2)
+    prune(tmp_path, ALL)
+    assert sorted(path.name for path in tmp_path.glob("*.sock")) == ["12.sock", "13.sock"]
+    served.close()
 
 
 def test_it_is_done_now_and_then_and_by_one_at_a_time(tmp_path: Path) -> None:
