@@ -6,6 +6,9 @@ Each event is timed as the runtime calls it, a method call from Python with its 
 ring file of the default size, which wraps many times over. The loop around it is not taken off: it is
 some 10 ns of the figures. *One wait* is what a `recv` that has to wait records, eight events in six
 calls. The best of the repeats is printed, because everything that disturbs a tight loop makes it slower.
+
+No event can cost less than a call of a C function that reads the clock: `time.monotonic_ns()` is one that
+does nothing else, timed in the same loop. The last column is what an event costs in terms of it.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import importlib
 import json
 import sys
 import tempfile
+import time
 import timeit
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -32,6 +36,7 @@ except ImportError:  # no compiler here: the twin is measured alone
 
 FD = 7
 ONE_WAIT = "one wait (8 events)"
+EVENTS = {"watcher_start + park": 2, "watcher_fire + ready": 2, ONE_WAIT: 8}
 
 
 def calls(ring: Any) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -85,6 +90,11 @@ def measure(make: Callable[[ring_file.RingFile], Any], number: int, repeats: int
     return results
 
 
+def clock_call(number: int, repeats: int) -> float:
+    """Nanoseconds of a call of a C function that reads the clock and does nothing else."""
+    return min(timeit.repeat("now()", globals={"now": time.monotonic_ns}, number=number, repeat=repeats)) / number * 1e9
+
+
 def closed(file: ring_file.RingFile) -> Recorder:
     """What a hub gets with GREENSCOPE=0: a recorder that is closed from the beginning."""
     recorder = Recorder(file)
@@ -110,13 +120,23 @@ def main() -> None:
         writer: measure(make, max(1, options.number // (20 if writer == "Python" else 1)), options.repeats)
         for writer, make in writers.items()
     }
+    floor = clock_call(options.number, options.repeats)
+    best = results.get("C", results["Python"])
+    ratios = {name: nanoseconds / EVENTS.get(name, 1) / floor for name, nanoseconds in best.items()}
     if options.json:
-        print(json.dumps({"python": sys.version.split()[0], "nanoseconds": results}, indent=2))
+        said = {
+            "python": sys.version.split()[0],
+            "nanoseconds": results,
+            "clock_call_nanoseconds": floor,
+            "event_to_clock_call": ratios,
+        }
+        print(json.dumps(said, indent=2))
         return
     print(f"nanoseconds an event, Python {sys.version.split()[0]}")
-    print(f"{'':22}" + "".join(f"{writer:>10}" for writer in writers))
-    for name in next(iter(results.values())):
-        print(f"{name:22}" + "".join(f"{results[writer][name]:>10.0f}" for writer in writers))
+    print(f"{'':22}" + "".join(f"{writer:>10}" for writer in writers) + "   an event ÷ a call that reads the clock")
+    for name, ratio in ratios.items():
+        print(f"{name:22}" + "".join(f"{results[writer][name]:>10.0f}" for writer in writers) + f"{ratio:>10.2f}")
+    print(f"{'time.monotonic_ns()':22}{floor:>10.0f}")
 
 
 if __name__ == "__main__":

@@ -63,6 +63,14 @@ def test_the_connections_benchmark_uses_every_connection_and_leaves_nothing():
 
 
 def test_the_ring_benchmark_times_every_writer():
-    columns = run("benchmarks.ring_write", "--number", "200", "--repeats", "1")["nanoseconds"]
+    said = run("benchmarks.ring_write", "--number", "200", "--repeats", "1")
+    columns = said["nanoseconds"]
+    assert set(said["event_to_clock_call"]) == set(columns["Python"])
     assert {"Python", "off"} <= set(columns)
     assert all(nanoseconds > 0 for column in columns.values() for nanoseconds in column.values())
+
+
+def test_the_benchmark_of_many_rings_lists_and_opens_them():
+    said = run("benchmarks.rings", "--rings", "20", "--rounds", "1")
+    assert said["rings"] == 20
+    assert set(said["milliseconds"]) == {"list", "open a ring", "open a ring, and prune"}

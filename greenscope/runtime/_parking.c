@@ -6,8 +6,8 @@
  *
  *   - No Python code runs between a check and the change that follows it, so no signal handler and no
  *     other thread can come between.
- *   - The recorder is called as Python would call it, so any recorder will do; when nothing is
- *     recorded it is not called at all.
+ *   - The ring is told by its C interface, or by its methods where it is the Python twin; when nothing is
+ *     recorded it is not told at all.
  *   - Errors are raised by the Python methods named `refuse…`, which know the words.
  *
  * Here are the board, the descriptors' news and the module; _parking.h has the structures, and
@@ -30,28 +30,16 @@ board_init(Board *board, PyObject *args, PyObject *Py_UNUSED(kwargs))
     board->thread = PyThread_get_thread_ident();
     Py_XSETREF(board->ready, Py_NewRef(ready));
     Py_XSETREF(board->recorder, Py_NewRef(recorder));
-    struct {
-        PyObject **place, *of;
-        const char *name;
-    } bound[] = {
-        {&board->append, ready, "append"},
-        {&board->popleft, ready, "popleft"},
-        {&board->record_wait, recording ? recorder : NULL, "wait"},
-        {&board->record_park, recording ? recorder : NULL, "park"},
-        {&board->record_give_way, recording ? recorder : NULL, "give_way"},
-        {&board->record_ready, recording ? recorder : NULL, "ready"},
-        {&board->record_switch, recording ? recorder : NULL, "switch"},
-        {&board->record_fire, recording ? recorder : NULL, "fire"},
-        {&board->record_stop, recording ? recorder : NULL, "watcher_stop"},
-    };
-    for (size_t i = 0; i < sizeof bound / sizeof *bound; i++) {
-        if (bound[i].of == NULL)
-            continue;
-        PyObject *method = PyObject_GetAttrString(bound[i].of, bound[i].name);
-        if (method == NULL)
-            return -1;
-        Py_XSETREF(*bound[i].place, method);
+    board->recording = (char) recording;
+    board->ring = ring_api != NULL && PyObject_TypeCheck(recorder, ring_api->type) ? ring_api : NULL;
+    PyObject *append = PyObject_GetAttrString(ready, "append");
+    PyObject *popleft = append == NULL ? NULL : PyObject_GetAttrString(ready, "popleft");
+    if (popleft == NULL) {
+        Py_XDECREF(append);
+        return -1;
     }
+    Py_XSETREF(board->append, append);
+    Py_XSETREF(board->popleft, popleft);
     return 0;
 }
 
@@ -64,13 +52,6 @@ board_traverse(Board *board, visitproc visit, void *arg)
     Py_VISIT(board->recorder);
     Py_VISIT(board->append);
     Py_VISIT(board->popleft);
-    Py_VISIT(board->record_wait);
-    Py_VISIT(board->record_park);
-    Py_VISIT(board->record_give_way);
-    Py_VISIT(board->record_ready);
-    Py_VISIT(board->record_switch);
-    Py_VISIT(board->record_fire);
-    Py_VISIT(board->record_stop);
     return 0;
 }
 
@@ -82,13 +63,6 @@ board_clear(Board *board)
     Py_CLEAR(board->recorder);
     Py_CLEAR(board->append);
     Py_CLEAR(board->popleft);
-    Py_CLEAR(board->record_wait);
-    Py_CLEAR(board->record_park);
-    Py_CLEAR(board->record_give_way);
-    Py_CLEAR(board->record_ready);
-    Py_CLEAR(board->record_switch);
-    Py_CLEAR(board->record_fire);
-    Py_CLEAR(board->record_stop);
     return 0;
 }
 
@@ -195,25 +169,29 @@ board_wait_io(Board *board, PyObject *object)
     }
     if (arm(entry) < 0)
         goto failed;
+    uint64_t deadline = 0;
+    if (board->recording && deadline_ms(state, &deadline) < 0)
+        goto failed;
     Py_INCREF(entry); /* whoever closes it meanwhile does not free it */
     char counts = entry->counts;
     park_on(entry, me, state);
     board->active += counts;
-    PyObject *back = NULL, *deadline = board->record_wait == NULL ? Py_NewRef(zero) : deadline_ms(state);
-    if (deadline != NULL &&
-        RECORD(board->record_wait, entry->reason, entry->resource, entry->fd, deadline, entry->peer) == 0) {
+    entry->waits = 1;
+    entry->stopped = 0;
+    PyObject *back = NULL;
+    if (record_wait(board, entry, deadline) == 0) {
         back = switch_to_hub(board, entry, me, state);
     } else {
         Py_CLEAR(entry->greenlet);
         Py_DECREF(me);
         Py_DECREF(state);
     }
-    Py_XDECREF(deadline);
+    entry->waits = 0;
     board->active -= counts;
-    if (board->record_stop != NULL) {
+    if (!entry->stopped && board->recording) {
         PyObject *kind, *value, *trace;
         PyErr_Fetch(&kind, &value, &trace);
-        if (RECORD(board->record_stop, entry->reason, entry->resource, entry->fd) == 0) {
+        if (record_stop(board, entry) == 0) {
             PyErr_Restore(kind, value, trace);
         } else { /* the newer error stays, as that of a `finally` does: it may be Ctrl-C */
             Py_CLEAR(back);
@@ -244,14 +222,13 @@ board_park(Board *board, PyObject *object)
     PyObject *me = current_greenlet(board, &state);
     if (me == NULL)
         return NULL;
-    PyObject *deadline = board->record_park == NULL ? Py_NewRef(zero) : deadline_ms(state);
-    if (deadline == NULL) {
+    uint64_t deadline = 0;
+    if (board->recording && deadline_ms(state, &deadline) < 0) {
         Py_DECREF(me);
         Py_DECREF(state);
         return NULL;
     }
     if (entry->early) { /* `state_of` is Python: another thread, or a signal's handler, may have come in between */
-        Py_DECREF(deadline);
         Py_DECREF(me);
         Py_DECREF(state);
         Py_RETURN_NONE;
@@ -259,7 +236,7 @@ board_park(Board *board, PyObject *object)
     park_on(entry, me, state);
     PyObject *back = NULL;
     Py_INCREF(entry);
-    if (RECORD(board->record_park, entry->reason, entry->resource, minus_one, deadline, no_bytes) == 0) {
+    if (record_park(board, entry, deadline) == 0) {
         back = switch_to_hub(board, entry, me, state);
     } else {
         Py_CLEAR(entry->greenlet);
@@ -267,7 +244,6 @@ board_park(Board *board, PyObject *object)
         Py_DECREF(state);
     }
     Py_DECREF(entry);
-    Py_DECREF(deadline);
     return back;
 }
 
@@ -281,17 +257,15 @@ board_give_way(Board *board, PyObject *Py_UNUSED(unused))
     Wakeable *entry = (Wakeable *) state->yielder;
     if (IS_NONE(entry) || !PyObject_TypeCheck((PyObject *) entry, wakeable_type) || entry->queued ||
         !IS_NONE(entry->greenlet)) {
-        entry = (Wakeable *) PyObject_CallFunction((PyObject *) waiter_type, "OOs", wait_yield, zero, "its turn");
+        entry = (Wakeable *) PyObject_CallFunction((PyObject *) waiter_type, "iis", wait_yield, 0, "its turn");
         if (entry == NULL)
             goto failed;
         Py_XSETREF(state->yielder, Py_NewRef(entry));
     } else {
         Py_INCREF(entry);
     }
-    PyObject *deadline = board->record_give_way == NULL ? Py_NewRef(zero) : deadline_ms(state);
-    int recorded = deadline == NULL ? -1 : RECORD(board->record_give_way, state->handle, deadline);
-    Py_XDECREF(deadline);
-    if (recorded < 0) {
+    uint64_t deadline = 0;
+    if ((board->recording && deadline_ms(state, &deadline) < 0) || record_give_way(board, state, deadline) < 0) {
         Py_DECREF(entry);
         goto failed;
     }
@@ -351,8 +325,10 @@ board_run_ready(Board *board, PyObject *Py_UNUSED(unused))
         } else {
             PyObject *target = Py_NewRef(entry->greenlet), *args = PyTuple_Pack(1, object);
             int told = args == NULL ? -1 : 0;
-            if (told == 0 && board->record_switch != NULL)
-                told = board_of(entry) == NULL ? -1 : RECORD(board->record_switch, entry->state->handle);
+            if (told == 0 && board->recording)
+                told = board_of(entry) == NULL ? -1
+                       : entry->waits          ? record_resume(board, entry)
+                                               : record_run(board, entry->state);
             if (told == 0) {
                 entry->queued = 0;
                 done = greenlet_switch(target, args);
@@ -391,7 +367,7 @@ wakeable_wait(Wakeable *self, PyObject *Py_UNUSED(unused))
 static PyMemberDef board_members[] = {
     MEMBER(Board, hub, "The greenlet to switch to."),
     MEMBER(Board, ready, "Who is ready: a deque of wakeables."),
-    MEMBER(Board, recorder, "Is told of every step."),
+    {"recorder", T_OBJECT, offsetof(Board, recorder), READONLY, PyDoc_STR("Is told of every step.")},
     {"active", T_PYSSIZET, offsetof(Board, active), 0, PyDoc_STR("How much there is to wait for.")},
     {"closed", T_BOOL, offsetof(Board, closed), 0, PyDoc_STR("Whether nothing waits here any more.")},
     {"thread", T_ULONG, offsetof(Board, thread), 0, PyDoc_STR("The thread whose board it is.")},
@@ -485,7 +461,7 @@ armed_on_events(Armed *self, PyObject *const *args, Py_ssize_t nargs)
             return NULL;
         Py_INCREF(entry);
         Board *board = (Board *) Py_NewRef(self->board);
-        int told = RECORD(board->record_fire, entry->state->handle, entry->reason, entry->resource, entry->fd);
+        int told = record_fire(board, entry);
         if (told == 0) {
             entry->queued = 1;
             told = append_ready(board, (PyObject *) entry);
@@ -537,12 +513,8 @@ static PyType_Spec armed_spec = {
 static PyObject *
 parking_use_numbers(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *a, *b, *c;
-    if (!PyArg_ParseTuple(args, "OOO:use_numbers", &a, &b, &c))
+    if (!PyArg_ParseTuple(args, "iii:use_numbers", &wait_yield, &ready_other, &ready_greenlet))
         return NULL;
-    Py_XSETREF(wait_yield, Py_NewRef(a));
-    Py_XSETREF(ready_other, Py_NewRef(b));
-    Py_XSETREF(ready_greenlet, Py_NewRef(c));
     Py_RETURN_NONE;
 }
 
@@ -565,25 +537,32 @@ module_exec(PyObject *module)
         {&str_state, "_state"},
         {&str_state_of, "state_of"},
         {&str_due, "due"},
-        {&str_call_threadsafe, "call_threadsafe"},
         {&str_wake, "wake"},
         {&str_arm, "arm"},
         {&str_refuse, "refuse_second_wait"},
         {&str_refuse_switch, "refuse_switch"},
         {&str_special, "special"},
         {&str_several, "several_events"},
-        {&str_current, "current"},
         {&str_appendleft, "appendleft"},
     };
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
             return -1;
-    if ((zero = PyLong_FromLong(0)) == NULL || (minus_one = PyLong_FromLong(-1)) == NULL ||
-        (no_bytes = PyBytes_FromStringAndSize(NULL, 0)) == NULL)
+    if ((no_bytes = PyBytes_FromStringAndSize(NULL, 0)) == NULL)
         return -1;
-    wait_yield = Py_NewRef(zero);
-    ready_other = Py_NewRef(zero);
-    ready_greenlet = Py_NewRef(zero);
+    PyObject *ring = PyImport_ImportModule("greenscope.trace._ring"), *capsule = NULL;
+    if (ring == NULL && !PyErr_ExceptionMatches(PyExc_ImportError))
+        return -1;
+    if (ring == NULL) {
+        PyErr_Clear();
+    } else {
+        capsule = PyObject_GetAttrString(ring, "_API");
+        ring_api = capsule == NULL ? NULL : PyCapsule_GetPointer(capsule, RING_API_CAPSULE);
+        Py_XDECREF(capsule);
+        Py_DECREF(ring);
+        if (ring_api == NULL)
+            return -1;
+    }
     struct {
         PyTypeObject **place;
         PyType_Spec *spec;

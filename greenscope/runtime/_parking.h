@@ -9,6 +9,8 @@
 #include <Python.h>
 #include <structmember.h>
 
+#include "../trace/_ring_api.h"
+
 #include <stddef.h>
 #include <time.h>
 
@@ -22,22 +24,25 @@ static void **greenlet_api;
 
 #define IS_NONE(object) ((object) == NULL || (PyObject *) (object) == Py_None)
 
-static PyObject *str_state, *str_state_of, *str_due, *str_call_threadsafe, *str_wake, *str_arm, *str_refuse,
-    *str_refuse_switch, *str_special, *str_several, *str_current, *str_appendleft;
-static PyObject *zero, *minus_one, *no_bytes;
+static PyObject *str_state, *str_state_of, *str_due, *str_wake, *str_arm, *str_refuse, *str_refuse_switch, *str_special,
+    *str_several, *str_appendleft;
+static PyObject *no_bytes;
 static PyTypeObject *state_type, *wakeable_type, *waiter_type, *place_type, *board_type, *armed_type;
 
 /* Numbers of Wait and Ready in trace/events.py; waiter.py hands them over. */
-static PyObject *wait_yield, *ready_other, *ready_greenlet;
+static int wait_yield, ready_other, ready_greenlet;
+
+/* NULL where the ring is the Python twin. */
+static const RingAPI *ring_api;
 
 typedef struct {
     PyObject_HEAD
     PyObject *hub;
-    PyObject *handle;
     PyObject *timeouts; /* list */
     PyObject *waiting_on;
     PyObject *yielder;
     struct Board *board;
+    unsigned long long handle;
 } State;
 
 typedef struct {
@@ -45,12 +50,14 @@ typedef struct {
     PyObject *greenlet;
     State *state;
     PyObject *exception;
-    PyObject *reason;
-    PyObject *resource;
-    PyObject *fd;
     PyObject *peer;
     PyObject *descriptor;
+    long long resource;
+    int reason;
+    int fd;
     int mask;
+    char stopped; /* the hub has recorded that its wait is over, with the switch */
+    char waits;   /* somebody is parked on it by wait_io */
     char queued;
     char counts;
     char early;
@@ -72,18 +79,13 @@ typedef struct Board {
     PyObject *hub;
     PyObject *ready; /* deque */
     PyObject *recorder;
+    const RingAPI *ring; /* of the recorder, if it is in C */
     PyObject *append;
     PyObject *popleft;
-    PyObject *record_wait;
-    PyObject *record_park;
-    PyObject *record_give_way;
-    PyObject *record_ready;
-    PyObject *record_switch;
-    PyObject *record_fire;
-    PyObject *record_stop;
     Py_ssize_t active;
     unsigned long thread;
     char closed;
+    char recording;
 } Board;
 
 typedef struct {
@@ -105,28 +107,104 @@ missing(const char *what)
 
 /* -- recording -------------------------------------------------------------------------------- */
 
-#define RECORD(function, ...) \
-    ((function) == NULL ? 0 \
-                        : record(function, (PyObject *[]) {NULL, __VA_ARGS__}, \
-                                 sizeof((PyObject *[]) {__VA_ARGS__}) / sizeof(PyObject *)))
+/* Each says what happened by the ring's C interface, or else by the method of the same name. -1: an error is set. */
+#define TELL(board, in_c, ...) \
+    do { \
+        if (!(board)->recording) \
+            return 0; \
+        if ((board)->ring != NULL) { \
+            (board)->ring->in_c; \
+            return 0; \
+        } \
+        PyObject *done = PyObject_CallMethod((board)->recorder, __VA_ARGS__); \
+        Py_XDECREF(done); \
+        return done == NULL ? -1 : 0; \
+    } while (0)
 
-static int
-record(PyObject *function, PyObject **args, size_t count)
+static inline int
+record_wait(Board *board, Wakeable *entry, uint64_t deadline)
 {
-    for (size_t i = 1; i <= count; i++)
-        if (args[i] == NULL)
-            return missing("a record's number");
-    PyObject *done = PyObject_Vectorcall(function, args + 1, count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    Py_XDECREF(done);
-    return done == NULL ? -1 : 0;
+    TELL(board, wait(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd, deadline, entry->peer),
+         "wait", "iLiKO", entry->reason, entry->resource, entry->fd, (unsigned long long) deadline,
+         entry->peer != NULL ? entry->peer : no_bytes);
+}
+
+static inline int
+record_park(Board *board, Wakeable *entry, uint64_t deadline)
+{
+    TELL(board, park(board->recorder, entry->reason, (uint32_t) entry->resource, deadline), "park", "iLiKO",
+         entry->reason, entry->resource, -1, (unsigned long long) deadline, no_bytes);
+}
+
+static inline int
+record_give_way(Board *board, State *state, uint64_t deadline)
+{
+    TELL(board, give_way(board->recorder, state->handle, deadline), "give_way", "KK", state->handle,
+         (unsigned long long) deadline);
+}
+
+static inline int
+record_ready(Board *board, State *state, int reason, uint64_t by)
+{
+    TELL(board, ready(board->recorder, state->handle, reason, by), "ready", "KiK", state->handle, reason,
+         (unsigned long long) by);
+}
+
+static inline int
+record_fire(Board *board, Wakeable *entry)
+{
+    TELL(board, fire(board->recorder, entry->state->handle, entry->reason, (uint32_t) entry->resource, entry->fd),
+         "fire", "KiLi", entry->state->handle, entry->reason, entry->resource, entry->fd);
+}
+
+static inline int
+record_stop(Board *board, Wakeable *entry)
+{
+    TELL(board, watcher_stop(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd), "watcher_stop",
+         "iLi", entry->reason, entry->resource, entry->fd);
+}
+
+static inline int
+record_run(Board *board, State *state)
+{
+    TELL(board, run(board->recorder, state->handle), "switch", "K", state->handle);
+}
+
+/* The switch, and the end of the watcher's wait, which is the first thing that the greenlet would say. */
+static inline int
+record_resume(Board *board, Wakeable *entry)
+{
+    entry->stopped = board->ring != NULL;
+    TELL(board, resume(board->recorder, entry->state->handle, entry->reason, (uint32_t) entry->resource, entry->fd),
+         "switch", "K", entry->state->handle);
+}
+
+/* Who runs, for the record of whom it wakes. */
+static inline int
+current_handle(Board *board, uint64_t *handle)
+{
+    *handle = 0;
+    if (!board->recording)
+        return 0;
+    if (board->ring != NULL) {
+        *handle = board->ring->current(board->recorder);
+        return 0;
+    }
+    PyObject *current = PyObject_GetAttrString(board->recorder, "current");
+    if (current == NULL)
+        return -1;
+    *handle = PyLong_AsUnsignedLongLongMask(current);
+    Py_DECREF(current);
+    return PyErr_Occurred() ? -1 : 0;
 }
 
 /* Milliseconds until the first of the greenlet's timeouts is due, at least 1; 0 if it has none. */
-static PyObject *
-deadline_ms(State *state)
+static int
+deadline_ms(State *state, uint64_t *deadline)
 {
+    *deadline = 0;
     if (state->timeouts == NULL || !PyList_CheckExact(state->timeouts) || PyList_GET_SIZE(state->timeouts) == 0)
-        return Py_NewRef(zero);
+        return 0;
     PyObject *timeouts = Py_NewRef(state->timeouts);
     double first = 0.0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(timeouts); i++) {
@@ -134,13 +212,13 @@ deadline_ms(State *state)
         Py_DECREF(timeout);
         if (due == NULL) {
             Py_DECREF(timeouts);
-            return NULL;
+            return -1;
         }
         double seconds = PyFloat_AsDouble(due);
         Py_DECREF(due);
         if (seconds == -1.0 && PyErr_Occurred()) {
             Py_DECREF(timeouts);
-            return NULL;
+            return -1;
         }
         if (i == 0 || seconds < first)
             first = seconds;
@@ -149,7 +227,8 @@ deadline_ms(State *state)
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     double left = (first - (double) now.tv_sec - (double) now.tv_nsec * 1e-9) * 1000.0 + 0.999;
-    return PyLong_FromDouble(left < 1.0 ? 1.0 : left);
+    *deadline = left < 1.0 ? 1 : left < 1e18 ? (uint64_t) left : (uint64_t) 1e18;
+    return 0;
 }
 
 #endif

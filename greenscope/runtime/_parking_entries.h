@@ -14,15 +14,16 @@ static int
 state_init(State *state, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"hub", "board", "handle", NULL};
-    PyObject *hub, *board, *handle;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!O:State", names, &hub, board_type, &board, &handle))
+    PyObject *hub, *board;
+    unsigned long long handle;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!K:State", names, &hub, board_type, &board, &handle))
         return -1;
     PyObject *timeouts = PyList_New(0);
     if (timeouts == NULL)
         return -1;
     Py_XSETREF(state->hub, Py_NewRef(hub));
     Py_XSETREF(state->board, (Board *) Py_NewRef(board));
-    Py_XSETREF(state->handle, Py_NewRef(handle));
+    state->handle = handle;
     Py_XSETREF(state->timeouts, timeouts);
     Py_CLEAR(state->waiting_on);
     Py_CLEAR(state->yielder);
@@ -35,7 +36,6 @@ state_traverse(State *state, visitproc visit, void *arg)
     Py_VISIT(Py_TYPE(state));
     Py_VISIT(state->hub);
     Py_VISIT(state->board);
-    Py_VISIT(state->handle);
     Py_VISIT(state->timeouts);
     Py_VISIT(state->waiting_on);
     Py_VISIT(state->yielder);
@@ -47,7 +47,6 @@ state_clear(State *state)
 {
     Py_CLEAR(state->hub);
     Py_CLEAR(state->board);
-    Py_CLEAR(state->handle);
     Py_CLEAR(state->timeouts);
     Py_CLEAR(state->waiting_on);
     Py_CLEAR(state->yielder);
@@ -57,7 +56,8 @@ state_clear(State *state)
 static PyObject *
 state_deadline_ms(State *state, PyObject *Py_UNUSED(unused))
 {
-    return deadline_ms(state);
+    uint64_t deadline;
+    return deadline_ms(state, &deadline) < 0 ? NULL : PyLong_FromUnsignedLongLong(deadline);
 }
 
 #define DEALLOC(name, type) \
@@ -76,7 +76,7 @@ DEALLOC(state, State)
 
 static PyMemberDef state_members[] = {
     MEMBER(State, hub, "Its hub."),
-    MEMBER(State, handle, "Its number in the recording, with its slot."),
+    {"handle", T_ULONGLONG, offsetof(State, handle), 0, PyDoc_STR("Its number in the recording, with its slot.")},
     MEMBER(State, timeouts, "Its active timeouts."),
     MEMBER(State, waiting_on, "What it waits on, or waited on last."),
     MEMBER(State, yielder, "What it parks on in order to yield."),
@@ -115,12 +115,12 @@ wakeable_init(Wakeable *self, PyObject *Py_UNUSED(args), PyObject *Py_UNUSED(kwa
 {
     Py_CLEAR(self->greenlet);
     Py_CLEAR(self->exception);
-    self->queued = self->early = 0;
+    self->queued = self->early = self->waits = self->stopped = 0;
     self->counts = 1;
-    Py_XSETREF(self->fd, Py_NewRef(minus_one));
+    self->fd = -1;
+    self->reason = 0;
+    self->resource = 0;
     Py_XSETREF(self->peer, Py_NewRef(no_bytes));
-    Py_XSETREF(self->reason, Py_NewRef(zero));
-    Py_XSETREF(self->resource, Py_NewRef(zero));
     return 0;
 }
 
@@ -141,9 +141,6 @@ wakeable_clear(Wakeable *self)
     Py_CLEAR(self->greenlet);
     Py_CLEAR(self->state);
     Py_CLEAR(self->exception);
-    Py_CLEAR(self->reason);
-    Py_CLEAR(self->resource);
-    Py_CLEAR(self->fd);
     Py_CLEAR(self->peer);
     Py_CLEAR(self->descriptor);
     return 0;
@@ -178,7 +175,7 @@ wake_from_elsewhere(Wakeable *self, Board *board)
 {
     PyObject *wake = PyObject_GetAttr((PyObject *) self, str_wake), *done = NULL;
     if (wake != NULL)
-        done = PyObject_CallMethodObjArgs((PyObject *) board, str_call_threadsafe, wake, ready_other, zero, NULL);
+        done = PyObject_CallMethod((PyObject *) board, "call_threadsafe", "Oii", wake, ready_other, 0);
     Py_XDECREF(wake);
     Py_XDECREF(done);
     if (done == NULL)
@@ -204,7 +201,9 @@ wakeable_wake(Wakeable *self, PyObject *const *args, Py_ssize_t nargs)
         return NULL;
     if (PyThread_get_thread_ident() != board->thread)
         return wake_from_elsewhere(self, board);
-    if (RECORD(board->record_ready, self->state->handle, args[0], args[1]) < 0)
+    int reason = (int) PyLong_AsLong(args[0]);
+    uint64_t by = PyErr_Occurred() ? 0 : PyLong_AsUnsignedLongLongMask(args[1]);
+    if (PyErr_Occurred() || record_ready(board, self->state, reason, by) < 0)
         return NULL;
     self->queued = 1;
     if (append_ready(board, (PyObject *) self) < 0)
@@ -229,9 +228,9 @@ static PyObject *wakeable_wait(Wakeable *self, PyObject *unused);
 static PyMemberDef wakeable_members[] = {
     MEMBER(Wakeable, greenlet, "Who is parked on it."),
     MEMBER(Wakeable, exception, "What is to be raised in it."),
-    MEMBER(Wakeable, reason, "What for, as a number of Wait."),
-    MEMBER(Wakeable, resource, "Its number in the recording."),
-    MEMBER(Wakeable, fd, "The descriptor that is waited for; -1 if it is none."),
+    {"reason", T_INT, offsetof(Wakeable, reason), 0, PyDoc_STR("What for, as a number of Wait.")},
+    {"resource", T_LONGLONG, offsetof(Wakeable, resource), 0, PyDoc_STR("Its number in the recording.")},
+    {"fd", T_INT, offsetof(Wakeable, fd), 0, PyDoc_STR("The descriptor that is waited for; -1 if it is none.")},
     MEMBER(Wakeable, peer, "What is at the descriptor's other end, for the recording."),
     MEMBER(Wakeable, descriptor, "What the loop knows of the descriptor."),
     {"mask", T_INT, offsetof(Wakeable, mask), 0, PyDoc_STR("What it waits for: 1 to read, 2 to write.")},
@@ -299,12 +298,14 @@ static int
 waiter_init(Waiter *self, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"reason", "resource", "what", NULL};
-    PyObject *reason, *resource = zero, *what = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OU:Waiter", names, &reason, &resource, &what))
+    PyObject *what = NULL;
+    int reason;
+    long long resource = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "i|LU:Waiter", names, &reason, &resource, &what))
         return -1;
     wakeable_init(&self->base, NULL, NULL);
-    Py_XSETREF(self->base.reason, Py_NewRef(reason));
-    Py_XSETREF(self->base.resource, Py_NewRef(resource));
+    self->base.reason = reason;
+    self->base.resource = resource;
     Py_XSETREF(self->what, Py_XNewRef(what));
     return 0;
 }
@@ -394,13 +395,9 @@ place_give(Place *self, PyObject *Py_UNUSED(unused))
         return wake_from_elsewhere(entry, board);
     if (entry->queued)
         Py_RETURN_TRUE;
-    if (board->record_ready != NULL) {
-        PyObject *by = PyObject_GetAttr(board->recorder ? board->recorder : Py_None, str_current);
-        int recorded = by == NULL ? -1 : RECORD(board->record_ready, entry->state->handle, ready_greenlet, by);
-        Py_XDECREF(by);
-        if (recorded < 0)
-            return NULL;
-    }
+    uint64_t by = 0;
+    if (current_handle(board, &by) < 0 || record_ready(board, entry->state, ready_greenlet, by) < 0)
+        return NULL;
     entry->queued = 1;
     if (append_ready(board, (PyObject *) self) < 0)
         return NULL;

@@ -26,6 +26,7 @@ from greenscope.runtime.attempt import receive, transmit
 from greenscope.runtime.current import current
 from greenscope.runtime.hub import ConcurrentObjectUseError, get_hub
 from greenscope.runtime.loop import READ, WRITE, IoWatcher
+from greenscope.runtime.recorded_calls import record_calls
 from greenscope.runtime.resolve import format_address, resolve
 from greenscope.runtime.socket_connect import Connecting
 from greenscope.runtime.socket_files import file_of
@@ -337,3 +338,6 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
     ) -> None:
         if not self._closed:
             self.close()
+
+
+record_calls(socket)

@@ -15,6 +15,7 @@ from typing import Any
 from greenscope.runtime.baseserver import BaseServer, Handle
 from greenscope.runtime.green_socket import socket
 from greenscope.runtime.lock import Semaphore
+from greenscope.runtime.recorded_calls import record_accepts
 
 __all__ = ["DatagramServer", "StreamServer"]
 
@@ -236,3 +237,6 @@ def _bound(address: Any, family: int, kind: int, reuse: int | None) -> socket:
         new.close()
         raise
     return new
+
+
+record_accepts(StreamServer)

@@ -24,6 +24,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn, Self
 
 from greenscope.runtime.current import get_hub
 from greenscope.runtime.green_socket import socket
+from greenscope.runtime.recorded_calls import record_calls
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -394,3 +395,5 @@ class SSLSocket(socket):
 for _name in _ONLY_ASK:
     if _name in vars(_stdlib.SSLSocket):
         setattr(SSLSocket, _name, vars(_stdlib.SSLSocket)[_name])
+
+record_calls(SSLSocket, socket)

@@ -154,6 +154,7 @@ NOTE(set_detail)
     if (v[0] != (uint64_t) ring->detail) {
         record(ring, now_ns(ring), ring->current, GS_KIND_DETAIL, (uint8_t) v[0], (uint16_t) ring->detail, 0, 0);
         ring->detail = (int) (v[0] & 0xFF);
+        store_u32(ring, GS_HEADER_DETAIL, (uint32_t) ring->detail);
     }
     Py_RETURN_NONE;
 }

@@ -10,6 +10,7 @@
  *   - wrong arguments are our own bugs and raise TypeError; a full section is counted, not raised.
  */
 #include "_ring.h"
+#include "_ring_api.h"
 
 #include <structmember.h>
 
@@ -96,11 +97,10 @@ make_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason, uint64_t 
     publish(ring);
 }
 
-METHOD(ready)
+static inline void
+ready_by(Ring *ring, uint64_t handle, uint64_t reason, uint64_t by)
 {
-    NUMBERS(3, NONE); /* handle, reason, by */
-    uint64_t by = v[2];
-    switch (v[1]) {
+    switch (reason) {
     case GS_READY_GREENLET:
     case GS_READY_SPAWN:
     case GS_READY_KILL:
@@ -108,27 +108,35 @@ METHOD(ready)
     case GS_READY_YIELD:
         by &= ID_MASK;
     }
-    make_ready(ring, now_ns(ring), v[0], v[1], by);
+    make_ready(ring, now_ns(ring), handle, reason, by);
+}
+
+METHOD(ready)
+{
+    NUMBERS(3, NONE); /* handle, reason, by */
+    ready_by(ring, v[0], v[1], v[2]);
     Py_RETURN_NONE;
+}
+
+static inline void
+fire(Ring *ring, uint64_t handle, uint64_t watch, uint64_t resource, uint64_t high)
+{
+    uint64_t now = now_ns(ring);
+    put(ring, now, handle, GS_KIND_WATCHER_FIRE, (uint8_t) watch, 0, 0, pack(resource, high));
+    make_ready(ring, now, handle, GS_READY_WATCHER, resource);
 }
 
 METHOD(fire)
 {
     NUMBERS(4, NONE); /* handle, watch, resource, high */
-    uint64_t now = now_ns(ring);
-    put(ring, now, v[0], GS_KIND_WATCHER_FIRE, (uint8_t) v[1], 0, 0, pack(v[2], v[3]));
-    make_ready(ring, now, v[0], GS_READY_WATCHER, v[2]);
+    fire(ring, v[0], v[1], v[2], v[3]);
     Py_RETURN_NONE;
 }
 
-static inline PyObject *
-run(Ring *ring, PyObject *handle_object, uint8_t kind)
+/* It runs from now on; `head` is for the caller to publish. */
+static inline void
+run_at(Ring *ring, uint64_t now, uint64_t handle, uint8_t kind)
 {
-    UNLESS_DETACHED(NONE);
-    uint64_t now, handle = PyLong_AsUnsignedLongLongMask(handle_object);
-    if (handle == UINT64_MAX && PyErr_Occurred())
-        return NULL;
-    now = now_ns(ring);
     Slot *slot = slot_of(ring, handle);
     if (slot != NULL) {
         slot_begin(slot);
@@ -138,7 +146,18 @@ run(Ring *ring, PyObject *handle_object, uint8_t kind)
         slot_end(slot);
     }
     ring->current = handle;
-    record(ring, now, handle, kind, 0, 0, 0, 0);
+    put(ring, now, handle, kind, 0, 0, 0, 0);
+}
+
+static inline PyObject *
+run(Ring *ring, PyObject *handle_object, uint8_t kind)
+{
+    UNLESS_DETACHED(NONE);
+    uint64_t handle = PyLong_AsUnsignedLongLongMask(handle_object);
+    if (handle == UINT64_MAX && PyErr_Occurred())
+        return NULL;
+    run_at(ring, now_ns(ring), handle, kind);
+    publish(ring);
     Py_RETURN_NONE;
 }
 
@@ -163,31 +182,39 @@ set_peer(Slot *slot, const char *peer, Py_ssize_t length)
     slot->peer_length = (uint8_t) kept;
 }
 
-/* v: reason, resource, fd, deadline_ms. */
+typedef struct {
+    uint64_t reason, resource, fd, deadline_ms;
+    const char *peer;
+    Py_ssize_t peer_length;
+} Waiting;
+
+/* The running greenlet is about to wait; `starts`: and its watcher begins to watch. */
 static inline void
-park_at(Ring *ring, uint64_t now, const uint64_t *v, const char *peer, Py_ssize_t peer_length, int starts)
+park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
 {
-    uint64_t deadline_ms = v[3] > UINT32_MAX ? UINT32_MAX : v[3];
-    uint32_t site = ring_site_here(ring), fd_plus_1 = (uint32_t) (v[2] + 1);
+    uint64_t deadline_ms = for_what->deadline_ms > UINT32_MAX ? UINT32_MAX : for_what->deadline_ms;
+    uint32_t site = ring_site_here(ring), fd_plus_1 = (uint32_t) (for_what->fd + 1);
     Slot *slot = slot_of(ring, ring->current);
     if (slot != NULL) {
         slot_begin(slot);
         if (slot->state == GS_STATE_RUNNING)
             slot->run_ns += now - slot->since_ns;
         slot->state = GS_STATE_WAITING;
-        slot->reason = (uint8_t) v[0];
+        slot->reason = (uint8_t) for_what->reason;
         slot->since_ns = now;
         slot->site = site;
-        slot->resource = (uint32_t) v[1];
+        slot->resource = (uint32_t) for_what->resource;
         slot->fd_plus_1 = fd_plus_1;
         slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
-        set_peer(slot, peer, peer_length);
+        if (slot->peer_length || for_what->peer_length) /* the second cache line is not touched for nothing */
+            set_peer(slot, for_what->peer, for_what->peer_length);
         slot_end(slot);
     }
     if (starts)
-        put(ring, now, ring->current, GS_KIND_WATCHER_START, (uint8_t) v[0], 0, 0, pack(v[1], v[2]));
-    put(ring, now, ring->current, GS_KIND_GREENLET_PARK, (uint8_t) v[0],
-        (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(v[1], deadline_ms));
+        put(ring, now, ring->current, GS_KIND_WATCHER_START, (uint8_t) for_what->reason, 0, 0,
+            pack(for_what->resource, for_what->fd));
+    put(ring, now, ring->current, GS_KIND_GREENLET_PARK, (uint8_t) for_what->reason,
+        (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(for_what->resource, deadline_ms));
     publish(ring);
     ring->current = ring->hub;
 }
@@ -204,7 +231,8 @@ park(Ring *ring, PyObject *const *args, Py_ssize_t nargs, int starts)
     }
     if (numbers(args, 4, 4, v) < 0)
         return NULL;
-    park_at(ring, now_ns(ring), v, PyBytes_AS_STRING(args[4]), PyBytes_GET_SIZE(args[4]), starts);
+    Waiting waiting = {v[0], v[1], v[2], v[3], PyBytes_AS_STRING(args[4]), PyBytes_GET_SIZE(args[4])};
+    park_at(ring, now_ns(ring), &waiting, starts);
     Py_RETURN_NONE;
 }
 
@@ -218,12 +246,18 @@ METHOD(wait)
     return park(ring, args, nargs, 1);
 }
 
+static inline void
+give_way(Ring *ring, uint64_t handle, uint64_t deadline_ms)
+{
+    uint64_t now = now_ns(ring);
+    park_at(ring, now, &(Waiting){GS_WAIT_YIELD, 0, (uint64_t) -1, deadline_ms, "", 0}, 0);
+    make_ready(ring, now, handle, GS_READY_YIELD, handle & ID_MASK);
+}
+
 METHOD(give_way)
 {
     NUMBERS(2, NONE); /* handle, deadline_ms */
-    uint64_t now = now_ns(ring);
-    park_at(ring, now, (uint64_t[]){GS_WAIT_YIELD, 0, (uint64_t) -1, v[1]}, "", 0, 0);
-    make_ready(ring, now, v[0], GS_READY_YIELD, v[0] & ID_MASK);
+    give_way(ring, v[0], v[1]);
     Py_RETURN_NONE;
 }
 
@@ -328,6 +362,101 @@ ring_detach(Ring *ring, PyObject *Py_UNUSED(unused))
         PyBuffer_Release(&ring->view);
     Py_RETURN_NONE;
 }
+
+/* -- for C ------------------------------------------------------------------------------------ */
+
+#define RING_OR_RETURN(object) \
+    Ring *ring = (Ring *) (object); \
+    if (ring->base == NULL) \
+    return
+
+static void
+api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t deadline_ms, PyObject *peer)
+{
+    RING_OR_RETURN(self);
+    Waiting waiting = {(uint64_t) reason, resource, (uint64_t) fd, deadline_ms, "", 0};
+    if (peer != NULL && PyBytes_Check(peer)) {
+        waiting.peer = PyBytes_AS_STRING(peer);
+        waiting.peer_length = PyBytes_GET_SIZE(peer);
+    }
+    park_at(ring, now_ns(ring), &waiting, 1);
+}
+
+static void
+api_park(PyObject *self, int reason, uint32_t resource, uint64_t deadline_ms)
+{
+    RING_OR_RETURN(self);
+    park_at(ring, now_ns(ring), &(Waiting){(uint64_t) reason, resource, (uint64_t) -1, deadline_ms, "", 0}, 0);
+}
+
+static void
+api_give_way(PyObject *self, uint64_t handle, uint64_t deadline_ms)
+{
+    RING_OR_RETURN(self);
+    give_way(ring, handle, deadline_ms);
+}
+
+static void
+api_ready(PyObject *self, uint64_t handle, int reason, uint64_t by)
+{
+    RING_OR_RETURN(self);
+    ready_by(ring, handle, (uint64_t) reason, by);
+}
+
+static void
+api_fire(PyObject *self, uint64_t handle, int watch, uint32_t resource, int fd)
+{
+    RING_OR_RETURN(self);
+    fire(ring, handle, (uint64_t) watch, resource, (uint64_t) fd);
+}
+
+static void
+api_run(PyObject *self, uint64_t handle)
+{
+    RING_OR_RETURN(self);
+    run_at(ring, now_ns(ring), handle, GS_KIND_GREENLET_SWITCH);
+    publish(ring);
+}
+
+static inline void
+stop_at(Ring *ring, uint64_t now, int watch, uint32_t resource, int fd)
+{
+    record(ring, now, ring->current, GS_KIND_WATCHER_STOP, (uint8_t) watch, 0, 0, pack(resource, (uint64_t) fd));
+}
+
+static void
+api_resume(PyObject *self, uint64_t handle, int watch, uint32_t resource, int fd)
+{
+    RING_OR_RETURN(self);
+    uint64_t now = now_ns(ring);
+    run_at(ring, now, handle, GS_KIND_GREENLET_SWITCH);
+    stop_at(ring, now, watch, resource, fd);
+}
+
+static void
+api_watcher_stop(PyObject *self, int watch, uint32_t resource, int fd)
+{
+    RING_OR_RETURN(self);
+    stop_at(ring, now_ns(ring), watch, resource, fd);
+}
+
+static uint64_t
+api_current(PyObject *self)
+{
+    return ((Ring *) self)->current;
+}
+
+static RingAPI api = {
+    .wait = api_wait,
+    .park = api_park,
+    .give_way = api_give_way,
+    .ready = api_ready,
+    .fire = api_fire,
+    .run = api_run,
+    .resume = api_resume,
+    .watcher_stop = api_watcher_stop,
+    .current = api_current,
+};
 
 /* -- the type --------------------------------------------------------------------------------- */
 
@@ -532,7 +661,10 @@ module_exec(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&ring_spec);
     int failed = type == NULL || PyModule_AddObjectRef(module, "Ring", type) < 0;
-    Py_XDECREF(type);
+    api.type = (PyTypeObject *) type; /* kept, with the reference: the capsule lives as long as the process */
+    PyObject *capsule = failed ? NULL : PyCapsule_New(&api, RING_API_CAPSULE, NULL);
+    failed = capsule == NULL || PyModule_AddObjectRef(module, "_API", capsule) < 0;
+    Py_XDECREF(capsule);
     return failed ? -1 : watchdog_ready();
 }
 

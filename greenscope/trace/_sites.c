@@ -3,9 +3,9 @@
  * Both sections only grow. A text is interned once; a call site, a place in a code object, is worked out
  * once and found again by the code's address, which the reference that is kept holds in place.
  */
-#include "_ring.h"
+#include "_frames.h"
 
-#include <frameobject.h>
+#include "_ring.h"
 
 #define SITE_INTERNAL UINT32_MAX
 
@@ -83,7 +83,7 @@ is_below(PyObject *prefixes, PyCodeObject *code)
 }
 
 static uint32_t
-new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti, int *plumbing)
+new_site(Ring *ring, PyCodeObject *code, int lasti, int *plumbing)
 {
     uint32_t site = SITE_INTERNAL;
     *plumbing = is_below(ring->plumbing, code);
@@ -93,7 +93,7 @@ new_site(Ring *ring, PyFrameObject *frame, PyCodeObject *code, int lasti, int *p
             store_u32(ring, GS_HEADER_SITES_LOST, ++ring->sites_lost);
             return 0;
         }
-        int line = PyFrame_GetLineNumber(frame);
+        int line = PyCode_Addr2Line(code, lasti);
         uint32_t fields[4] = {ring_intern(ring, code->co_filename), ring_intern(ring, code->co_qualname),
                               line > 0 ? (uint32_t) line : 0, 0};
         site = ring->site_count++;
@@ -116,22 +116,22 @@ uint32_t
 ring_site_here(Ring *ring)
 {
     uint32_t second_best = 0;
-    PyFrameObject *frame = PyThreadState_GetFrame(PyThreadState_Get());
+    Frame frame = frame_here();
     while (frame != NULL) {
-        PyCodeObject *code = PyFrame_GetCode(frame);
-        int lasti = PyFrame_GetLasti(frame);
+        PyCodeObject *code = frame_code(frame);
+        int lasti = frame_lasti(frame);
         KnownSite *place = known_place(ring, code, lasti);
         int plumbing = place->plumbing;
-        uint32_t site = place->code != NULL ? place->site : new_site(ring, frame, code, lasti, &plumbing);
-        int found = site != SITE_INTERNAL && !plumbing;
-        PyFrameObject *back = found ? NULL : PyFrame_GetBack(frame);
-        Py_DECREF(code);
-        Py_DECREF(frame);
-        if (found)
-            return site;
-        if (second_best == 0 && site != SITE_INTERNAL)
-            second_best = site;
-        frame = back;
+        uint32_t site = place->code != NULL ? place->site : new_site(ring, code, lasti, &plumbing);
+        if (site != SITE_INTERNAL) {
+            if (!plumbing) {
+                frame_done(frame);
+                return site;
+            }
+            if (second_best == 0)
+                second_best = site;
+        }
+        frame = frame_back(frame);
     }
     return second_best;
 }

@@ -9,6 +9,7 @@ own ring must not lose the lock when it closes that second descriptor.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import mmap
 import os
@@ -92,10 +93,12 @@ class RingFile:
     lock: int
 
     def release(self) -> None:
-        """Let go of the lock. The mapping goes when its last user does."""
+        """Let go of the lock, and of the mapping, which goes when its last user does."""
         if self.lock >= 0:
             _close(self.lock)
             self.lock = -1
+        with contextlib.suppress(BufferError):  # somebody still looks at it
+            self.memory.close()
 
     def close(self) -> None:
         """Say in the file that its writer ended in good order, and when."""

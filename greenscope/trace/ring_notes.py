@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from greenscope.trace.events import Detail, Kind, pack
 from greenscope.trace.levels import hear
-from greenscope.trace.ring_layout import HANDLE_BITS
+from greenscope.trace.ring_layout import HANDLE_BITS, write_field
 
 __all__ = ["Notes"]
 
@@ -30,6 +30,7 @@ class Notes:
     if TYPE_CHECKING:
         current: int
         _hub: int
+        _buffer: memoryview
         _detached: bool
 
         def resource(self) -> int: ...
@@ -114,6 +115,7 @@ class Notes:
         if not self._detached and level != self.detail:
             self._event(self.current, Kind.DETAIL, level, self.detail, 0, 0)
             self.detail = level
+            write_field(self._buffer, "detail", level)
 
     def _hear_detail(self) -> None:
         wanted, self.detail_wanted = self.detail_wanted, -1

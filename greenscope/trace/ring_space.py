@@ -7,6 +7,7 @@ is written by a thread that cannot wait; the writer reserves what follows, when 
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext, suppress
 from os import fstat as _fstat  # by name: patching puts others in their place
 from os import pwrite as _pwrite
 
@@ -25,10 +26,11 @@ def reserve(fd: int, offset: int, length: int) -> None:
     """
     if _allocate is not None:
         _allocate(fd, offset, length)
-        return
-    while length > 0:  # zeros take the space as well
-        written = _pwrite(fd, bytes(min(length, 1 << 16)), offset)
-        offset, length = offset + written, length - written
+    # Where it is to be had otherwise, zeros are cheaper than to fault in pages; elsewhere they take the space.
+    end = offset + length
+    with suppress(OSError) if _allocate is not None else nullcontext():
+        while offset < end:
+            offset += _pwrite(fd, bytes(min(end - offset, 1 << 18)), offset)
 
 
 class Section:

@@ -1,0 +1,28 @@
+/* The ring's interface for C: what the runtime's hot half of a wait calls for each request.
+ *
+ * As the methods of the same names, without objects for numbers. The capsule is RING_API_CAPSULE. None of
+ * these raises, none runs Python code, and all return at once when the ring is detached.
+ */
+#ifndef GREENSCOPE_RING_API_H
+#define GREENSCOPE_RING_API_H
+
+#include <Python.h>
+
+#include <stdint.h>
+
+#define RING_API_CAPSULE "greenscope.trace._ring._API"
+
+typedef struct {
+    PyTypeObject *type; /* of what the others take as `ring` */
+    void (*wait)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t deadline_ms, PyObject *peer);
+    void (*park)(PyObject *ring, int reason, uint32_t resource, uint64_t deadline_ms);
+    void (*give_way)(PyObject *ring, uint64_t handle, uint64_t deadline_ms);
+    void (*ready)(PyObject *ring, uint64_t handle, int reason, uint64_t by);
+    void (*fire)(PyObject *ring, uint64_t handle, int watch, uint32_t resource, int fd);
+    void (*run)(PyObject *ring, uint64_t handle);                                          /* switch */
+    void (*resume)(PyObject *ring, uint64_t handle, int watch, uint32_t resource, int fd); /* switch, watcher_stop */
+    void (*watcher_stop)(PyObject *ring, int watch, uint32_t resource, int fd);
+    uint64_t (*current)(PyObject *ring);
+} RingAPI;
+
+#endif
