@@ -71,7 +71,7 @@ def trace_directory(create: bool = True) -> Path:
     named = os.environ.get("GREENSCOPE_DIR")
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if named:
-        directory = Path(named)
+        directory = Path(named).absolute()  # a ring's path is good for as long as it is open
     elif runtime and os.access(runtime, os.W_OK):
         directory = Path(runtime) / "greenscope"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from greenscope.errors import GreenscopeError
+from greenscope.trace import ring_opening
 from greenscope.trace.reader import RingReader
 from greenscope.trace.recorder import Recorder, open_recorder
 from greenscope.trace.recorder import trace_directory as directory_of_rings
@@ -87,6 +89,40 @@ def test_a_directory_of_somebody_else_is_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "getuid", lambda: 12345)
     with pytest.raises(GreenscopeError, match="is not yours"):
         directory_of_rings()
+
+
+def test_a_name_that_is_taken_is_left_to_who_has_it(trace_directory: Path) -> None:
+    """By a dead process of this number, or by a living one of another container."""
+    trace_directory.mkdir(mode=0o700)
+    taken = trace_directory / f"{os.getpid()}-1.gsr"
+    taken.write_text("theirs")
+    path = opened().path
+    assert taken.read_text() == "theirs"
+    assert path is not None
+    assert path.match(f"{os.getpid()}-1-*.gsr")
+    assert list(trace_directory.glob("*.new")) == []
+
+
+def test_a_directory_that_is_named_from_here_stays_when_the_program_goes_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GREENSCOPE_DIR", "rings")
+    path = opened().path
+    monkeypatch.chdir("/")
+    assert path is not None
+    assert path.exists()
+
+
+def test_a_stderr_that_is_gone_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GREENSCOPE_DIR", str(tmp_path / "file"))
+    for gone in (None, io.StringIO()):
+        if gone is not None:
+            gone.close()
+        monkeypatch.setattr(sys, "stderr", gone)
+        monkeypatch.setattr(ring_opening, "_said", set())
+        assert opened().path is None
 
 
 def test_a_closed_recorder_has_ended_and_writes_no_more() -> None:

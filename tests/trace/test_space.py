@@ -108,6 +108,38 @@ def test_on_a_full_disk_each_section_counts_what_it_could_not_keep(writer: str, 
     assert (said["lost"], said["head"]) == (0, 5 + 10 + 2 * 1000)
 
 
+FOLLOWED = """
+import os
+path = Path(sys.argv[1]) / "a.gsr"
+total = 400_000
+child = os.fork()
+if child == 0:
+    ring, file = new_ring(sys.argv[2], path, RingSizes())
+    for number in range(total):
+        ring.watcher_start(1, number, number)
+    os._exit(0)
+while not path.exists():
+    pass
+expected = batches = 0
+with contextlib.closing(RingReader(path)) as reader:
+    while expected < total and (batches < 1 << 22):
+        batch = reader.read_batch(5000)
+        expected += batch.lost
+        for arg in batch.events["arg"].tolist():
+            assert arg == expected | expected << 32, (arg, expected)
+            expected += 1
+        batches += len(batch.events) > 0
+    assert os.waitpid(child, 0)[1] == 0
+    print(json.dumps({"expected": expected, "head": reader.head, "space_lost": reader.counters()["space_lost"]}))
+"""
+
+
+def test_who_follows_a_ring_whose_disk_fills_up_gets_every_event_or_the_gap(tmp_path: Path) -> None:
+    imports = WRITE.split("path =", maxsplit=1)[0]
+    said = on_a_disk_of("1500k", imports + FOLLOWED, tmp_path / "disk", "c")
+    assert said == {"expected": 400_000, "head": 400_000, "space_lost": 1}
+
+
 PROGRAM = """
 import json, sys
 from greenscope import runtime
