@@ -222,7 +222,8 @@ class RingSource:
 
     def end_ns(self) -> int | None:
         """When the writer ended (CLOCK_MONOTONIC), or its snapshot was taken, as far as the file says; else None."""
-        return self.field("end_monotonic_ns") or self.info.snapshot_ns or None
+        end = self.field("end_monotonic_ns") or self.info.snapshot_ns
+        return end if 0 < end < END_OF_TIME else None
 
     def _is_locked(self) -> bool:
         try:
@@ -298,9 +299,11 @@ class RingSource:
         first = self.field("first")
         if first > head:
             raise RingFormatError(f"{path} is damaged: it says its oldest event is number {first} of {head}")
-        start = self.field("start_monotonic_ns")
-        if start >= END_OF_TIME:
-            raise RingFormatError(f"{path} is damaged: it says it began {start} ns after its machine did")
+        for name, what in (("start_monotonic_ns", "began"), ("snapshot_ns", "was copied")):
+            if self.field(name) >= END_OF_TIME:
+                raise RingFormatError(
+                    f"{path} is damaged: it says it {what} {self.field(name)} ns after its machine began"
+                )
 
     def _info(self) -> RingInfo:
         header = self._header()

@@ -128,7 +128,10 @@ def spoil(path: Path, field: str, value: int | bytes) -> None:
         (lambda path: spoil(path, "event_capacity", 1 << 40), "1099511627776 events, not a multiple of 16 up to"),
         (lambda path: spoil(path, "head", 1 << 40) or spoil(path, "event_capacity", 1 << 20), "its events end at byte"),
         (lambda path: spoil(path, "string_offset", 1 << 62), "its strings end at byte"),
-        (lambda path: spoil(path, "start_monotonic_ns", 1 << 63), "it began 9223372036854775808 ns after"),
+        (
+            lambda path: spoil(path, "start_monotonic_ns", 1 << 63),
+            "it began 9223372036854775808 ns after its machine began",
+        ),
         (lambda path: os.truncate(path, 5000), "cut short"),
     ],
 )
