@@ -68,6 +68,7 @@ def c_header() -> str:
                     "peer_bytes": layout.PEER_BYTES,
                     "text_bytes": layout.TEXT_BYTES,
                     "max_burst": layout.MAX_BURST,
+                    "stack_frames": layout.STACK_FRAMES,
                     "watch_burst": layout.WATCH_BURST,
                     "capacity_unit": layout.CAPACITY_UNIT,
                     "event_step": layout.EVENT_STEP,

@@ -16,9 +16,12 @@ from pathlib import Path
 import click
 
 from greenscope.errors import GreenscopeError
+from greenscope.trace.levels import NAMES
 
 __all__ = [
+    "DETAIL_OPTION",
     "RING_OPTION",
+    "STACKS_OPTION",
     "ProgramCommand",
     "command_of",
     "end_signals",
@@ -27,6 +30,14 @@ __all__ = [
     "traced_environment",
 ]
 
+DETAIL_OPTION = click.option(
+    "--detail",
+    type=click.Choice(NAMES),
+    help="How much is recorded: switches alone, the calls of sockets and locks too, or every step.",
+)
+STACKS_OPTION = click.option(
+    "--stacks", is_flag=True, help="Record the whole stack where a greenlet parks, and not its line alone."
+)
 RING_OPTION = click.option(
     "--ring-mb",
     type=click.IntRange(1, 1 << 16),
@@ -77,18 +88,30 @@ def command_of(program: Sequence[str]) -> list[str]:
     return [sys.executable, *program]
 
 
-def traced_environment(directory: Path, ring_mb: int | None = None, keep_all: bool = False) -> Mapping[str, str]:
+def traced_environment(
+    directory: Path,
+    ring_mb: int | None = None,
+    detail: str | None = None,
+    stacks: bool = False,
+    keep_all: bool = False,
+) -> Mapping[str, str]:
     """The environment of a program that is to leave its rings in a directory.
 
     Args:
         directory: where.
         ring_mb: how large, as of ``--ring-mb``; None leaves that to the environment.
+        detail: how much is to be recorded; None leaves that to the environment.
+        stacks: whether whole stacks are; False leaves that to the environment.
         keep_all: also the rings of the program's children that ended long ago, however many.
     """
     environment = dict(os.environ, GREENSCOPE_DIR=str(directory))
     environment.pop("GREENSCOPE", None)
     if ring_mb is not None:
         environment["GREENSCOPE_RING_MB"] = str(ring_mb)
+    if detail is not None:
+        environment["GREENSCOPE_DETAIL"] = detail
+    if stacks:
+        environment["GREENSCOPE_STACKS"] = "1"
     if keep_all:
         environment.update(GREENSCOPE_KEEP_HOURS="1000000", GREENSCOPE_KEEP_RINGS="1000000")
     return environment

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import click
 
-from greenscope.cli.program import RING_OPTION, ProgramCommand, command_of, run_to_end, traced_environment
+from greenscope.cli.program import (
+    DETAIL_OPTION,
+    RING_OPTION,
+    STACKS_OPTION,
+    ProgramCommand,
+    command_of,
+    run_to_end,
+    traced_environment,
+)
 from greenscope.cli.snapshot import further_file
 from greenscope.errors import GreenscopeError, RingFormatError
 from greenscope.trace.rings import rings_in
@@ -28,7 +36,9 @@ __all__ = ["record"]
     help="The recording. Further hubs (of threads, of forked processes) go beside it as FILE-2.gsr and so on.",
 )
 @RING_OPTION
-def record(program: tuple[str, ...], output: Path, ring_mb: int | None) -> None:
+@DETAIL_OPTION
+@STACKS_OPTION
+def record(program: tuple[str, ...], output: Path, ring_mb: int | None, detail: str | None, stacks: bool) -> None:
     """Run a program that uses greenscope.runtime, and leave its recording in a file.
 
     However the program ends, killed too, the recording holds what happened until then. The exit
@@ -41,7 +51,7 @@ def record(program: tuple[str, ...], output: Path, ring_mb: int | None) -> None:
     # The rings are written next to where they go, so that keeping them cannot fail for want of space.
     with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=parent) as name:
         directory = Path(name)
-        code = run_to_end(command, traced_environment(directory, ring_mb, keep_all=True))
+        code = run_to_end(command, traced_environment(directory, ring_mb, detail, stacks, keep_all=True))
         kept = _keep(directory, output, time.clock_gettime_ns(time.CLOCK_MONOTONIC))
     if not kept:
         click.echo(

@@ -11,7 +11,16 @@ from pathlib import Path
 
 import click
 
-from greenscope.cli.program import RING_OPTION, ProgramCommand, command_of, end_signals, exit_code, traced_environment
+from greenscope.cli.program import (
+    DETAIL_OPTION,
+    RING_OPTION,
+    STACKS_OPTION,
+    ProgramCommand,
+    command_of,
+    end_signals,
+    exit_code,
+    traced_environment,
+)
 from greenscope.cli.viewer import PORT_OPTION, STALL_OPTION, listen, serve_until, stop_signal, url_of
 from greenscope.web.source import Source
 
@@ -23,8 +32,18 @@ __all__ = ["run"]
 @PORT_OPTION
 @STALL_OPTION
 @RING_OPTION
+@DETAIL_OPTION
+@STACKS_OPTION
 @click.option("--keep", is_flag=True, help="Keep the dashboard when the program has ended, until Ctrl-C.")
-def run(program: tuple[str, ...], port: int, stall_ms: int, ring_mb: int | None, keep: bool) -> None:
+def run(
+    program: tuple[str, ...],
+    port: int,
+    stall_ms: int,
+    ring_mb: int | None,
+    detail: str | None,
+    stacks: bool,
+    keep: bool,
+) -> None:
     """Run a program that uses greenscope.runtime, and show its greenlets live in the browser.
 
     The exit code is the program's (128 and the signal's number if a signal killed it). Options of
@@ -36,7 +55,7 @@ def run(program: tuple[str, ...], port: int, stall_ms: int, ring_mb: int | None,
         directory = Path(name)
         source = Source([directory], stall_ns=stall_ms * 1_000_000)
         click.echo(f"greenscope: {url_of(listener)}", err=True)
-        over = _run_to_end(command, traced_environment(directory, ring_mb), keep)
+        over = _run_to_end(command, traced_environment(directory, ring_mb, detail, stacks), keep)
         code = asyncio.run(serve_until(source, listener, over))
     sys.exit(code)
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from greenscope.trace.levels import detail, set_detail
+    from greenscope.trace.levels import detail, set_detail, set_stacks
     from greenscope.trace.notes import mark, request, set_name, span
 
-__all__ = ["detail", "mark", "request", "set_detail", "set_name", "span"]
+__all__ = ["detail", "mark", "request", "set_detail", "set_name", "set_stacks", "span"]
 
-_LEVELS = frozenset(("detail", "set_detail"))
+_LEVELS = frozenset(("detail", "set_detail", "set_stacks"))
 
 
 def __getattr__(name: str) -> Any:

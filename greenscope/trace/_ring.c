@@ -193,7 +193,8 @@ static inline void
 park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
 {
     uint64_t deadline_ms = for_what->deadline_ms > UINT32_MAX ? UINT32_MAX : for_what->deadline_ms;
-    uint32_t site = ring_site_here(ring), fd_plus_1 = (uint32_t) (for_what->fd + 1);
+    uint32_t site = ring->stacks ? ring_stack_here(ring) : ring_site_here(ring);
+    uint32_t fd_plus_1 = (uint32_t) (for_what->fd + 1);
     Slot *slot = slot_of(ring, ring->current);
     if (slot != NULL) {
         slot_begin(slot);
@@ -625,6 +626,7 @@ static PyMethodDef ring_methods[] = {
 };
 
 static PyMemberDef ring_members[] = {
+    {"stacks", T_INT, offsetof(Ring, stacks), 0, PyDoc_STR("Whether whole stacks are recorded at parks.")},
     {"detail", T_INT, offsetof(Ring, detail), READONLY, PyDoc_STR("The level: Detail.")},
     {"detail_wanted", T_INT, offsetof(Ring, detail_wanted), 0, PyDoc_STR("The level that is asked for; -1: none.")},
     {NULL, 0, 0, 0, NULL},

@@ -69,6 +69,7 @@ _Static_assert(offsetof(Slot, peer) == GS_SLOT_PEER, "the layout is generated");
 typedef struct {
     PyCodeObject *code;
     int lasti;
+    uint32_t caller; /* 0: a site without its callers */
     uint32_t site;
     int plumbing; /* shown only if there is nothing better */
 } KnownSite;
@@ -98,6 +99,7 @@ typedef struct {
     uint64_t next_greenlet;
     uint32_t next_resource;
     uint64_t hub, current;       /* handles */
+    int stacks;                  /* whether the whole stack is recorded where a greenlet parks */
     int detail;                  /* Detail: how much is recorded */
     _Atomic int detail_wanted;   /* what another thread asks for, without the GIL; -1: nothing */
     unsigned long long clock_ns; /* a test's clock; 0: the real one */
@@ -324,6 +326,9 @@ uint32_t ring_intern(Ring *ring, PyObject *text);
 
 /* The call site of what runs now: the first frame that is neither our own nor plumbing. */
 uint32_t ring_site_here(Ring *ring);
+
+/* The same, with all that called it. */
+uint32_t ring_stack_here(Ring *ring);
 
 /* -- _notes.c --------------------------------------------------------------------------------- */
 

@@ -8,6 +8,8 @@
 #include "_ring.h"
 
 #define SITE_INTERNAL UINT32_MAX
+#define OF_CODE       (-1)                /* no place in it */
+#define WITH_CALLERS  (UINT32_C(1) << 31) /* the site of a whole stack, though it be one of a single frame */
 
 uint32_t
 ring_intern(Ring *ring, PyObject *text)
@@ -42,19 +44,22 @@ ring_intern(Ring *ring, PyObject *text)
 }
 
 static inline uint32_t
-known_start(Ring *ring, PyCodeObject *code, int lasti)
+known_start(Ring *ring, PyCodeObject *code, int lasti, uint32_t caller)
 {
-    uint64_t hash = ((uint64_t) (uintptr_t) code >> 4) * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t) lasti;
+    uint64_t hash = ((uint64_t) (uintptr_t) code >> 4) * UINT64_C(0x9E3779B97F4A7C15) + (uint64_t) lasti +
+                    caller * UINT64_C(0xC2B2AE3D27D4EB4F);
     return (uint32_t) ((hash * UINT64_C(0x9E3779B97F4A7C15)) >> 40) & (ring->known_size - 1);
 }
 
 static KnownSite *
-known_place(Ring *ring, PyCodeObject *code, int lasti)
+known_place(Ring *ring, PyCodeObject *code, int lasti, uint32_t caller)
 {
-    uint32_t index = known_start(ring, code, lasti);
-    while (ring->known[index].code != NULL && (ring->known[index].code != code || ring->known[index].lasti != lasti))
-        index = (index + 1) & (ring->known_size - 1);
-    return &ring->known[index];
+    uint32_t index = known_start(ring, code, lasti, caller);
+    for (;; index = (index + 1) & (ring->known_size - 1)) {
+        KnownSite *place = &ring->known[index];
+        if (place->code == NULL || (place->code == code && place->lasti == lasti && place->caller == caller))
+            return place;
+    }
 }
 
 static int
@@ -68,7 +73,7 @@ known_grow(Ring *ring)
     ring->known_size = old_size * 2;
     for (uint32_t i = 0; i < old_size; i++)
         if (old[i].code != NULL)
-            *known_place(ring, old[i].code, old[i].lasti) = old[i];
+            *known_place(ring, old[i].code, old[i].lasti, old[i].caller) = old[i];
     PyMem_Free(old);
     return 0;
 }
@@ -82,32 +87,40 @@ is_below(PyObject *prefixes, PyCodeObject *code)
     return 0;
 }
 
+static void
+remember(Ring *ring, PyCodeObject *code, int lasti, uint32_t caller, uint32_t site, int plumbing)
+{
+    if (ring->known_count * 2 >= ring->known_size && known_grow(ring) < 0)
+        return;
+    *known_place(ring, code, lasti, caller) =
+        (KnownSite){(PyCodeObject *) Py_NewRef((PyObject *) code), lasti, caller, site, plumbing};
+    ring->known_count++;
+}
+
+/* Appends a site; 0 if there is no room for it. */
+static uint32_t
+append_site(Ring *ring, PyCodeObject *code, int lasti, uint32_t caller)
+{
+    if (ring->base == NULL || !has_room(ring, &ring->sites_at, (ring->site_count + UINT64_C(1)) * GS_RING_SITE_SIZE)) {
+        store_u32(ring, GS_HEADER_SITES_LOST, ++ring->sites_lost);
+        return 0;
+    }
+    int line = PyCode_Addr2Line(code, lasti);
+    uint32_t fields[4] = {ring_intern(ring, code->co_filename), ring_intern(ring, code->co_qualname),
+                          line > 0 ? (uint32_t) line : 0, caller};
+    uint32_t site = ring->site_count++;
+    memcpy(ring->base + ring->sites_at.offset + (uint64_t) site * GS_RING_SITE_SIZE, fields, sizeof fields);
+    store_u32(ring, GS_HEADER_SITE_COUNT, ring->site_count);
+    return site;
+}
+
 static uint32_t
 new_site(Ring *ring, PyCodeObject *code, int lasti, int *plumbing)
 {
-    uint32_t site = SITE_INTERNAL;
     *plumbing = is_below(ring->plumbing, code);
-    if (!is_below(ring->internal, code)) {
-        if (ring->base == NULL ||
-            !has_room(ring, &ring->sites_at, (ring->site_count + UINT64_C(1)) * GS_RING_SITE_SIZE)) {
-            store_u32(ring, GS_HEADER_SITES_LOST, ++ring->sites_lost);
-            return 0;
-        }
-        int line = PyCode_Addr2Line(code, lasti);
-        uint32_t fields[4] = {ring_intern(ring, code->co_filename), ring_intern(ring, code->co_qualname),
-                              line > 0 ? (uint32_t) line : 0, 0};
-        site = ring->site_count++;
-        memcpy(ring->base + ring->sites_at.offset + (uint64_t) site * GS_RING_SITE_SIZE, fields, sizeof fields);
-        store_u32(ring, GS_HEADER_SITE_COUNT, ring->site_count);
-    }
-    if (ring->known_count * 2 < ring->known_size || known_grow(ring) == 0) {
-        KnownSite *place = known_place(ring, code, lasti);
-        place->code = (PyCodeObject *) Py_NewRef((PyObject *) code);
-        place->lasti = lasti;
-        place->site = site;
-        place->plumbing = *plumbing;
-        ring->known_count++;
-    }
+    uint32_t site = is_below(ring->internal, code) ? SITE_INTERNAL : append_site(ring, code, lasti, 0);
+    if (site != 0) /* there was room for it */
+        remember(ring, code, lasti, 0, site, *plumbing);
     return site;
 }
 
@@ -120,7 +133,7 @@ ring_site_here(Ring *ring)
     while (frame != NULL) {
         PyCodeObject *code = frame_code(frame);
         int lasti = frame_lasti(frame);
-        KnownSite *place = known_place(ring, code, lasti);
+        KnownSite *place = known_place(ring, code, lasti, 0);
         int plumbing = place->plumbing;
         uint32_t site = place->code != NULL ? place->site : new_site(ring, code, lasti, &plumbing);
         if (site != SITE_INTERNAL) {
@@ -134,4 +147,52 @@ ring_site_here(Ring *ring)
         frame = frame_back(frame);
     }
     return second_best;
+}
+
+/* Whether a code is our own (SITE_INTERNAL), plumbing (1) or neither (0). Remembered as if it were a place of it. */
+static uint32_t
+class_of(Ring *ring, PyCodeObject *code)
+{
+    KnownSite *place = known_place(ring, code, OF_CODE, 0);
+    if (place->code != NULL)
+        return place->site;
+    uint32_t class = is_below(ring->internal, code) ? SITE_INTERNAL : (uint32_t) is_below(ring->plumbing, code);
+    remember(ring, code, OF_CODE, 0, class, 0);
+    return class;
+}
+
+/* The same site as ring_site_here's, with all that called it. From the outermost in, since a site names its
+ * caller; of a deeper stack the outermost frames are left out. */
+uint32_t
+ring_stack_here(Ring *ring)
+{
+    PyCodeObject *codes[GS_RING_STACK_FRAMES];
+    int lastis[GS_RING_STACK_FRAMES], count = 0, first = -1;
+    Frame frame = frame_here();
+    while (frame != NULL && count < GS_RING_STACK_FRAMES) {
+        codes[count] = frame_code(frame);
+        lastis[count] = frame_lasti(frame);
+        uint32_t class = class_of(ring, codes[count]);
+        if (class != SITE_INTERNAL) {
+            if (class == 0 && first < 0)
+                first = count;
+            count++;
+        }
+        frame = frame_back(frame);
+    }
+    if (frame != NULL)
+        frame_done(frame);
+    uint32_t site = 0;
+    for (int i = count - 1; i >= (first < 0 ? 0 : first); i--) {
+        KnownSite *place = known_place(ring, codes[i], lastis[i], site | WITH_CALLERS);
+        if (place->code != NULL) {
+            site = place->site;
+            continue;
+        }
+        uint32_t caller = site;
+        site = append_site(ring, codes[i], lastis[i], caller);
+        if (site != 0)
+            remember(ring, codes[i], lastis[i], caller | WITH_CALLERS, site, 0);
+    }
+    return site;
 }

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from greenscope.trace.recorder import Recorder
 
-__all__ = ["Levels", "detail", "hear", "levels", "parse", "set_detail"]
+__all__ = ["Levels", "detail", "hear", "levels", "parse", "set_detail", "set_stacks"]
 
 NAMES = tuple(level.name.lower() for level in Detail)
 
@@ -32,8 +32,9 @@ NAMES = tuple(level.name.lower() for level in Detail)
 class Levels:
     """The level, who records, and who wants to know."""
 
-    def __init__(self, detail: Detail) -> None:
+    def __init__(self, detail: Detail, stacks: bool) -> None:
         self.detail = detail
+        self.stacks = stacks
         self.recorders: Callable[[], Iterable[Recorder]] = tuple
         """The rings that are written; ``recorder`` sets it."""
         self._listeners: list[Callable[[Detail], None]] = []
@@ -75,7 +76,7 @@ def _from_environment() -> Detail:
         return Detail.SWITCH
 
 
-levels = Levels(_from_environment())
+levels = Levels(_from_environment(), _environ.get("GREENSCOPE_STACKS", "") not in {"", "0"})
 
 
 def hear(number: int) -> None:
@@ -99,3 +100,13 @@ def set_detail(name: str) -> None:
         GreenscopeError: there is no such level.
     """
     levels.set(parse(name))
+
+
+def set_stacks(whole: bool) -> None:
+    """Record the whole stack of a greenlet where it parks, from here on and in every hub; or its line alone.
+
+    The sites section of the ring holds more then, and what does not fit is counted.
+    """
+    levels.stacks = bool(whole)
+    for recorder in list(levels.recorders()):
+        recorder.stacks = levels.stacks

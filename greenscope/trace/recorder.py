@@ -108,6 +108,7 @@ def open_recorder(hub: int, thread_name: str) -> Recorder:
     here.recorder = recorder = Recorder(file)
     watch(recorder)
     recorder.set_detail(levels.detail)
+    recorder.stacks = levels.stacks
     return recorder
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "SLOT",
     "SLOT_FIELDS",
     "SLOT_SIZE",
+    "STACK_FRAMES",
     "STATES",
     "TEXT_BYTES",
     "VERSION",
@@ -161,6 +162,9 @@ EVENT_STEP = 256 << 10
 SECTION_STEP = 64 << 10
 """Bytes of events, and of any other section, whose space is reserved at once. Whoever makes the file
 reserves the header, the first step of each section and all of watch; the writer reserves what follows."""
+
+STACK_FRAMES = 64
+"""A whole stack has at most so many frames: of a deeper one the outermost are left out."""
 
 HANDLE_BITS = 40
 """A handle is a greenlet's number, and above this many bits its slot + 1 (0: it found none)."""

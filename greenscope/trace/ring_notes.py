@@ -27,6 +27,9 @@ class Notes:
     detail_wanted: int = -1
     """The level that another process asks for, which the hub's thread hears at the end of a poll; -1: none."""
 
+    stacks: bool = False
+    """Whether the whole stack is recorded where a greenlet parks."""
+
     if TYPE_CHECKING:
         current: int
         _hub: int

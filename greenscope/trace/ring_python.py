@@ -11,9 +11,7 @@ hub back.
 from __future__ import annotations
 
 import struct
-import sys
 import time
-from types import CodeType, FrameType
 
 from greenscope.trace.events import Kind, Ready, Spawn, Wait
 from greenscope.trace.ring_layout import (
@@ -23,16 +21,15 @@ from greenscope.trace.ring_layout import (
     HANDLE_BITS,
     MAX_BURST,
     PEER_BYTES,
-    SITE,
     SLOT_FIELDS,
     SLOT_SIZE,
     STATES,
     TEXT_BYTES,
-    padded4,
     read_field,
     write_field,
 )
 from greenscope.trace.ring_notes import Notes
+from greenscope.trace.ring_sites import Sites
 from greenscope.trace.ring_space import FileSpace, Section, sections_of
 
 __all__ = ["Ring"]
@@ -77,7 +74,7 @@ class _Slot:
         self.peer = b""
 
 
-class Ring(Notes):
+class Ring(Notes, Sites):
     """Writes one hub's events into a buffer that holds a fresh ring file.
 
     Args:
@@ -95,8 +92,6 @@ class Ring(Notes):
         if read_field(buffer, "event_capacity") % CAPACITY_UNIT:
             raise ValueError("the buffer's capacity is odd")
         self._buffer = buffer
-        self._internal = internal
-        self._plumbing = plumbing
         self._head = 0
         self._space = FileSpace(fd)
         sections = sections_of(buffer)
@@ -104,11 +99,7 @@ class Ring(Notes):
         self._sites_at, self._slots_at = sections["sites"], sections["slots"]
         self._next = self._events_at.offset
         self._limit = self._next + self._events_at.reserved
-        self._string_used = 4  # string 0 is empty
-        self._site_count = 1  # site 0 is unknown
         self._lost = {"strings_lost": 0, "sites_lost": 0, "slots_lost": 0}
-        self._strings: dict[str, int] = {"": 0}
-        self._sites: dict[tuple[int, int], tuple[int, CodeType]] = {}  # the code too: its address is not reused
         self._slots: list[_Slot] = []
         self._free: list[int] = []
         self._next_greenlet = 1
@@ -117,28 +108,9 @@ class Ring(Notes):
         self._detached = False
         self.current = 0
         self.clock_ns = 0  # a test's clock; 0: the real one
-        write_field(buffer, "string_used", self._string_used)
-        write_field(buffer, "site_count", self._site_count)
+        Sites.__init__(self, buffer, internal, plumbing)
 
     # -- what there is to name ------------------------------------------------------------------
-
-    def string(self, text: str) -> int:
-        """The id of a text, 0 when there is no room for it."""
-        found = self._strings.get(text)
-        if found is not None:
-            return found
-        data = text.encode("utf-8", "replace")
-        used = self._string_used
-        if self._detached or not self._has_room(self._strings_at, used + 4 + padded4(len(data))):
-            self._count_lost("strings_lost")
-            return 0
-        at = self._strings_at.offset + used
-        struct.pack_into("<I", self._buffer, at, len(data))
-        self._buffer[at + 4 : at + 4 + len(data)] = data
-        self._string_used = used + 4 + padded4(len(data))
-        write_field(self._buffer, "string_used", self._string_used)
-        self._strings[text] = used
-        return used
 
     def resource(self) -> int:
         """The next serial number, for whatever can be waited for."""
@@ -204,7 +176,7 @@ class Ring(Notes):
         """The running greenlet is about to switch to the hub."""
         if self._detached:
             return
-        now, site = self._now(), self._site()
+        now, site = self._now(), self._stack() if self.stacks else self._site()
         handle = self.current
         slot = self._slot(handle)
         deadline_ms = min(deadline_ms, _U32)
@@ -425,37 +397,3 @@ class Ring(Notes):
         )
         slot.sequence = slot.sequence + 2 & _U32
         struct.pack_into("<I", self._buffer, at, slot.sequence)
-
-    def _site(self) -> int:
-        second_best = 0
-        frame: FrameType | None = sys._getframe(1)
-        while frame is not None:
-            code = frame.f_code
-            key = (id(code), frame.f_lasti)  # equal code may be of another file
-            known = self._sites.get(key)
-            if known is not None:
-                site = known[0]
-            else:
-                site = self._new_site(frame)
-                if site:  # there was room for it
-                    self._sites[key] = site, code
-            if site >= 0:
-                if not frame.f_code.co_filename.startswith(self._plumbing):
-                    return site
-                second_best = second_best or site
-            frame = frame.f_back
-        return second_best
-
-    def _new_site(self, frame: FrameType) -> int:
-        code = frame.f_code
-        if code.co_filename.startswith(self._internal):
-            return -1
-        if self._detached or not self._has_room(self._sites_at, (self._site_count + 1) * SITE.size):
-            self._count_lost("sites_lost")
-            return 0
-        file, function = self.string(code.co_filename), self.string(code.co_qualname)
-        site = self._site_count
-        SITE.pack_into(self._buffer, self._sites_at.offset + site * SITE.size, file, function, frame.f_lineno or 0, 0)
-        self._site_count += 1
-        write_field(self._buffer, "site_count", self._site_count)
-        return site

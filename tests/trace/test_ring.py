@@ -6,6 +6,7 @@ import contextlib
 import gc
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from greenscope.trace.events import Detail, Exit, Kind, Op, Ready, Resource, Spa
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Gap
 from greenscope.trace.ring_file import RingSizes
-from greenscope.trace.ring_layout import EVENT, EVENT_STEP, MAX_BURST
+from greenscope.trace.ring_layout import EVENT, EVENT_STEP, MAX_BURST, STACK_FRAMES
 from tests.trace.rings import SMALL, WRITERS, begin, new_ring
 
 HEADER_TIMES = slice(24, 40)
@@ -104,6 +105,58 @@ def test_the_call_site_is_the_first_frame_outside_the_package(writer: str, tmp_p
     assert site is not None
     assert (site.file, site.line) == (__file__, line)
     assert site.function == "test_the_call_site_is_the_first_frame_outside_the_package"
+
+
+def test_a_park_has_its_callers_when_whole_stacks_are_recorded(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr", replace(SMALL, sites=40))
+    begin(ring)
+    ring.stacks = True
+    parks = _calling("/plumbing/inner.py", partial(ring.park, Wait.LOCK, 0, -1, 0, b""))
+    places = [_calling("/a.py", parks), _calling("/b.py", parks), _calling("/plumbing/outer.py", parks)]
+    apps = [_calling("/app.py", place) for place in places]
+    for app in [*apps, *apps]:
+        greenlet.greenlet(app).switch()
+    greenlet.greenlet(parks).switch()
+    ring.stacks = False
+    greenlet.greenlet(places[0]).switch()
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        events = [event for event in reader.read() if isinstance(event, Event)]
+        parked = [event.site for event in events if event.kind == Kind.GREENLET_PARK]
+        assert [[site.file for site in reader.stack(number)] for number in parked] == [
+            ["/a.py", "/app.py"], ["/b.py", "/app.py"], ["/app.py"],
+            ["/a.py", "/app.py"], ["/b.py", "/app.py"], ["/app.py"],
+            ["/plumbing/inner.py"], ["/a.py"],
+        ]  # fmt: skip
+        assert parked[:3] == parked[3:6]
+        assert parked[-1] != parked[0]
+
+
+def test_of_a_deep_stack_the_outermost_frames_are_left_out(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr", replace(SMALL, sites=200))
+    begin(ring)
+    ring.stacks = True
+
+    def descend(levels: int) -> None:
+        if levels:
+            descend(levels - 1)
+        else:
+            ring.park(Wait.LOCK, 0, -1, 0, b"")
+
+    descend(100)
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        event = reader.read()[-1]
+        assert isinstance(event, Event)
+        functions = [site.function.rpartition(".")[2] for site in reader.stack(event.site)]
+    assert functions == ["descend"] * STACK_FRAMES
+
+
+def test_stacks_that_find_no_room_are_counted(writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    begin(ring)
+    ring.stacks = True
+    ring.park(Wait.LOCK, 0, -1, 0, b"")
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        assert reader.counters()["sites_lost"] > 0
 
 
 @pytest.mark.parametrize(("caller", "wanted"), [("/app.py", "/app.py"), ("/plumbing/outer.py", "/plumbing/inner.py")])
@@ -314,6 +367,7 @@ calls = st.one_of(
     st.tuples(st.just("callback_begin"), small, numbers, st.sampled_from(["", "f"])),
     st.tuples(st.just("callback_end"), small),
     st.tuples(st.just("set_detail"), st.integers(0, 2)),
+    st.tuples(st.just("stacks"), st.booleans()),
 )
 BY_HANDLE = {"ready": 0, "switch": 0, "throw": 0, "rename": 0, "exit": 0, "fire": 0, "give_way": 0,
              "timeout_fire": 0, "spawn": 3, "acquire": 0}  # fmt: skip
@@ -327,6 +381,9 @@ def play(ring: Any, program: list[tuple[Any, ...]]) -> list[Any]:
         at = BY_HANDLE.get(method)
         if at is not None:
             args[at] = handles[args[at] % len(handles)]
+        if method == "stacks":
+            ring.stacks = args[0]
+            continue
         result = getattr(ring, method)(*args)
         given.append((result, ring.current))
         if method == "spawn":
