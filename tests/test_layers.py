@@ -53,6 +53,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "greenscope.trace.events",
         *RING,
     ),  # makes a ring of a ring, in the traced process too
+    "greenscope.trace.stacks": ("greenscope.trace.records",),  # asks the watchdog of another process
     "greenscope.trace.export*": ("greenscope.trace*",),
     "greenscope.web.middleware*": ("greenscope.web.middleware*", *TRACE_WRITES),
     "greenscope.web*": ("greenscope.web*", "greenscope.trace*"),

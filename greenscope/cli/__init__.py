@@ -20,6 +20,7 @@ from greenscope.cli.rings import rings
 from greenscope.cli.run import run
 from greenscope.cli.serve import serve
 from greenscope.cli.snapshot import snapshot
+from greenscope.cli.stacks import stacks
 from greenscope.errors import GreenscopeError
 
 __all__ = ["main"]
@@ -31,7 +32,7 @@ def cli() -> None:
     """See what every greenlet of a green service waits for, live and after the fact."""
 
 
-for command in (run, record, serve, ps, snapshot, events, info, rings, demo):
+for command in (run, record, serve, ps, stacks, snapshot, events, info, rings, demo):
     cli.add_command(command)
 
 
