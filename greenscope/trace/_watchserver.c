@@ -62,11 +62,11 @@ job_run(void *Py_UNUSED(unused))
 
 /* Through the directory's descriptor, because a socket's path may have 107 bytes and no more. */
 static void
-address_of(struct sockaddr_un *address)
+address_of(struct sockaddr_un *address, const char *name)
 {
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
-    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", directory_fd, socket_name);
+    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", directory_fd, name);
 }
 
 static int
@@ -97,20 +97,25 @@ int
 server_open(const char *directory)
 {
     struct sockaddr_un address;
+    char unnamed[sizeof socket_name + 4];
     int error;
     snprintf(socket_name, sizeof socket_name, "%ld.sock", (long) getpid());
     directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     listener = directory_fd < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener < 0)
         goto failed;
-    address_of(&address);
+    address_of(&address, socket_name);
     if (is_served(&address)) { /* by a process that has our number in another container */
         errno = EADDRINUSE;
         goto failed;
     }
-    unlinkat(directory_fd, socket_name, 0);
+    /* It gets its name when it listens: one that nobody listens on is anybody's to remove. */
+    snprintf(unnamed, sizeof unnamed, "%s.new", socket_name);
+    unlinkat(directory_fd, unnamed, 0);
+    address_of(&address, unnamed);
     if (fchmod(listener, 0600) < 0 || bind(listener, (struct sockaddr *) &address, sizeof address) < 0 ||
-        fchmodat(directory_fd, socket_name, 0600, 0) < 0 || listen(listener, CONNECTIONS) < 0)
+        fchmodat(directory_fd, unnamed, 0600, 0) < 0 || listen(listener, CONNECTIONS) < 0 ||
+        renameat(directory_fd, unnamed, directory_fd, socket_name) < 0)
         goto failed;
     return 0;
 failed:
