@@ -5,10 +5,10 @@
  * first needed, so that a small program's ring takes little. It is called some times in a ring's life, under
  * the GIL, and takes some microseconds. Where there is no more space, the section ends at what is there.
  *
- * Zeros are then written there. An event of the first lap costs as much as if its page were left to be faulted
- * in, 12 ns (ext4) to 20 (tmpfs) more than later; but the first fault in a file reads ahead, however empty what it
- * reads, and stopped the program for 2 ms; and opening a ring took 3 ms, with zeros 1 (benchmarks/rings.py).
- * To fault pages in at once (MADV_POPULATE_WRITE) changed none of it.
+ * Zeros are then written there, a step in one call, which the kernel takes in large pieces: an event of the
+ * first lap takes 8 ns more than later (ext4; 20 on tmpfs). Pages left to be faulted in made it 12, and the first
+ * fault in a file reads ahead, however empty what it reads: it stopped the program for 2 ms, and opening a ring
+ * took 3 ms, with zeros 1 (benchmarks/rings.py). MADV_POPULATE_WRITE changed none of that.
  */
 #define _GNU_SOURCE
 #include "_ring.h"
@@ -28,7 +28,7 @@
 static int
 write_zeros(int fd, uint64_t offset, uint64_t length)
 {
-    static char zeros[64 << 10];
+    static char zeros[GS_RING_EVENT_STEP]; /* of the same page of zeros, as nothing is ever written there */
     struct rlimit limit;
     /* A limit that was set since the file was made: to write beyond it is a signal that may end the program. */
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < offset + length)
