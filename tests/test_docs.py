@@ -14,10 +14,12 @@ import pytest
 from greenscope.cli import cli
 from greenscope.cli.hub_view import look
 from greenscope.cli.ps import as_json
+from greenscope.cli.rings import as_json as ring_as_json
 from greenscope.trace import events
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Site
 from greenscope.trace.ring_layout import HEADER, HEADER_SIZE, MAGIC, SLOT_FIELDS
+from greenscope.trace.rings import rings_in
 from tests.trace.rings import begin, new_ring
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -119,6 +121,15 @@ def test_every_field_of_ps_as_json_is_in_the_on_call_page_and_no_other(tmp_path:
     documented = [re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]+)\|", t, re.MULTILINE))) for t in tables]
     assert documented[0] == list(hub)
     assert documented[1] == list(hub["greenlets"][0])
+
+
+def test_every_field_of_rings_as_json_is_in_the_on_call_page_and_no_other(tmp_path: Path) -> None:
+    _, file = new_ring("c", tmp_path / "a.gsr")
+    (ring,) = rings_in(tmp_path)
+    file.close()
+    table = ON_CALL.split("| field of a ring |")[1]
+    documented = re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]+)\|", table, re.MULTILINE)))
+    assert documented == list(ring_as_json(ring))
 
 
 def commands() -> list[str]:

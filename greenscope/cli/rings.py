@@ -19,7 +19,7 @@ from greenscope.trace.ring_opening import keep_limits
 from greenscope.trace.ring_pruning import KeepLimits, prune
 from greenscope.trace.rings import FoundRing, rings_in
 
-__all__ = ["rings"]
+__all__ = ["as_json", "rings"]
 
 _COLUMNS = ("PID", "Hub", "State", "Began", "Last event", "Disk", "File", "Command")
 _NUMERIC = frozenset({0, 1, 4, 5})
@@ -42,7 +42,7 @@ def rings(context: click.Context, json_: bool) -> None:
         return
     found = rings_in(directory)
     if json_:
-        click.echo(json.dumps({"directory": str(directory), "rings": [_as_json(ring) for ring in found]}, indent=1))
+        click.echo(json.dumps({"directory": str(directory), "rings": [as_json(ring) for ring in found]}, indent=1))
         return
     _show(found)
     living = sum(ring.state == "live" for ring in found)
@@ -102,7 +102,8 @@ def _limits(older_than: int | None, keep_mb: int | None, all_: bool) -> KeepLimi
     )
 
 
-def _as_json(ring: FoundRing) -> dict[str, Any]:
+def as_json(ring: FoundRing) -> dict[str, Any]:
+    """A ring as ``--json`` gives it; ``docs/on-call.md`` lists the fields."""
     return {
         "path": str(ring.path),
         "pid": ring.pid,
