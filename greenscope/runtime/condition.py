@@ -36,11 +36,22 @@ class Condition:
         self._lock = lock = RLock() if lock is None else lock
         self._waiting = waiting = Linkable()
         self._line: deque[Place] = waiting._queue_up()
-        self.acquire = lock.acquire
-        self.release = lock.release
         self._is_owned: Callable[[], bool] = getattr(lock, "_is_owned", lock.locked)
-        self._release_save: Callable[[], Any] = getattr(lock, "_release_save", lock.release)
-        self._restore: Callable[[Any], object] = getattr(lock, "_acquire_restore", lambda _: lock.acquire())
+        # Looked up at each call: the lock's class has others while more is recorded.
+        if hasattr(lock, "_release_save"):
+            self._release_save: Callable[[], Any] = lambda: lock._release_save()  # noqa: PLW0108
+            self._restore: Callable[[Any], object] = lambda saved: lock._acquire_restore(saved)  # noqa: PLW0108
+        else:
+            self._release_save = lambda: lock.release()  # noqa: PLW0108
+            self._restore = lambda _: lock.acquire()
+
+    def acquire(self, *arguments: Any, **keywords: Any) -> Any:
+        """Acquire the lock."""
+        return self._lock.acquire(*arguments, **keywords)
+
+    def release(self) -> None:
+        """Release the lock."""
+        self._lock.release()
 
     def __enter__(self) -> Any:
         return self._lock.__enter__()

@@ -17,6 +17,7 @@ from typing import Literal
 from greenscope.runtime.condition import Condition
 from greenscope.runtime.rlock import RLock, require_time
 from greenscope.runtime.semaphore import BoundedSemaphore, Semaphore
+from greenscope.runtime.waiter import running
 
 __all__ = ["BoundedSemaphore", "Condition", "DummySemaphore", "Lock", "RLock", "Semaphore"]
 
@@ -27,9 +28,20 @@ class Lock(Semaphore):
     __slots__ = ()
 
     _what = "a lock"
+    _has_holder = True
 
     def __init__(self) -> None:
         super().__init__(1)
+
+    def __enter__(self) -> bool:
+        if not self.counter:
+            return self._take_turn(None)
+        self.counter = 0
+        try:
+            self._holder = running()
+        except RuntimeError:  # greenlet has been finalized: the interpreter is about to end
+            pass
+        return True
 
     def acquire(self, blocking: bool = True, timeout: float | None = -1) -> bool:
         """Come in.
@@ -49,10 +61,14 @@ class Lock(Semaphore):
             require_time(blocking, timeout)
         elif timeout == -1:
             timeout = None
-        if self.counter > 0:
-            self.counter -= 1
-            return True
-        return bool(blocking) and self._take_turn(timeout)
+        if not self.counter:
+            return bool(blocking) and self._take_turn(timeout)
+        self.counter = 0
+        try:
+            self._holder = running()
+        except RuntimeError:  # as above
+            pass
+        return True
 
     def release(self) -> int:
         """Go out, and let in whoever has waited longest.
@@ -62,7 +78,11 @@ class Lock(Semaphore):
         """
         if self.counter:
             raise RuntimeError("this lock is not held by anybody: release it once for each acquire")
-        self._hand_over()
+        if self._line or self._watchers:
+            self._hand_over()
+        else:
+            self.counter = 1
+            self._holder = None
         return self.counter
 
     def __exit__(
@@ -70,7 +90,11 @@ class Lock(Semaphore):
     ) -> None:
         if self.counter:
             raise RuntimeError("this lock is not held by anybody: release it once for each acquire")
-        self._hand_over()
+        if self._line or self._watchers:
+            self._hand_over()
+        else:
+            self.counter = 1
+            self._holder = None
 
 
 class DummySemaphore:

@@ -58,7 +58,7 @@ class RLock:
         block = self._block
         if block.counter > 0:
             block.counter -= 1
-        elif not blocking or not block._take_turn(timeout):
+        elif not blocking or not self._take_turn(timeout):
             return False
         self._owner = me
         self._count = 1
@@ -76,7 +76,7 @@ class RLock:
         if block.counter > 0:
             block.counter -= 1
         else:
-            block._take_turn(None)
+            self._take_turn(None)
         self._owner = me
         self._count = 1
         return True
@@ -110,6 +110,12 @@ class RLock:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} owner={self._owner!r} count={self._count}>"
 
+    def _take_turn(self, timeout: float | None) -> bool:
+        owner = self._owner
+        if owner is not None:  # else it is being handed over, and who gets it is known there
+            self._block._holder = owner
+        return self._block._take_turn(timeout)
+
     # What a condition does with it.
 
     def _is_owned(self) -> bool:
@@ -127,7 +133,11 @@ class RLock:
 
     def _acquire_restore(self, saved: tuple[int, Any]) -> None:
         """Come in again, as often as before."""
-        self._block.acquire()
+        block = self._block
+        if block.counter > 0:
+            block.counter -= 1
+        else:
+            self._take_turn(None)
         self._count, self._owner = saved
 
     def _recursion_count(self) -> int:
@@ -146,6 +156,7 @@ class _Block(Semaphore):
     __slots__ = ()
 
     _what = "a lock"
+    _has_holder = True
 
 
 def require_time(blocking: object, timeout: float) -> None:

@@ -15,13 +15,15 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
-from greenscope.runtime.hub import get_hub
+from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.line import NOBODY, Link, Linkable, Place, park_for, stay, tell, unlink, withdraw
-from greenscope.trace.events import Wait
+from greenscope.runtime.waiter import State
+from greenscope.trace.events import Resource, Wait
 
 __all__ = ["BoundedSemaphore", "Semaphore"]
 
 _LOCK = Wait.LOCK
+_A_LOCK = int(Resource.LOCK)
 
 
 class Semaphore(Linkable):
@@ -32,9 +34,10 @@ class Semaphore(Linkable):
         hub: as gevent's; a semaphore of ours serves every hub.
     """
 
-    __slots__ = ("_watchers", "counter")
+    __slots__ = ("_holder", "_watchers", "counter")
 
     _what = "a semaphore"
+    _has_holder = False  # whether one greenlet at a time is in, which the recording is told of
 
     def __init__(self, value: int = 1, hub: object = None) -> None:  # noqa: ARG002
         if value < 0:
@@ -43,6 +46,7 @@ class Semaphore(Linkable):
         self._resource = 0
         self._hub_number = 0
         self._watchers: deque[Any] = NOBODY  # who wants to know, and does not come in
+        self._holder: Any = None  # the greenlet that is in, if it has one at a time
         self.counter = value
 
     def locked(self) -> bool:
@@ -128,6 +132,8 @@ class Semaphore(Linkable):
             while self.counter > 0 and line:  # released meanwhile, by another thread or a signal's handler
                 self.counter -= 1
                 self._hand_over()
+            if self._has_holder and not place.given:
+                self._name_holder(hub, place)
             if timeout is None:
                 hub.park(place)
                 return True
@@ -139,10 +145,17 @@ class Semaphore(Linkable):
             raise
         return not withdraw(line, place)
 
+    def _name_holder(self, hub: Hub, place: Place) -> None:
+        """Say in the recording who holds it, since somebody is about to wait for that."""
+        state: State | None = getattr(self._holder, "_state", None)
+        if state is not None and state.hub is hub:  # handles of another thread's hub mean others here
+            hub.recorder.acquire(state.handle, _A_LOCK, 1, place.resource, 0)
+
     def _hand_over(self) -> None:
         while True:
             if not self._line:
                 self.counter += 1
+                self._holder = None
                 if self._watchers:
                     tell(self._watchers)
                 return
@@ -150,6 +163,8 @@ class Semaphore(Linkable):
                 place = self._line.popleft()
             except IndexError:  # whoever it was waits no longer
                 continue
+            if self._has_holder:
+                self._holder = place.greenlet
             if place.give():
                 return
 
