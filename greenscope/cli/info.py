@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from greenscope.cli.words import duration, printable, wall_time
-from greenscope.trace.events import Detail
+from greenscope.trace.events import Detail, Snapshot
 from greenscope.trace.reader import RingReader
 
 __all__ = ["info"]
@@ -54,8 +54,8 @@ def _facts(reader: RingReader) -> dict[str, Any]:
         "state": state,
         "ended_after_ns": ended,
         "snapshot_after_ns": header.snapshot_ns - header.start_monotonic_ns if header.snapshot_ns else None,
-        "snapshot_reason": header.snapshot_reason if header.snapshot_ns else None,
-        "detail": counters["detail"],
+        "snapshot_reason": _word(Snapshot, header.snapshot_reason) if header.snapshot_ns else None,
+        "detail": _word(Detail, counters["detail"]),
         "stall_ns": header.stall_ns,
         "records": head,
         "records_kept": head - oldest,
@@ -72,6 +72,13 @@ def _facts(reader: RingReader) -> dict[str, Any]:
     }
 
 
+def _word(enum: type[Detail | Snapshot], number: int) -> str:
+    try:
+        return enum(number).name.lower()
+    except ValueError:
+        return str(number)
+
+
 def _lines(facts: dict[str, Any]) -> dict[str, str]:
     program = f"process {facts['pid']}, hub {facts['hub']}, thread {facts['thread']}"
     lines = {
@@ -82,12 +89,9 @@ def _lines(facts: dict[str, Any]) -> dict[str, str]:
         "end": _end(facts),
     }
     if facts["snapshot_after_ns"] is not None:
-        reason = facts["snapshot_reason"]
-        because = f" (reason {reason})" if reason else ""
-        lines["copied"] = f"{duration(max(facts['snapshot_after_ns'], 0))} after it began{because}"
-    detail = facts["detail"]
+        lines["copied"] = f"{duration(max(facts['snapshot_after_ns'], 0))} after it began: {facts['snapshot_reason']}"
     lines |= {
-        "detail": Detail(detail).name.lower() if detail in list(Detail) else str(detail),
+        "detail": facts["detail"],
         "stalls": f"watched, from {duration(facts['stall_ns'])} on" if facts["stall_ns"] else "not watched",
         "records": _kept(facts),
         "greenlets": _amount(facts["greenlets"], "living", facts["greenlets_lost"]),

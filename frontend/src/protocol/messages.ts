@@ -4,7 +4,8 @@
  * Every time is nanoseconds since the ring began.
  */
 
-export type RingState = "live" | "ended" | "died";
+/** "snapshot": a copy of a ring that was live when it was taken. */
+export type RingState = "live" | "ended" | "died" | "snapshot";
 
 export interface Ring {
   id: string;

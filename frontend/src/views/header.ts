@@ -56,7 +56,7 @@ export class Header {
     byId("back-to-live").hidden = following || paused || state !== "live";
 
     const name = ring === null ? "greenscope" : `${format.commandName(ring.argv)} · greenscope`;
-    const before = { died: "✝ died · ", ended: "ended · ", unreachable: "… ", live: "", waiting: "" }[state];
+    const before = { died: "✝ died · ", ended: "ended · ", snapshot: "snapshot · ", unreachable: "… ", live: "", waiting: "" }[state];
     const title = `${before}${lost > 0 ? `${format.count(lost)} lost · ` : ""}${name}`;
     if (document.title !== title) document.title = title;
     if (blocked !== null) this.announceBlock(blocked);
@@ -107,7 +107,7 @@ export class Header {
   private announceState(state: string): void {
     if (state === this.said) return;
     this.said = state;
-    const words: Record<string, string> = { live: "Live", paused: "Paused", ended: "The process has ended" };
+    const words: Record<string, string> = { live: "Live", paused: "Paused", ended: "The process has ended", snapshot: "A snapshot" };
     if (words[state] !== undefined) announce(words[state]);
   }
 }
@@ -121,6 +121,8 @@ function pillText(state: string, status: Status | null): string {
       return `Paused · ${format.count(status?.events_per_second ?? 0)} ev/s${lost}`;
     case "ended":
       return `Ended · ${format.count(status?.events ?? 0)} events${lost}`;
+    case "snapshot":
+      return `Snapshot · ${format.count(status?.events ?? 0)} events${lost}`;
     case "died":
       return `Process died${lost}`;
     case "unreachable":
