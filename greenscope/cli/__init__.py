@@ -7,33 +7,36 @@ gives its own exit code.
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
 from greenscope import __version__
-from greenscope.cli.demo import demo
-from greenscope.cli.events import events
-from greenscope.cli.info import info
-from greenscope.cli.ps import ps
-from greenscope.cli.record import record
-from greenscope.cli.rings import rings
-from greenscope.cli.run import run
-from greenscope.cli.serve import serve
-from greenscope.cli.snapshot import snapshot
-from greenscope.cli.stacks import stacks
 from greenscope.errors import GreenscopeError
 
-__all__ = ["main"]
+__all__ = ["COMMANDS", "cli", "main"]
+
+COMMANDS = ("run", "record", "serve", "ps", "stacks", "snapshot", "events", "info", "rings", "demo")
+"""As the help lists them. Each is a function in a module of its name."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Commands(click.Group):
+    """Imports a command when it is asked for: the dashboard's libraries take a second, which ``ps`` need not wait."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the names are click's
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"{__name__}.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="greenscope")
 def cli() -> None:
     """See what every greenlet of a green service waits for, live and after the fact."""
-
-
-for command in (run, record, serve, ps, stacks, snapshot, events, info, rings, demo):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -109,3 +109,18 @@ def test_a_setting_that_makes_no_sense_is_said(directory: Path, monkeypatch: pyt
     done = greenscope_rings("prune")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "greenscope: GREENSCOPE_KEEP_HOURS is 'long': give whole hours, 0 to 1048576\n"
+
+
+@pytest.mark.parametrize("command", ["rings", "ps"])
+def test_who_only_lists_waits_for_no_web_server_to_be_imported(command: str, directory: Path) -> None:
+    script = f"""
+import sys
+sys.argv = ["greenscope", {command!r}]
+from greenscope.cli import main
+try:
+    main()
+finally:
+    assert not {{"fastapi", "uvicorn", "plotly", "asyncio"}} & set(sys.modules), sorted(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
