@@ -16,6 +16,7 @@ from greenscope.runtime.hub import Hub, LoopExit, get_hub, idle, reinit, sleep
 from greenscope.runtime.lock import BoundedSemaphore, Lock, Semaphore
 from greenscope.runtime.os import fork
 from greenscope.runtime.queue import Queue
+from greenscope.runtime.recorded_callbacks import record_callbacks as _record_callbacks
 from greenscope.runtime.recorded_resources import record_resources as _record_resources
 from greenscope.runtime.signal import signal_handler
 from greenscope.runtime.timeout import Timeout, with_timeout
@@ -65,4 +66,5 @@ __all__ = [
     "with_timeout",
 ]
 
+_record_callbacks()
 _record_resources()

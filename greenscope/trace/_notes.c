@@ -5,13 +5,6 @@
  */
 #include "_ring.h"
 
-/* The site of a record that has one at level teach only. */
-static inline uint32_t
-site_if_taught(Ring *ring)
-{
-    return ring->detail >= GS_DETAIL_TEACH ? ring_site_here(ring) : 0;
-}
-
 /* A str argument as a string's id; -1 with an error set if it is something else. */
 static int
 string_id(Ring *ring, PyObject *text, uint64_t *id)

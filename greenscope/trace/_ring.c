@@ -93,7 +93,9 @@ make_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason, uint64_t 
         slot->since_ns = now;
         slot_end(slot);
     }
-    put(ring, now, handle, GS_KIND_GREENLET_READY, (uint8_t) reason, 0, 0, by);
+    uint32_t site = site_if_taught(ring);
+    put(ring, now, handle, GS_KIND_GREENLET_READY, (uint8_t) reason, 0, site ? site : waits_at_if_taught(ring, slot),
+        by);
     publish(ring);
 }
 
@@ -122,7 +124,8 @@ static inline void
 fire(Ring *ring, uint64_t handle, uint64_t watch, uint64_t resource, uint64_t high)
 {
     uint64_t now = now_ns(ring);
-    put(ring, now, handle, GS_KIND_WATCHER_FIRE, (uint8_t) watch, 0, 0, pack(resource, high));
+    put(ring, now, handle, GS_KIND_WATCHER_FIRE, (uint8_t) watch, 0, waits_at_if_taught(ring, slot_of(ring, handle)),
+        pack(resource, high));
     make_ready(ring, now, handle, GS_READY_WATCHER, resource);
 }
 
@@ -146,7 +149,7 @@ run_at(Ring *ring, uint64_t now, uint64_t handle, uint8_t kind)
         slot_end(slot);
     }
     ring->current = handle;
-    put(ring, now, handle, kind, 0, 0, 0, 0);
+    put(ring, now, handle, kind, 0, 0, waits_at_if_taught(ring, slot), 0);
 }
 
 static inline PyObject *
@@ -193,6 +196,7 @@ static inline void
 park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
 {
     uint64_t deadline_ms = for_what->deadline_ms > UINT32_MAX ? UINT32_MAX : for_what->deadline_ms;
+    uint32_t starts_at = starts ? site_if_taught(ring) : 0;
     uint32_t site = ring->stacks ? ring_stack_here(ring) : ring_site_here(ring);
     uint32_t fd_plus_1 = (uint32_t) (for_what->fd + 1);
     Slot *slot = slot_of(ring, ring->current);
@@ -212,7 +216,7 @@ park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
         slot_end(slot);
     }
     if (starts)
-        put(ring, now, ring->current, GS_KIND_WATCHER_START, (uint8_t) for_what->reason, 0, 0,
+        put(ring, now, ring->current, GS_KIND_WATCHER_START, (uint8_t) for_what->reason, 0, starts_at,
             pack(for_what->resource, for_what->fd));
     put(ring, now, ring->current, GS_KIND_GREENLET_PARK, (uint8_t) for_what->reason,
         (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(for_what->resource, deadline_ms));
@@ -303,7 +307,7 @@ METHOD(watcher_open)
     METHOD(name) \
     { \
         NUMBERS(3, NONE); /* watch, resource, high */ \
-        record(ring, now_ns(ring), ring->current, kind, (uint8_t) v[0], 0, 0, pack(v[1], v[2])); \
+        record(ring, now_ns(ring), ring->current, kind, (uint8_t) v[0], 0, site_if_taught(ring), pack(v[1], v[2])); \
         Py_RETURN_NONE; \
     }
 
@@ -332,7 +336,7 @@ METHOD(timeout_fire)
 METHOD(timeout_cancel)
 {
     NUMBERS(2, NONE); /* reason, timeout */
-    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_CANCEL, (uint8_t) v[0], 0, 0, v[1]);
+    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_CANCEL, (uint8_t) v[0], 0, site_if_taught(ring), v[1]);
     Py_RETURN_NONE;
 }
 

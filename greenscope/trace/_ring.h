@@ -327,6 +327,20 @@ uint32_t ring_intern(Ring *ring, PyObject *text);
 /* The call site of what runs now: the first frame that is neither our own nor plumbing. */
 uint32_t ring_site_here(Ring *ring);
 
+/* The site of a record that has one at level teach only. */
+static inline uint32_t
+site_if_taught(Ring *ring)
+{
+    return ring->detail >= GS_DETAIL_TEACH ? ring_site_here(ring) : 0;
+}
+
+/* Where a greenlet waits, or waited last, for such a record. */
+static inline uint32_t
+waits_at_if_taught(Ring *ring, const Slot *slot)
+{
+    return ring->detail >= GS_DETAIL_TEACH && slot != NULL ? slot->site : 0;
+}
+
 /* The same, with all that called it. */
 uint32_t ring_stack_here(Ring *ring);
 

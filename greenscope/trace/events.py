@@ -256,11 +256,16 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "greenlet_ready",
         "it can run, and waits for the hub to get to it",
         reason="Ready",
+        site="at level teach: the line that made it ready; where it waits, if the hub did",
         arg="the watcher, greenlet or timeout that made it ready",
     ),
-    Kind.GREENLET_SWITCH: KindDoc("greenlet_switch", "the hub switched to it: it runs"),
+    Kind.GREENLET_SWITCH: KindDoc(
+        "greenlet_switch", "the hub switched to it: it runs", site="where it goes on, at level teach"
+    ),
     Kind.GREENLET_THROW: KindDoc(
-        "greenlet_throw", "the hub switched to it by raising in it (a timeout, a kill, a closed socket): it runs"
+        "greenlet_throw",
+        "the hub switched to it by raising in it (a timeout, a kill, a closed socket): it runs",
+        site="where it goes on, at level teach",
     ),
     Kind.GREENLET_PARK: KindDoc(
         "greenlet_park",
@@ -284,6 +289,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "somebody began to wait on it",
         greenlet="the greenlet that runs",
         reason="Watch",
+        site="where that was, at level teach",
         arg="resource, and descriptor << 32, or milliseconds << 32 for a timer",
     ),
     Kind.WATCHER_FIRE: KindDoc(
@@ -291,6 +297,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "the loop saw what it watches for",
         greenlet="the greenlet that waits on it; what runs, if a function is to be called instead",
         reason="Watch",
+        site="where it waits, at level teach",
         arg="resource, and descriptor << 32",
     ),
     Kind.WATCHER_STOP: KindDoc(
@@ -298,6 +305,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "nobody waits on it any more",
         greenlet="the greenlet that runs",
         reason="Watch",
+        site="where that was, at level teach",
         arg="resource, and descriptor << 32",
     ),
     Kind.WATCHER_CLOSE: KindDoc(
@@ -305,6 +313,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "the watcher is gone, and its descriptor may be reused",
         greenlet="the greenlet that runs",
         reason="Watch",
+        site="where that was, at level teach",
         arg="resource, and descriptor << 32",
     ),
     Kind.TIMEOUT_START: KindDoc(
@@ -318,7 +327,11 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "timeout_fire", "its time is over: it will be raised in the greenlet", reason="Timeouts", arg="timeout"
     ),
     Kind.TIMEOUT_CANCEL: KindDoc(
-        "timeout_cancel", "it was stopped before its time was over", reason="Timeouts", arg="timeout"
+        "timeout_cancel",
+        "it was stopped before its time was over",
+        reason="Timeouts",
+        site="where that was, at level teach",
+        arg="timeout",
     ),
     Kind.POLL_BEGIN: KindDoc(
         "poll_begin", "the hub asks the kernel", greenlet="the hub", aux="1 if it will block until something happens"
@@ -337,7 +350,8 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "a greenlet holds it from here on: came in through a lock, took from a queue, saw an event set",
         greenlet="the greenlet that holds it",
         reason="Resource",
-        aux="1 if it did so earlier, and that is said now because somebody is about to wait for it",
+        aux="1 if it did so earlier, and that is said now because somebody is about to wait for it (who is woken"
+        " from that wait, by a greenlet, holds it next)",
         site="where it was acquired, at level teach",
         arg="resource, and what is left in it (turns, items) << 32",
     ),

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import time
 
-from greenscope.trace.events import Kind, Ready, Spawn, Wait
+from greenscope.trace.events import Detail, Kind, Ready, Spawn, Wait
 from greenscope.trace.ring_layout import (
     CAPACITY_UNIT,
     EVENT,
@@ -162,7 +162,9 @@ class Ring(Notes, Sites):
         if slot is not None:
             slot.state, slot.reason, slot.since_ns = _READY, reason, now
             self._write_slot((handle >> HANDLE_BITS) - 1, slot)
-        self._event(handle, Kind.GREENLET_READY, reason, 0, 0, by & _ID_MASK if reason in _BY_GREENLET else by, now)
+        by = by & _ID_MASK if reason in _BY_GREENLET else by
+        site = self._site_if_taught() or self._waits_at_if_taught(slot)
+        self._event(handle, Kind.GREENLET_READY, reason, 0, site, by, now)
 
     def switch(self, handle: int) -> None:
         """The hub is about to switch to it."""
@@ -229,24 +231,25 @@ class Ring(Notes, Sites):
 
     def watcher_start(self, watch: int, resource: int, high: int) -> None:
         """The running greenlet begins to wait on it; ``high`` is a descriptor, or a timer's milliseconds."""
-        self._event(self.current, Kind.WATCHER_START, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+        self._watcher(Kind.WATCHER_START, watch, resource, high)
 
     def fire(self, handle: int, watch: int, resource: int, high: int) -> None:
         """The loop saw what it watches for, and so the greenlet that waits on it is ready."""
-        self._event(handle, Kind.WATCHER_FIRE, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+        site = self._waits_at_if_taught(self._slot(handle))
+        self._event(handle, Kind.WATCHER_FIRE, watch, 0, site, (resource & _U32) | (high & _U32) << 32)
         self.ready(handle, Ready.WATCHER, resource)
 
     def watcher_fire(self, watch: int, resource: int, high: int) -> None:
         """It fired, and the hub will call a function for it."""
-        self._event(self.current, Kind.WATCHER_FIRE, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+        self._watcher(Kind.WATCHER_FIRE, watch, resource, high)
 
     def watcher_stop(self, watch: int, resource: int, high: int) -> None:
         """The running greenlet waits on it no more."""
-        self._event(self.current, Kind.WATCHER_STOP, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+        self._watcher(Kind.WATCHER_STOP, watch, resource, high)
 
     def watcher_close(self, watch: int, resource: int, high: int) -> None:
         """The watcher is gone."""
-        self._event(self.current, Kind.WATCHER_CLOSE, watch, 0, 0, (resource & _U32) | (high & _U32) << 32)
+        self._watcher(Kind.WATCHER_CLOSE, watch, resource, high)
 
     def timeout_start(self, reason: int, milliseconds: int) -> int:
         """A timeout begins for the running greenlet: its number."""
@@ -263,7 +266,7 @@ class Ring(Notes, Sites):
 
     def timeout_cancel(self, reason: int, timeout: int) -> None:
         """It was stopped in time."""
-        self._event(self.current, Kind.TIMEOUT_CANCEL, reason, 0, 0, timeout)
+        self._event(self.current, Kind.TIMEOUT_CANCEL, reason, 0, self._site_if_taught(), timeout)
 
     def poll_begin(self, blocks: int) -> None:
         """The hub asks the kernel."""
@@ -336,6 +339,13 @@ class Ring(Notes, Sites):
     def _publish(self) -> None:
         write_field(self._buffer, "head", self._head)
 
+    def _watcher(self, kind: int, watch: int, resource: int, high: int) -> None:
+        self._event(self.current, kind, watch, 0, self._site_if_taught(), (resource & _U32) | (high & _U32) << 32)
+
+    def _waits_at_if_taught(self, slot: _Slot | None) -> int:
+        """Where a greenlet waits, or waited last, for a record that has a site at level teach only."""
+        return slot.site if slot is not None and self.detail >= Detail.TEACH else 0
+
     def _run(self, handle: int, kind: int) -> None:
         if self._detached:
             return
@@ -346,7 +356,7 @@ class Ring(Notes, Sites):
             slot.switches += 1
             self._write_slot((handle >> HANDLE_BITS) - 1, slot)
         self.current = handle
-        self._event(handle, kind, 0, 0, 0, 0, now)
+        self._event(handle, kind, 0, 0, self._waits_at_if_taught(slot), 0, now)
 
     def _count_lost(self, counter: str) -> None:
         if not self._detached:
