@@ -10,9 +10,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from greenscope.trace.analysis.table import HubState, Row, hub_state, rows
+from greenscope.trace.analysis.table import HubState, Row, hub_state, rows, stalled_in
 from greenscope.trace.reader import RingInfo, RingReader
-from greenscope.trace.records import Event, GreenletSlot
+from greenscope.trace.records import Event, GreenletSlot, Site
 
 __all__ = ["HubView", "look"]
 
@@ -33,6 +33,7 @@ class HubView:
         hub: what the hub itself does; None if the ring does not say.
         rows: its living greenlets, sorted by state.
         chosen: those of them to be shown, and in which order.
+        stalled_in: where the watchdog saw who has kept the hub from its poll for too long, innermost frame first.
         unlisted: greenlets that found the table full; some of them may have ended since.
     """
 
@@ -43,6 +44,7 @@ class HubView:
     hub: HubState | None
     rows: list[Row]
     chosen: list[Row]
+    stalled_in: tuple[Site, ...]
     unlisted: int
 
     @property
@@ -64,11 +66,14 @@ def look(path: Path) -> HubView:
     with closing(RingReader(path)) as reader:
         state = reader.state()
         slots = _table(reader)
-        hub, last_ns = _newest(path)
+        newest = _newest(path)
+        hub = hub_state(newest)
         if state == "live":
             now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         else:
-            now = reader.end_ns() or max([last_ns, *(slot.since_ns for slot in slots)])
+            now = reader.end_ns() or max(
+                [*(event.time_ns for event in newest[-1:]), *(slot.since_ns for slot in slots)]
+            )
         table = rows(slots, reader.site, now)
         return HubView(
             info=reader.info,
@@ -78,6 +83,7 @@ def look(path: Path) -> HubView:
             hub=hub,
             rows=table,
             chosen=table,
+            stalled_in=stalled_in(newest) if hub is None or not hub.polling else (),
             unlisted=reader.counters()["slots_lost"],
         )
 
@@ -91,15 +97,13 @@ def _table(reader: RingReader) -> list[GreenletSlot]:
     return slots
 
 
-def _newest(path: Path) -> tuple[HubState | None, int]:
-    """What the newest events say of the hub, and when the last of them was."""
-    last_ns = 0
+def _newest(path: Path) -> list[Event]:
+    """The newest events, so many that the hub's last poll is among them, if it is in the ring at all."""
+    events: list[Event] = []
     for count in _NEWEST:
         with closing(RingReader(path)) as reader:
             reader.skip_to(reader.head - count)
             events = [event for event in reader.read(2 * count) if isinstance(event, Event)]
-        last_ns = max([last_ns, *(event.time_ns for event in events[-1:])])
-        found = hub_state(events)
-        if found is not None:
-            return found, last_ns
-    return None, last_ns
+        if hub_state(events) is not None:
+            break
+    return events

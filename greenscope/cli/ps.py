@@ -109,6 +109,7 @@ def as_json(view: HubView) -> dict[str, Any]:
         "seen": view.now_wall_ns / 1e9,
         "hub_state": None if view.hub is None else "polling" if view.hub.polling else "away",
         "hub_for_ns": None if view.hub is None else max(view.now_ns - view.hub.since_ns, 0),
+        "stalled_in": [{"file": at.file, "line": at.line, "function": at.function} for at in view.stalled_in],
         "unlisted": view.unlisted,
         "greenlets": [
             {

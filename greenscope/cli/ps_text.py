@@ -23,6 +23,7 @@ _COLUMNS = ("Hub", "Greenlet", "State", "For", "Waiting on", "Until", "Line", "S
 _NUMERIC = frozenset({3, 5, 7, 8})
 _ELASTIC = (1, 4, 6)  # what is cut where the terminal is too narrow
 _NARROWEST = 8
+_OURS = "/greenscope/runtime/"
 _STYLES = {"running": "green", "ready": "yellow", "waiting": "", "spawned": "dim"}  # the dashboard's colours
 
 _Cells = tuple[str, ...]
@@ -133,6 +134,9 @@ def _headlines(views: Sequence[HubView]) -> Iterator[str]:
         who = printable(f"{info.pid}/{info.hub} {info.thread_name}")
         states = ", ".join(f"{number} {state}" for state, number in counts(view.rows).items() if number) or "nobody"
         yield f"  {who}: {_life(view)}, {printable(_hub(view))}; {states}"
+        frames = [line_of(frame) for frame in view.stalled_in if _OURS not in frame.file]
+        if frames:
+            yield f"    seen in {' < '.join(frames)}"
         if view.unlisted:
             yield f"    {view.unlisted} greenlets found no room in the table: those of them that live are not listed"
 

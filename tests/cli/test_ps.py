@@ -124,7 +124,7 @@ def test_every_greenlet_is_listed_with_what_it_waits_for() -> None:
 @pytest.mark.parametrize("source", [BLOCKED_IN_C, BLOCKED_IN_PYTHON], ids=["in C", "in time.sleep"])
 def test_who_blocks_the_hub_comes_first_and_the_hub_is_said_to_be_away(source: str) -> None:
     with service(source) as process:
-        until(lambda: hubs(process.pid)[0]["hub_for_ns"] > 10**8)
+        until(lambda: hubs(process.pid)[0]["stalled_in"])
         (hub,) = hubs(process.pid)
         text = ps(process.pid)
     assert hub["hub_state"] == "away"
@@ -132,7 +132,9 @@ def test_who_blocks_the_hub_comes_first_and_the_hub_is_said_to_be_away(source: s
     assert (first["name"].split(" #")[0], first["state"]) == ("hog", "running")
     assert first["run_ns"] >= first["for_ns"] > 10**8
     assert f"({first['name']} has run for " in text
-    assert text.splitlines()[4].split()[:4] == [f"{process.pid}/1", "hog", first["name"][4:], "running"]
+    assert "hog" in {frame["function"] for frame in hub["stalled_in"]}
+    assert re.fullmatch(r"    seen in <string>:\d+ hog.*", text.splitlines()[2])
+    assert text.splitlines()[5].split()[:4] == [f"{process.pid}/1", "hog", first["name"][4:], "running"]
 
 
 def test_a_process_that_was_stopped_is_shown_and_stays_stopped() -> None:

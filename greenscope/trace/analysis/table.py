@@ -14,7 +14,7 @@ from greenscope.trace.analysis.states import LABELS
 from greenscope.trace.events import Kind, Ready, Spawn, Wait
 from greenscope.trace.records import Event, Gap, GreenletSlot, Site
 
-__all__ = ["SORTS", "STATES", "HubState", "Row", "counts", "hub_state", "rows", "waiting_on"]
+__all__ = ["SORTS", "STATES", "HubState", "Row", "counts", "hub_state", "rows", "stalled_in", "waiting_on"]
 
 STATES = ("running", "ready", "waiting", "spawned")
 """The states of a row, in the order of the table; ``spawned`` has not been made ready yet."""
@@ -88,6 +88,22 @@ def hub_state(events: Sequence[Event | Gap]) -> HubState | None:
         if isinstance(event, Event) and event.kind in {Kind.POLL_BEGIN, Kind.POLL_END}:
             return HubState(event.kind == Kind.POLL_BEGIN, event.time_ns)
     return None
+
+
+def stalled_in(events: Sequence[Event | Gap]) -> tuple[Site, ...]:
+    """Where the watchdog saw the stall that goes on, the innermost frame first; empty without one."""
+    for event in reversed(events):
+        if isinstance(event, Event) and event.kind == Kind.STALL_END:
+            break
+        if isinstance(event, Event) and event.kind == Kind.STALL_BEGIN:
+            return tuple(_frame(line) for line in event.text.split("\n") if line)
+    return ()
+
+
+def _frame(line: str) -> Site:
+    file, _, rest = line.partition("\t")
+    number, _, function = rest.partition("\t")
+    return Site(file, int(number) if number.isascii() and number.isdecimal() else 0, function)
 
 
 def counts(table: Iterable[Row]) -> dict[str, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from greenscope.trace.analysis.table import SORTS, Row, counts, hub_state, rows, waiting_on
+from greenscope.trace.analysis.table import SORTS, Row, counts, hub_state, rows, stalled_in, waiting_on
 from greenscope.trace.events import Kind, Ready, Spawn, Wait
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Gap, GreenletSlot, Site
@@ -105,6 +105,16 @@ def test_the_newest_poll_says_what_the_hub_does() -> None:
     assert polling is not None
     assert (away.polling, away.since_ns, polling.polling, polling.since_ns) == (False, 20, True, 10)
     assert hub_state([Gap(1), Event(30, 2, Kind.GREENLET_SWITCH)]) is None
+
+
+def test_a_stall_that_goes_on_says_where_it_was_seen_and_one_that_ended_does_not() -> None:
+    begun = Event(10, 5, Kind.STALL_BEGIN, text="/lib/re.py\t166\tmatch\n/srv/app.py\t13\treport\n… cut")
+    assert stalled_in([Gap(1), begun, Event(20, 6, Kind.GREENLET_READY)]) == (
+        Site("/lib/re.py", 166, "match"),
+        Site("/srv/app.py", 13, "report"),
+        Site("… cut", 0, ""),
+    )
+    assert stalled_in([begun, Event(20, 5, Kind.STALL_END)]) == ()
 
 
 def test_the_rows_of_a_real_ring(tmp_path: Path) -> None:
