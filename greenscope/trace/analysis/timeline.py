@@ -18,6 +18,7 @@ from greenscope.trace.analysis.lane import ALIVE
 from greenscope.trace.analysis.lanes import Lanes
 from greenscope.trace.analysis.latency import AwaySeries, LatencyHistogram
 from greenscope.trace.analysis.moves import moves_of
+from greenscope.trace.analysis.notes import Notes
 from greenscope.trace.analysis.resume import resume
 from greenscope.trace.analysis.segments import GOES_ON, Columns, in_segments, joined
 from greenscope.trace.analysis.spans import SpanStore
@@ -72,6 +73,7 @@ class Timeline:
         self.watchers = Watchers(self._texts)
         self.latency = LatencyHistogram()
         self.away = AwaySeries(start)
+        self.notes = Notes(name)
         self._name = name
         self._keep = keep_spans
         self._poll_ended = 0
@@ -130,6 +132,7 @@ class Timeline:
         kinds = np.ascontiguousarray(events["kind"])
         self.last = int(at[-1])
         self._poll(kinds, at)
+        self.notes.add(events, kinds, at, texts)
         self.watchers.begin(events, kinds, texts)
         moves = moves_of(events, kinds, self.hub, self.running)
         if len(moves.move):

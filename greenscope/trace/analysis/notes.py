@@ -1,0 +1,118 @@
+"""What the program says itself, and what the watchdog saw: spans, requests, marks, stalls with their stacks.
+
+The last thousand of each are kept, and what goes on. A span or a request has a number, by which its
+end finds its beginning; one whose beginning was lost is not kept, since nobody could say what it was.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from greenscope.trace.events import Kind, unpack
+
+__all__ = ["Note", "Notes"]
+
+_KEEP = 1000
+_KEEP_OPEN = 1 << 14
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """One of them, from when to when (CLOCK_MONOTONIC ns).
+
+    ``name`` is a span's; the lines of a request: its id, and what it asks for; what a mark says; the
+    stack of a stall, innermost frame first. ``end`` is 0 while it goes on. ``how`` (an ``Exit``) and
+    ``error`` (the class of an exception) say how it ended, ``status`` what a request was answered with.
+    """
+
+    greenlet: int
+    start: int
+    end: int
+    name: str
+    site: int = 0
+    how: int = 0
+    error: str = ""
+    status: int = 0
+
+
+class _Pairs:
+    """Spans, or requests: what begins, and ends by its number."""
+
+    def __init__(self, begin: Kind, end: Kind) -> None:
+        self.kept: deque[Note] = deque(maxlen=_KEEP)
+        self.open: dict[int, Note] = {}
+        self._begin, self._end = begin, end
+
+    def add(
+        self,
+        events: npt.NDArray[Any],
+        kinds: npt.NDArray[np.uint8],
+        at: npt.NDArray[np.int64],
+        text: Callable[[int], str],
+        error: Callable[[int], str],
+    ) -> None:
+        begins, ends = np.flatnonzero(kinds == self._begin), np.flatnonzero(kinds == self._end)
+        begun, ended = events["arg"][begins] & _LOW, events["arg"][ends] & _LOW
+        # Only those that are still open, or among the last to end, are looked at one by one.
+        going_on = np.fromiter(self.open, np.uint64, len(self.open))
+        known = np.flatnonzero(np.isin(ended, np.concatenate((begun, going_on))))
+        last = known[-_KEEP:]
+        for number in going_on[np.isin(going_on, ended) & ~np.isin(going_on, ended[last])].tolist():
+            del self.open[number]
+        shown = begins[~np.isin(begun, ended) | np.isin(begun, ended[last])]
+        for index in shown.tolist():
+            event = events[index]
+            number, start = unpack(int(event["arg"]))[0], int(at[index])
+            self.open[number] = Note(int(event["greenlet"]), start, 0, text(index), int(event["site"]))
+        for index in ends[last].tolist():
+            event = events[index]
+            number, raised = unpack(int(event["arg"]))
+            note = self.open.pop(number, None)
+            if note is not None:
+                how, status = int(event["reason"]), int(event["aux"])
+                self.kept.append(replace(note, end=int(at[index]), how=how, error=error(raised), status=status))
+        while len(self.open) > _KEEP_OPEN:  # where they ended was lost
+            del self.open[next(iter(self.open))]
+
+
+class Notes:
+    """All of them, of one ring."""
+
+    def __init__(self, name: Callable[[int], str]) -> None:
+        self._name = name
+        self.spans = _Pairs(Kind.SPAN_BEGIN, Kind.SPAN_END)
+        self.requests = _Pairs(Kind.REQUEST_BEGIN, Kind.REQUEST_END)
+        self.marks: deque[Note] = deque(maxlen=_KEEP)
+        self.stalls: deque[Note] = deque(maxlen=_KEEP)
+        """What the watchdog saw; the last may go on."""
+
+    def add(
+        self, events: npt.NDArray[Any], kinds: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], texts: dict[int, str]
+    ) -> None:
+        """Take up a batch: its events, their kinds and times, and what their text records said."""
+        if not ((kinds >= Kind.SPAN_BEGIN) & (kinds <= Kind.STALL_END)).any():
+            return
+        name = self._name
+        self.spans.add(events, kinds, at, lambda index: name(unpack(int(events["arg"][index]))[1]), name)
+        self.requests.add(events, kinds, at, lambda index: texts.get(index, ""), name)
+        for index in np.flatnonzero(kinds == Kind.MARK)[-_KEEP:].tolist():
+            time = int(at[index])
+            greenlet, site = int(events["greenlet"][index]), int(events["site"][index])
+            self.marks.append(Note(greenlet, time, time, texts.get(index, ""), site))
+        for index in np.flatnonzero((kinds == Kind.STALL_BEGIN) | (kinds == Kind.STALL_END))[-2 * _KEEP :].tolist():
+            self._stall(events[index], int(at[index]), texts.get(index, ""))
+
+    def _stall(self, event: np.void, at: int, stack: str) -> None:
+        if event["kind"] == Kind.STALL_BEGIN:
+            since = min(int(event["arg"]), at)
+            self.stalls.append(Note(int(event["greenlet"]), since, 0, stack))
+        elif self.stalls and not self.stalls[-1].end:
+            last = self.stalls[-1]
+            self.stalls[-1] = replace(last, end=max(min(last.start + int(event["arg"]), at), last.start))
