@@ -38,7 +38,7 @@ static const RingAPI *ring_api;
 typedef struct {
     PyObject_HEAD
     PyObject *hub;
-    PyObject *timeouts; /* list */
+    PyObject *timeouts; /* list; NULL: nobody has asked for it */
     PyObject *waiting_on;
     PyObject *yielder;
     struct Board *board;
@@ -203,7 +203,7 @@ static int
 deadline_ms(State *state, uint64_t *deadline)
 {
     *deadline = 0;
-    if (state->timeouts == NULL || !PyList_CheckExact(state->timeouts) || PyList_GET_SIZE(state->timeouts) == 0)
+    if (state->timeouts == NULL || PyList_GET_SIZE(state->timeouts) == 0)
         return 0;
     PyObject *timeouts = Py_NewRef(state->timeouts);
     double first = 0.0;

@@ -18,13 +18,10 @@ state_init(State *state, PyObject *args, PyObject *kwargs)
     unsigned long long handle;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OO!K:State", names, &hub, board_type, &board, &handle))
         return -1;
-    PyObject *timeouts = PyList_New(0);
-    if (timeouts == NULL)
-        return -1;
     Py_XSETREF(state->hub, Py_NewRef(hub));
     Py_XSETREF(state->board, (Board *) Py_NewRef(board));
     state->handle = handle;
-    Py_XSETREF(state->timeouts, timeouts);
+    Py_CLEAR(state->timeouts);
     Py_CLEAR(state->waiting_on);
     Py_CLEAR(state->yielder);
     return 0;
@@ -77,10 +74,23 @@ DEALLOC(state, State)
 static PyMemberDef state_members[] = {
     MEMBER(State, hub, "Its hub."),
     {"handle", T_ULONGLONG, offsetof(State, handle), 0, PyDoc_STR("Its number in the recording, with its slot.")},
-    MEMBER(State, timeouts, "Its active timeouts."),
     MEMBER(State, waiting_on, "What it waits on, or waited on last."),
     MEMBER(State, yielder, "What it parks on in order to yield."),
     {NULL, 0, 0, 0, NULL},
+};
+
+/* Made when somebody asks: most greenlets never have a timeout, and whoever parks would look into an empty list. */
+static PyObject *
+state_get_timeouts(State *state, void *Py_UNUSED(closure))
+{
+    if (state->timeouts == NULL && (state->timeouts = PyList_New(0)) == NULL)
+        return NULL;
+    return Py_NewRef(state->timeouts);
+}
+
+static PyGetSetDef state_getset[] = {
+    {"timeouts", (getter) state_get_timeouts, NULL, PyDoc_STR("Its active timeouts: a list."), NULL},
+    {NULL, NULL, NULL, NULL, NULL},
 };
 
 static PyMethodDef state_methods[] = {
@@ -97,6 +107,7 @@ static PyType_Slot state_slots[] = {
     {Py_tp_traverse, state_traverse},
     {Py_tp_clear, state_clear},
     {Py_tp_members, state_members},
+    {Py_tp_getset, state_getset},
     {Py_tp_methods, state_methods},
     {0, NULL},
 };

@@ -176,10 +176,16 @@ ring_throw(Ring *ring, PyObject *handle)
     return run(ring, handle, GS_KIND_GREENLET_THROW);
 }
 
+static inline size_t
+kept_of(Py_ssize_t peer_length)
+{
+    return peer_length > GS_RING_PEER_BYTES ? GS_RING_PEER_BYTES : (size_t) peer_length;
+}
+
 static void
 set_peer(Slot *slot, const char *peer, Py_ssize_t length)
 {
-    size_t kept = length > GS_RING_PEER_BYTES ? GS_RING_PEER_BYTES : (size_t) length;
+    size_t kept = kept_of(length);
     memcpy(slot->peer, peer, kept);
     memset(slot->peer + kept, 0, GS_RING_PEER_BYTES - kept);
     slot->peer_length = (uint8_t) kept;
@@ -208,11 +214,12 @@ park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
         slot->reason = (uint8_t) for_what->reason;
         slot->since_ns = now;
         slot->site = site;
-        slot->resource = (uint32_t) for_what->resource;
         slot->fd_plus_1 = fd_plus_1;
         slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
-        if (slot->peer_length || for_what->peer_length) /* the second cache line is not touched for nothing */
+        /* A resource's peer is always the same: the second cache line is not touched for nothing. */
+        if (slot->resource != (uint32_t) for_what->resource || slot->peer_length != kept_of(for_what->peer_length))
             set_peer(slot, for_what->peer, for_what->peer_length);
+        slot->resource = (uint32_t) for_what->resource;
         slot_end(slot);
     }
     if (starts)

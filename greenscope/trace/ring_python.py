@@ -186,7 +186,10 @@ class Ring(Notes, Sites):
             if slot.state == _RUNNING:
                 slot.run_ns += now - slot.since_ns
             slot.state, slot.reason, slot.since_ns, slot.site = _WAITING, reason, now, site
-            slot.resource, slot.fd_plus_1, slot.peer = resource & _U32, (fd + 1) & _U32, peer[:PEER_BYTES]
+            peer = peer[:PEER_BYTES]
+            if slot.resource != resource & _U32 or len(slot.peer) != len(peer):  # a resource's peer is always the same
+                slot.peer = peer
+            slot.resource, slot.fd_plus_1 = resource & _U32, (fd + 1) & _U32
             slot.deadline_ns = now + deadline_ms * 1_000_000 if deadline_ms else 0
             self._write_slot((handle >> HANDLE_BITS) - 1, slot)
         arg = (resource & _U32) | deadline_ms << 32
