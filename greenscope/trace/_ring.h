@@ -82,33 +82,35 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    Py_buffer view;
+    /* What every record looks at, side by side: between two records a program has had the cache to itself. */
     uint8_t *base;       /* NULL: detached, nothing is written */
     Event *next, *limit; /* where the next record goes; the end of what is reserved of the events */
-    Slot *slots;
     uint64_t head;
-    uint64_t string_used;
-    uint32_t site_count;
+    uint64_t hub, current; /* handles */
+    Slot *slots;
+    KnownSite *known;
     uint32_t slot_used;
-    Section strings_at, sites_at, slots_at, events_at;
-    int fd;                 /* of the file, to reserve space with; -1: memory that no file is behind */
-    uint64_t device, inode; /* the file's, since a program may close a descriptor and reuse its number */
-    uint32_t strings_lost, sites_lost, slots_lost;
-    uint32_t *free_slots;
-    uint32_t free_count;
-    uint64_t next_greenlet;
-    uint32_t next_resource;
-    uint64_t hub, current;       /* handles */
+    uint32_t known_count, known_size;
     int stacks;                  /* whether the whole stack is recorded where a greenlet parks */
     int detail;                  /* Detail: how much is recorded */
     _Atomic int detail_wanted;   /* what another thread asks for, without the GIL; -1: nothing */
     unsigned long long clock_ns; /* a test's clock; 0: the real one */
-    PyObject *strings;           /* str -> id */
-    PyObject *internal;          /* tuple of str */
-    PyObject *plumbing;          /* tuple of str */
-    KnownSite *known;
-    uint32_t known_count, known_size;
+    uint64_t next_greenlet;
+    uint32_t next_resource;
+    /* What is rare. */
+    uint32_t site_count;
+    uint64_t string_used;
+    Section strings_at, sites_at, slots_at, events_at;
+    int fd;                 /* of the file, to reserve space with; -1: memory that no file is behind */
+    uint64_t device, inode; /* the file's, since a program may close a descriptor and reuse its number */
+    uint32_t strings_lost, sites_lost, slots_lost;
+    uint32_t free_count;
+    uint32_t *free_slots;
+    PyObject *strings;       /* str -> id */
+    PyObject *internal;      /* tuple of str */
+    PyObject *plumbing;      /* tuple of str */
     struct Watched *watched; /* the watchdog's; NULL: it does not look after this ring */
+    Py_buffer view;
 } Ring;
 
 /* -- the file --------------------------------------------------------------------------------- */

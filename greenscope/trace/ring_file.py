@@ -101,7 +101,9 @@ class RingFile:
             self.memory.close()
 
     def close(self) -> None:
-        """Say in the file that its writer ended in good order, and when."""
+        """Say in the file that its writer ended in good order, and when; nothing more once it is let go of."""
+        if self.memory.closed:
+            return
         with memoryview(self.memory) as buffer:
             write_field(buffer, "end_monotonic_ns", time.clock_gettime_ns(time.CLOCK_MONOTONIC))
             write_field(buffer, "end_wall_ns", time.time_ns())
