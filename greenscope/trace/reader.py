@@ -107,7 +107,7 @@ class RingReader:
             self._watched.extend(_values(new))
             if self._watch.caught_up or len(self._watched) >= _WATCH_LIMIT:
                 break
-        return self._among(batch) if self._watched or len(batch) else batch
+        return self._among(batch)
 
     def read(self, limit: int = 1 << 16) -> list[Event | Gap]:
         """What is new, as values; an empty list when nothing is.
@@ -125,11 +125,11 @@ class RingReader:
 
         One that is later than all of them waits for the next batch, unless there is no next one yet.
         """
-        times = np.maximum.accumulate(np.maximum(batch.events["time_ns"], np.uint64(self._latest)))
-        if len(times):
-            self._latest = int(times[-1])
+        latest = self._latest
+        self._latest = max(latest, int(batch.events["time_ns"].max(initial=0)))
         if not self._watched:
             return batch
+        times = np.maximum.accumulate(np.maximum(batch.events["time_ns"], np.uint64(latest)))
         watched = np.array([event[:7] for event in self._watched], EVENT_DTYPE)
         places = np.maximum.accumulate(np.searchsorted(times, watched["time_ns"], side="right"))
         due = len(watched) if self._cursor.caught_up else int(np.searchsorted(places, len(times)))

@@ -85,13 +85,15 @@ def _without_texts(records: EventArray, is_text: npt.NDArray[np.bool_]) -> tuple
     numbers = np.flatnonzero(is_text)
     if not len(numbers):
         return records, {}
-    rows = records[is_text]
-    lengths = np.minimum(rows["reason"], TEXT_BYTES).tolist()
-    raw = rows.view(np.uint8).reshape(-1, EVENT_DTYPE.itemsize)
+    # Rows of bytes: numpy copies them at once, and records a field at a time.
+    rows = records.view(np.uint8).reshape(-1, EVENT_DTYPE.itemsize)
+    raw = rows[numbers]
+    lengths = np.minimum(raw[:, EVENT_DTYPE.fields["reason"][1]], TEXT_BYTES).tolist()  # type: ignore[index]
     body = np.concatenate((raw[:, :16], raw[:, 20:]), axis=1).tobytes()
     pieces: dict[int, bytes] = {}
     # Before the n-th text there are n others, and its owner is the event before it.
     owners = (numbers - np.arange(1, len(numbers) + 1)).tolist()
     for at, owner, length in zip(range(0, len(body), TEXT_BYTES), owners, lengths, strict=True):
         pieces[owner] = pieces.get(owner, b"") + body[at : at + length]
-    return records[~is_text], {owner: text.decode("utf-8", "replace") for owner, text in pieces.items()}
+    events = rows[np.flatnonzero(~is_text)].reshape(-1).view(EVENT_DTYPE)
+    return events, {owner: text.decode("utf-8", "replace") for owner, text in pieces.items()}

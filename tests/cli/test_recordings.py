@@ -103,6 +103,15 @@ def test_snapshot_says_what_there_is_when_there_is_no_such_process(tmp_path: Pat
         assert "No such file or directory" in done.stderr
 
 
+def test_snapshot_of_a_damaged_ring_is_one_clear_line_and_leaves_nothing(tmp_path: Path, trace_directory: Path) -> None:
+    trace_directory.mkdir(mode=0o700)
+    spoiled(pid=77, string_size=1 << 40)(trace_directory / "77-1.gsr")
+    done = greenscope("snapshot", 77, "-o", tmp_path / "a.gsr")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "string_size is 1099511627776" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [trace_directory.name]
+
+
 # -- events ----------------------------------------------------------------------------------------
 
 
