@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 from dataclasses import dataclass
+from os import close as _close  # by name: patching puts others in their place
+from os import open as _open
 from pathlib import Path
+from socket import AF_UNIX
+from socket import socket as _socket
 from typing import Any
 
 from greenscope.errors import GreenscopeError
@@ -111,9 +114,9 @@ def stacks_of(directory: Path, pid: int) -> Stacks:
 
 def _ask(directory: Path, name: str, request: bytes, seconds: float) -> bytes:
     # Through the directory's descriptor: a socket's path may have 107 bytes and no more.
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    fd = _open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with socket.socket(socket.AF_UNIX) as connection:
+        with _socket(AF_UNIX) as connection:
             connection.settimeout(seconds)
             connection.connect(f"/proc/self/fd/{fd}/{name}")
             connection.sendall(request)
@@ -123,7 +126,7 @@ def _ask(directory: Path, name: str, request: bytes, seconds: float) -> bytes:
                 size += len(part)
             return b"".join(parts)
     finally:
-        os.close(fd)
+        _close(fd)
 
 
 def _list(answer: object, name: str) -> list[Any]:
