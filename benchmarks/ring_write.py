@@ -82,8 +82,8 @@ def measure(make: Callable[[ring_file.RingFile], Any], number: int, repeats: int
             name: min(timeit.repeat(statement, globals=values, number=number, repeat=repeats)) / number * 1e9
             for name, statement, values in calls(ring)
         }
-        file.close()
-        if hasattr(ring, "detach"):
+        if not isinstance(ring, Recorder):  # which has closed its file
+            file.close()
             ring.detach()  # the file cannot be unmapped while the ring holds on to it
         del ring
         file.release()
