@@ -217,3 +217,32 @@ def test_what_nobody_uses_any_more_is_dropped_and_the_rest_keeps_its_text(events
     assert all("nobody" not in line._texts[number] for number in range(len(line._texts)))
     reference.apply(events)
     assert_equal(line, reference)
+
+
+@settings(deadline=None)
+@given(programs(), programs(), st.integers(1, 40))
+def test_what_is_not_forgotten_is_as_if_nothing_had_been(first: list[Event], then: list[Event], keep: int) -> None:
+    """The second program's greenlets are others, so that the first's end; the clock goes on."""
+    end = first[-1].time_ns + MS
+    later = [e._replace(time_ns=e.time_ns + end, greenlet=e.greenlet + 100 * (e.greenlet > 1)) for e in then]
+    whole, bounded = Timeline(0, name, STALL_NS), Timeline(0, name, STALL_NS, keep_spans=keep)
+    for line in (whole, bounded):
+        line.apply(batch(first))
+        line.apply(batch(later))
+    start, now = bounded.forgotten_until, whole.last + 5
+    assert counts_of(bounded) == counts_of(whole)
+    for number, lane in whole.lanes.items():
+        kept = bounded.lanes.get(number)
+        if kept is None:
+            assert not lane.alive
+            assert lane.ended_at < start
+            continue
+        assert (kept.open, kept.life, kept.switches, kept.run_time) == (
+            lane.open, lane.life, lane.switches, lane.run_time
+        )  # fmt: skip
+        assert list(kept.spans()) == [span for span in lane.spans() if span.end > start]
+        assert kept.shares(start, now, now) == lane.shares(start, now, now)
+        assert kept.segments(start, now, now, 1000) == lane.segments(start, now, now, 1000)
+        spans = list(kept.spans())
+        assert len(kept) == len(spans) + (kept.open is not None)
+        assert kept.begins == (spans[0].start if spans else kept.open.start if kept.open else 0)

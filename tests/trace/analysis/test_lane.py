@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenscope.trace.analysis import Lane, Span, State
+from greenscope.trace.analysis import Lane, Segment, Span, State
 from greenscope.trace.analysis.lanes import Lanes
 from greenscope.trace.analysis.spans import SPAN, SpanStore
 from greenscope.trace.analysis.texts import Texts
@@ -27,9 +27,9 @@ class Growing:
         self._lanes.add(np.array([1], np.uint64))
         self.at = 0
 
-    def add(self, pause: int, length: int, state: State) -> None:
+    def add(self, pause: int, length: int, state: State, reason: int = 0) -> None:
         span = np.zeros(1, SPAN)
-        span["greenlet"], span["state"], span["fd"] = 1, state, NO_FD
+        span["greenlet"], span["state"], span["reason"], span["fd"] = 1, state, reason, NO_FD
         span["start"] = self.at + pause
         self.at = span["end"][0] = self.at + pause + length
         self.store.append(span)
@@ -116,6 +116,46 @@ def test_a_page_that_follows_ends_up_with_what_a_fresh_one_gets(
     fresh = [(s.start, s.end, s.state) for s in lane.segments(0, 10_000, at, bucket)]
     assert sum(e - s for s, e, _ in page) <= 2 * sum(e - s for s, e, _ in fresh) + bucket
     assert {s[0] for s in page} >= {s[0] for s in fresh if s[1] - s[0] > 2 * bucket}
+
+
+def greedy(spans: list[Span], bucket: int) -> list[Segment]:
+    """The segments of spans that ended, made one after the other."""
+    shown: list[Segment] = []
+    while spans:
+        span = spans[0]
+        until = -(-span.end // bucket) * bucket
+        if span.end - span.start >= 2 * bucket or len(spans) < 3 or spans[2].end > until:
+            shown.append(Segment(span.start, span.end, span.state, span.reason, 0))
+            del spans[0]
+            continue
+        inside = [other for other in spans if other.end <= until]
+        del spans[: len(inside)]
+        ran, ready, waited = (
+            sum(one.end - one.start for one in inside if one.state in states)
+            for states in ({State.RUNNING, State.STALLED}, {State.READY}, {State.WAITING})
+        )
+        mostly, reason = State.RUNNING if ran > ready else State.READY, 0
+        if waited >= ready and waited >= ran:
+            waits = [one for one in inside[:64] if one.state is State.WAITING]
+            mostly = State.WAITING
+            reason = max(waits, key=lambda one: one.end - one.start, default=span).reason if waited else 0
+        shown.append(Segment(span.start, inside[-1].end, mostly, reason, 1))
+        if ran and mostly is not State.RUNNING:
+            shown.append(Segment(span.start, span.start + ran, State.RUNNING, 0, 1))
+    return shown
+
+
+@given(some_spans, st.integers(1, 60))
+def test_all_at_once_they_are_what_one_after_the_other_gives(
+    lengths: list[tuple[int, int, State]], bucket: int
+) -> None:
+    growing = Growing()
+    for number, (pause, length, state) in enumerate(lengths):
+        growing.add(pause, length, state, reason=number)
+    lane = growing.lane()
+    assert lane.segments(-bucket, 5000 * bucket, 10_000, bucket) == greedy(
+        [span for span in lane.spans() if span.end > -bucket], bucket
+    )
 
 
 def test_the_span_at_a_time_is_found_or_the_nearest_within_a_pixel() -> None:
