@@ -16,7 +16,7 @@ from socket import SHUT_WR
 from time import localtime, strftime, time
 from traceback import format_exception
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from greenlet import GreenletExit
 
@@ -26,12 +26,19 @@ from greenscope.runtime.waiter import running
 from greenscope.runtime.wsgi_parser import NO_INPUT, Request, RequestError, RequestParser
 from greenscope.runtime.wsgi_response import Response
 from greenscope.runtime.wsgi_rest import rest_of
+from greenscope.trace.events import Exit
+from greenscope.trace.here import here
+
+if TYPE_CHECKING:
+    from greenscope.trace.recorder import Recorder
 
 __all__ = ["WSGIHandler"]
 
 NEVER = sys.maxsize
 _HEAD = 16384
 _BODY = 65536
+_ID = 100  # characters of a request's id that are recorded
+_RETURNED, _RAISED, _KILLED = int(Exit.RETURNED), int(Exit.RAISED), int(Exit.KILLED)
 _MOST_NAMES = 300
 _names: set[str] = set()  # that greenlets were given: a recording has room for so many, and no more
 
@@ -143,10 +150,28 @@ class WSGIHandler(Response):
         log = self.server.log
         if log is not None:
             self.time_start = time()
-        self.handle_one_response()
+        recorder = here.recorder
+        if recorder is None:
+            self.handle_one_response()
+        else:
+            self._handle_recorded(recorder, path)
         if log is not None:
             self.time_finish = time()
             self.log_request()
+
+    def _handle_recorded(self, recorder: Recorder, path: bytes) -> None:
+        """``handle_one_response``, between the records of a request: by the id that its client, or proxy, gave it."""
+        identity = self.environ.get("HTTP_X_REQUEST_ID", "")[:_ID]
+        text = f"{identity}\n{self.request.method} ".encode("latin-1", "replace") + path
+        number = recorder.request_begin(text)
+        how, error = _RETURNED, ""
+        try:
+            self.handle_one_response()
+        except BaseException as raised:
+            how, error = _KILLED if isinstance(raised, GreenletExit) else _RAISED, type(raised).__name__
+            raise
+        finally:
+            recorder.request_end(number, how, self.code if self.status is not None else 0, error)
 
     def get_environ(self) -> dict[str, Any]:
         """The environ of the request at hand."""

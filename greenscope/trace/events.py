@@ -397,7 +397,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "the program began to serve a request",
         site="where",
         arg="request",
-        text="its id; on a second line what it asks for, if that was said",
+        text="its id (empty: it has none); on a second line what it asks for, if that was said",
     ),
     Kind.REQUEST_END: KindDoc(
         "request_end",
