@@ -362,7 +362,9 @@ def test_the_runtime_and_the_recorder_never_use_what_was_put_in_the_originals_pl
     )
     root = Path(monkey.__file__).parents[2]
     wrong = []
-    for path in [*(root / "runtime").glob("*.py"), *(root / "trace").glob("*.py")]:
+    traced = [*(root / "runtime").glob("*.py"), *(root / "trace").glob("*.py")]
+    traced.remove(root / "trace" / "stacks.py")  # asks a traced process from outside
+    for path in traced:
         tree = ast.parse(path.read_text(encoding="utf-8"))
         modules = {
             alias.asname or alias.name: alias.name
