@@ -57,8 +57,11 @@ class RecordCursor:
         cut = _cut(is_text, limit, section.burst, all_there=stop == head)
         records, is_text = records[:cut], is_text[:cut]
         orphans = _first(~is_text)
-        lost = whole - self.position + orphans
-        self.position = whole + cut
+        after = whole + cut
+        if orphans == cut > 0:  # not one event: is it a hole?
+            after = source.after_hole(section, after, head, capacity)
+        lost = after - cut - self.position + orphans
+        self.position = after
         self.caught_up = self.position >= head
         self.lost += lost
         events, texts = _without_texts(records[orphans:], is_text[orphans:])

@@ -17,10 +17,11 @@ import stat
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from errno import EINVAL, EISDIR
+from errno import EINVAL, EISDIR, ENXIO
 from fcntl import flock as _flock  # by name: patching puts others in their place
 from os import close as _close
 from os import fstat as _fstat
+from os import lseek as _lseek
 from os import open as _open
 from os import pread as _pread
 from pathlib import Path
@@ -181,6 +182,25 @@ class RingSource:
         if end - start > until_wrap:
             data += self.read(section.offset, (end - start - until_wrap) * EVENT.size)
         return data
+
+    def after_hole(self, section: Section, number: int, end: int, capacity: int) -> int:
+        """The first of records ``[number, end)`` that is not in a hole of the file, ``end`` if all are.
+
+        A writer leaves none; a damaged file may say that it holds gibibytes of events and have none of them.
+        """
+        while number < end:
+            index = number % capacity
+            at = section.offset + index * EVENT.size
+            try:
+                empty = (_lseek(self._fd, at, os.SEEK_DATA) - at) // EVENT.size
+            except OSError as error:
+                if error.errno != ENXIO:
+                    return number
+                empty = end - number  # nothing but a hole up to the file's end
+            if empty <= 0:
+                return number
+            number += min(empty, capacity - index)
+        return end
 
     # -- greenlets ------------------------------------------------------------------------------
 

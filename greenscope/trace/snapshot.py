@@ -124,10 +124,15 @@ def _copy_events(ring: RingSource, fd: int, offset: int, new: dict[str, int]) ->
         data = ring.records(section, start, end, capacity)
         whole = min(max(start, section.oldest(*ring.extent(section))), end)
         _write_records(fd, offset, room, whole, data[(whole - start) * EVENT.size :])
-        last = last or _last_time(data)
+        if end == head:
+            last = _last_time(data)
         if whole > start:  # overtaken
             start = whole
             break
+        # A damaged file may be one large hole; its first piece may share a block with what is before it.
+        piece = oldest + _RECORDS_AT_ONCE
+        if _ZEROS.startswith(data) and piece < start == ring.after_hole(section, piece, start, capacity):
+            start = piece
     new |= {"event_offset": offset, "event_capacity": room, "event_limit": room, "head": head, "first": start}
     return offset + room * EVENT.size, last
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from greenscope.trace.events import Kind, Wait, Watch
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Gap, GreenletSlot, Site
 from greenscope.trace.ring_file import RingSizes
-from greenscope.trace.ring_layout import write_field
+from greenscope.trace.ring_layout import EVENT, write_field
 from greenscope.trace.snapshot import snapshot
 from tests.trace.rings import begin, new_ring, watch
 
@@ -181,3 +182,23 @@ print({{"numpy", "click", "fastapi"}} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_file_that_is_one_large_hole_is_read_and_copied_at_once(tmp_path: Path) -> None:
+    new_ring("c", tmp_path / "a.gsr")
+    with (tmp_path / "a.gsr").open("r+b") as file, mmap.mmap(file.fileno(), 4096) as memory:
+        records = 1 << 30
+        with memoryview(memory) as buffer:
+            write_field(buffer, "event_capacity", records)
+            write_field(buffer, "head", records + 5)
+        file.truncate(file.seek(0, os.SEEK_END) + records * EVENT.size)
+    snapshot(tmp_path / "a.gsr", tmp_path / "b.gsr")
+    assert (tmp_path / "b.gsr").stat().st_blocks * 512 < 1 << 20
+    for path in (tmp_path / "a.gsr", tmp_path / "b.gsr"):
+        with contextlib.closing(RingReader(path)) as reader:
+            batches = 0
+            while reader.position < reader.head:
+                assert not len(reader.read_batch())
+                batches += 1
+            assert batches < 10
+            assert reader.lost == records + 5
