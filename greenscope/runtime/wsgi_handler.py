@@ -38,6 +38,7 @@ NEVER = sys.maxsize
 _HEAD = 16384
 _BODY = 65536
 _ID = 100  # characters of a request's id that are recorded
+_LINES = {method: f"\n{method} ".encode() for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")}
 _RETURNED, _RAISED, _KILLED = int(Exit.RETURNED), int(Exit.RAISED), int(Exit.KILLED)
 _MOST_NAMES = 300
 _names: set[str] = set()  # that greenlets were given: a recording has room for so many, and no more
@@ -161,8 +162,11 @@ class WSGIHandler(Response):
 
     def _handle_recorded(self, recorder: Recorder, path: bytes) -> None:
         """``handle_one_response``, between the records of a request: by the id that its client, or proxy, gave it."""
-        identity = self.environ.get("HTTP_X_REQUEST_ID", "")[:_ID]
-        text = f"{identity}\n{self.request.method} ".encode("latin-1", "replace") + path
+        method = self.request.method
+        text = (_LINES.get(method) or f"\n{method} ".encode("latin-1", "replace")) + path
+        identity = self.environ.get("HTTP_X_REQUEST_ID")
+        if identity:
+            text = identity[:_ID].encode("latin-1", "replace") + text
         number = recorder.request_begin(text)
         how, error = _RETURNED, ""
         try:
