@@ -41,7 +41,8 @@ class Traced:
 
 
 @pytest.fixture
-def traced(viewer: Viewer) -> Iterator[Traced]:
+def traced(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traced]:
+    monkeypatch.setenv("GREENSCOPE_STALL_MS", "0")  # a watchdog sees that this hub only says that it polls
     recorder = open_recorder(1, "MainThread")
     recorder.spawn(Spawn.HUB, recorder.string("hub"), 0, 0)
     main = recorder.spawn(Spawn.MAIN, recorder.string("main"), 0, 0)
