@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import subprocess
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -188,3 +189,33 @@ def test_call_sites_are_remembered_once_each_and_let_go_of_with_the_ring() -> No
     del ring
     gc.collect()
     assert sys.getrefcount(code) == references
+
+
+ASKED = """
+import gc, os, sys
+from pathlib import Path
+from greenscope import runtime
+from greenscope.trace.recorder import trace_directory
+from greenscope.trace.stacks import stacks_of
+
+for _ in range(50):
+    runtime.spawn(runtime.sleep, 1000)
+
+def ask(times):
+    for _ in range(times):
+        assert len(stacks_of(trace_directory(), os.getpid()).parked) >= 50
+    gc.collect()
+    return getattr(sys, "gettotalrefcount", sys.getallocatedblocks)()
+
+def work():
+    before = ask(50)
+    return min(ask(100) - before for _ in range(3))
+
+print(runtime.get_hub().threadpool.apply(work))
+"""
+
+
+def test_a_process_that_is_asked_for_its_stacks_again_and_again_does_not_grow() -> None:
+    done = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 100 * 50 // 20
