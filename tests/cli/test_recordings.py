@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import importlib
 import json
 import os
 import re
@@ -20,6 +22,7 @@ from greenscope.trace.reader import RingReader
 from greenscope.trace.ring_layout import HEADER, write_field
 from tests.trace.rings import begin, new_ring
 
+record = importlib.import_module("greenscope.cli.record")  # the package's attribute of that name is the command
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 COMMAND = (sys.executable, "-m", "greenscope")
 
@@ -110,6 +113,23 @@ def test_snapshot_of_a_damaged_ring_is_one_clear_line_and_leaves_nothing(tmp_pat
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "string_size is 1099511627776" in done.stderr
     assert [path.name for path in tmp_path.iterdir()] == [trace_directory.name]
+
+
+def test_record_keeps_the_ring_itself_where_there_is_no_space_for_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "rings").mkdir()
+    ring, file = new_ring("c", tmp_path / "rings" / "1-1.gsr")
+    begin(ring)
+    ring.detach()
+    file.release()
+    before = (tmp_path / "rings" / "1-1.gsr").read_bytes()
+    monkeypatch.setattr(record, "snapshot", full)
+    assert record._keep(tmp_path / "rings", tmp_path / "a.gsr", 1 << 61) == [tmp_path / "a.gsr"]
+    assert (tmp_path / "a.gsr").read_bytes() == before
 
 
 # -- events ----------------------------------------------------------------------------------------
