@@ -51,6 +51,17 @@ snapshot_ask(unsigned reason)
     watch_wake();
 }
 
+/* On the program's stderr, which the watchdog's thread has not open itself. */
+static void
+say(const char *what, const char *text)
+{
+    int fd = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (fd < 0)
+        return;
+    dprintf(fd, "greenscope: %s%s\n", what, text);
+    close(fd);
+}
+
 void
 snapshot_asked(void)
 {
@@ -64,7 +75,7 @@ snapshot_asked(void)
                 continue;
             int made = snapshot_take(ring, reason, &said);
             if (reason == GS_SNAPSHOT_SIGNAL && said.data != NULL)
-                dprintf(STDERR_FILENO, "greenscope: %s%s\n", made == 0 ? "snapshot " : "no snapshot: ", said.data);
+                say(made == 0 ? "snapshot " : "no snapshot: ", said.data);
             text_clear(&said);
         }
     }

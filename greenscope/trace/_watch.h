@@ -139,7 +139,7 @@ int server_polls(struct pollfd *polls); /* how many */
 uint64_t server_deadline(void);         /* when it wants to be called at the latest; 0: never */
 void server_work(uint64_t now);         /* never blocks */
 void server_close(void);                /* and remove the socket */
-void server_forked(void);               /* it is the parent's */
+void server_forked(int own);            /* it is the parent's */
 
 /* -- _snapshots.c ----------------------------------------------------------------------------- */
 

@@ -66,7 +66,7 @@ address_of(struct sockaddr_un *address, const char *name)
 {
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
-    snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/%s", directory_fd, name);
+    snprintf(address->sun_path, sizeof address->sun_path, "/proc/thread-self/fd/%d/%s", directory_fd, name);
 }
 
 static int
@@ -150,8 +150,13 @@ server_close(void)
 }
 
 void
-server_forked(void)
+server_forked(int own)
 {
+    if (own) { /* the numbers are somebody else's in this table */
+        for (int i = 0; i < CONNECTIONS; i++)
+            connections[i].state = FREE;
+        listener = directory_fd = -1;
+    }
     forget_all();
     job_state = IDLE;
     memset(&job_answer, 0, sizeof job_answer);
