@@ -42,7 +42,16 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; the entry point of the ``greenscope`` script."""
     try:
-        cli(prog_name="greenscope")
+        sys.exit(cli(prog_name="greenscope", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else "greenscope"
+        click.echo(f"{where}: {error.format_message().rstrip('.')}; {where} --help says more", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(1)
     except GreenscopeError as error:
         click.echo(f"greenscope: {error}", err=True)
         sys.exit(2)

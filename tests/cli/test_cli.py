@@ -254,6 +254,17 @@ sys.exit(5)
 """
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["nosuch"], ["serve", "--port", "abc"], ["rings", "prune", "--older-than", "x"], ["events"], ["ps", "--nosuch"]],
+)
+def test_a_mistake_in_a_command_line_is_one_line_that_says_where_there_is_more(arguments: list[str]) -> None:
+    done = greenscope(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("greenscope") and line.endswith("--help says more")
+
+
 def test_run_serves_the_dashboard_while_the_program_runs_and_exits_with_its_code(tmp_path: Path) -> None:
     with running("run", "--port", "0", script(tmp_path, WAITS_FOR_INPUT), stdin=-1) as child:
         assert child.stderr is not None
