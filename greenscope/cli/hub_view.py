@@ -72,7 +72,8 @@ def look(path: Path) -> HubView:
             now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         else:
             now = reader.end_ns() or max(
-                [*(event.time_ns for event in newest[-1:]), *(slot.since_ns for slot in slots)]
+                [*(event.time_ns for event in newest[-1:]), *(slot.since_ns for slot in slots)],
+                default=reader.info.start_monotonic_ns,
             )
         table = rows(slots, reader.site, now)
         return HubView(

@@ -15,8 +15,9 @@ import numpy as np
 
 from greenscope.trace.record_cursor import RecordCursor
 from greenscope.trace.records import EVENT_DTYPE, Batch, Event, Gap, GreenletSlot, Site
+from greenscope.trace.ring_header import RingInfo
 from greenscope.trace.ring_layout import FLAG_NUMBERED, PEER_BYTES, SITE, SLOT, STATES
-from greenscope.trace.ring_source import RingInfo, RingSource
+from greenscope.trace.ring_source import RingSource
 
 __all__ = ["RingInfo", "RingReader"]
 
@@ -46,7 +47,7 @@ class RingReader:
         self._source = RingSource(path)
         self.info: RingInfo = self._source.info
         self._cursor = RecordCursor(self._source, self._source.events)
-        self._watch = RecordCursor(self._source, self._source.watch) if self._source.field("watch_capacity") else None
+        self._watch = RecordCursor(self._source, self._source.watch) if self._source.fixed("watch_capacity") else None
         self._watched: list[Event] = []  # read, and later than the hub's events that were
         self._latest = 0  # the latest time of the hub's events that were read
         self._strings: dict[int, str] = {}
@@ -151,10 +152,10 @@ class RingReader:
             return ""
         found = self._strings.get(number)
         if found is None:
-            used = min(self._source.field("string_used"), self._source.field("string_size"))
+            used = min(self._source.field("string_used"), self._source.fixed("string_size"))
             if number + 4 > used:
                 return "?"
-            at = self._source.field("string_offset") + number
+            at = self._source.fixed("string_offset") + number
             (length,) = struct.unpack("<I", self._source.read(at, 4))
             # Strings of a damaged file may overlap, and come to far more than the section.
             if number + 4 + length > used or self._string_bytes + length > used:
@@ -169,9 +170,9 @@ class RingReader:
         found = self._sites.get(number)
         if found is None:
             source = self._source
-            if not 0 < number < min(source.field("site_count"), source.field("site_capacity")):
+            if not 0 < number < min(source.field("site_count"), source.fixed("site_capacity")):
                 return None
-            data = source.read(source.field("site_offset") + number * SITE.size, SITE.size)
+            data = source.read(source.fixed("site_offset") + number * SITE.size, SITE.size)
             file, function, line, caller = SITE.unpack(data)
             found = self._sites[number] = Site(self.string(file), line, self.string(function), caller)
         return found

@@ -94,10 +94,10 @@ def _copy(ring: RingSource, fd: int, reason: int, now: int, ended_ns: int) -> No
     new["slot_offset"] = end
     end = _append(fd, end, _joined(ring.slots()))
     new["slot_used"] = new["slot_capacity"] = (end - new["slot_offset"]) // SLOT_SIZE
-    sites = min(ring.field("site_count"), ring.field("site_capacity"))
+    sites = min(ring.field("site_count"), ring.fixed("site_capacity"))
     new |= {"site_offset": end, "site_count": sites, "site_capacity": sites}
     end = _append(fd, end, _pieces(ring, "site_offset", sites * SITE.size))
-    strings = min(ring.field("string_used"), ring.field("string_size"))
+    strings = min(ring.field("string_used"), ring.fixed("string_size"))
     new |= {"string_offset": end, "string_used": strings, "string_size": strings}
     end = _append(fd, end, _pieces(ring, "string_offset", strings))
 
@@ -140,7 +140,7 @@ def _copy_events(ring: RingSource, fd: int, offset: int, new: dict[str, int]) ->
 def _copy_watch(ring: RingSource, fd: int, offset: int, new: dict[str, int]) -> tuple[int, int]:
     """Copy the watchdog's events: where the section ends, and the time of the last of them."""
     section = ring.watch
-    if not ring.field(section.capacity):
+    if not ring.fixed(section.capacity):
         return offset, 0
     head, capacity = ring.extent(section)
     start = section.oldest(head, capacity)
@@ -171,7 +171,7 @@ def _write_records(fd: int, offset: int, room: int, number: int, records: bytes)
 
 
 def _pieces(ring: RingSource, offset: str, size: int) -> Iterator[bytes]:
-    start = ring.field(offset)
+    start = ring.fixed(offset)
     return (ring.read(start + done, min(_CHUNK, size - done)) for done in range(0, size, _CHUNK))
 
 
