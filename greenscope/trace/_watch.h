@@ -77,8 +77,8 @@ typedef struct {
     uint64_t stall_ns, kept_ns; /* from when on it is a stall; from when on one is worth a snapshot, 0: never */
 } Thresholds;
 
-/* One ring, at one tick. `from`: since when the watchdog itself was never late. */
-void watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from);
+/* One ring, at one tick. `from`: since when the watchdog itself was never late. Whether the hub idles. */
+int watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from);
 
 /* The ring is about to be closed. */
 void watch_last(Watched *ring);

@@ -2,7 +2,7 @@
  *
  * It owns the list of the process's rings, and the thread: one a process, started with the first ring, with
  * every signal blocked. It is no thread of Python's: patching does not reach it, `threading` does not count
- * it, and it never has the GIL. Four times within the threshold it looks whether a hub stalls
+ * it, and it never has the GIL. Four times within the threshold, two while all hubs idle, it looks whether a hub stalls
  * (_watchstalls.c); beside that it answers on the socket (_watchserver.c), and makes the snapshots that
  * something has asked for (_snapshots.c). With no ring to look at it sleeps.
  *
@@ -73,7 +73,7 @@ static void *
 watch_run(void *Py_UNUSED(unused))
 {
     struct pollfd polls[SERVER_POLLS];
-    uint64_t period = thresholds.stall_ns / 4, last = clock_ns(), from = last, drained;
+    uint64_t period = thresholds.stall_ns / 4, due = clock_ns(), from = due, drained;
     int fd = atomic_load(&wake_fd), timeout = 0;
     prctl(PR_SET_NAME, "greenscope");
     own_files = own_descriptors((unsigned) fd);
@@ -86,18 +86,18 @@ watch_run(void *Py_UNUSED(unused))
         polls[0] = (struct pollfd){.fd = fd, .events = POLLIN};
         if (poll(polls, (nfds_t) count, timeout) > 0 && polls[0].revents && read(fd, &drained, sizeof drained) < 0)
             continue;
-        uint64_t now = clock_ns(), due = last + period, deadline;
+        uint64_t now = clock_ns(), deadline;
         if (atomic_exchange(&signalled, 0))
             snapshot_ask(GS_SNAPSHOT_SIGNAL);
         pthread_mutex_lock(&watch_lock);
         if (now >= due) {
-            if (now - last > 2 * period) /* it was stopped, or had nothing to look at */
+            if (now - due > period) /* it was stopped, or had nothing to look at */
                 from = now;
-            last = now;
-            due = now + period;
+            int idle = 1;
             for (Watched *ring = watched; ring != NULL; ring = ring->next)
                 if (ring->base != NULL)
-                    watch_one(ring, &thresholds, now, from);
+                    idle &= watch_one(ring, &thresholds, now, from);
+            due = now + (idle ? 2 * period : period);
         }
         snapshot_asked();
         int nothing = watched == NULL;
@@ -108,10 +108,10 @@ watch_run(void *Py_UNUSED(unused))
             timeout = -1;
             continue;
         }
-        if (deadline && deadline < due)
-            due = deadline;
+        if (deadline == 0 || deadline > due)
+            deadline = due;
         now = clock_ns();
-        timeout = due > now ? (int) ((due - now + NS_A_MS - 1) / NS_A_MS) : 0;
+        timeout = deadline > now ? (int) ((deadline - now + NS_A_MS - 1) / NS_A_MS) : 0;
     }
     server_close();
     return NULL;

@@ -140,7 +140,7 @@ stall_ends(Watched *ring, uint64_t at)
     watch_write(ring, GS_KIND_STALL_END, at, ring->stall_greenlet, at > from ? at - from : 0, NULL, 0);
 }
 
-void
+int
 watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from)
 {
     uint64_t over_at = watch_look(ring, ring->stall_number ? ring->stall_number : UINT64_MAX), since;
@@ -152,7 +152,7 @@ watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t fr
     if (on && (over_at || idle))
         stall_ends(ring, over_at ? over_at : now);
     if (idle || ring->doing.number == 0 || ring->switches < 2)
-        return;
+        return idle;
     since = ring->doing.since_ns;
     if (ring->doing.polls && ring->idle_ns > since)
         since = ring->idle_ns; /* it has idled in this poll before */
@@ -166,6 +166,7 @@ watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t fr
         if (snapshot_allowed(GS_SNAPSHOT_STALL, now))
             snapshot_ask(GS_SNAPSHOT_STALL);
     }
+    return 0;
 }
 
 void
