@@ -15,7 +15,7 @@ from greenscope.trace.analysis import spans as spans_module
 from greenscope.trace.analysis.latency import AwaySeries, LatencyHistogram
 from greenscope.trace.analysis.states import Life
 from greenscope.trace.events import NO_FD, Exit, Kind, Ready, Spawn, Wait, Watch, pack
-from greenscope.trace.records import Event, Gap, GreenletSlot
+from greenscope.trace.records import EVENT_DTYPE, Batch, Event, Gap, GreenletSlot
 from tests.trace.analysis.batches import apply, batch
 from tests.trace.analysis.reference import ReferenceTimeline
 
@@ -37,7 +37,7 @@ some_events = st.lists(
         st.builds(
             Event,
             time_ns=st.integers(0, 300 * MS) | st.integers(0, (1 << 64) - 1),
-            greenlet=st.integers(1, 5),
+            greenlet=st.integers(1, 5) | st.just((1 << 64) - 1),
             kind=kinds.map(int),
             reason=st.integers(0, 9),
             aux=st.integers(0, 20),
@@ -246,3 +246,29 @@ def test_what_is_not_forgotten_is_as_if_nothing_had_been(first: list[Event], the
         spans = list(kept.spans())
         assert len(kept) == len(spans) + (kept.open is not None)
         assert kept.begins == (spans[0].start if spans else kept.open.start if kept.open else 0)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data(), st.integers(1, 4))
+def test_no_bytes_break_the_fold_or_what_is_asked_of_it(data: st.DataObject, pieces: int) -> None:
+    """Records of any bytes, their kinds mostly known."""
+    line = Timeline(0, name, STALL_NS, keep_spans=100)
+    for _ in range(pieces):
+        raw = data.draw(st.binary(max_size=40 * EVENT_DTYPE.itemsize))
+        events = np.frombuffer(raw[: len(raw) // 32 * 32], EVENT_DTYPE).copy()
+        known = np.array([*Kind, 200], np.uint8)
+        events["kind"] = known[events["kind"] % len(known)]
+        events["greenlet"] &= np.uint64(data.draw(st.sampled_from([3, (1 << 64) - 1])))
+        events["time_ns"] &= np.uint64(data.draw(st.sampled_from([(1 << 30) - 1, (1 << 62) - 1, (1 << 64) - 1])))
+        texts = dict.fromkeys(range(0, len(events), 3), "text")
+        line.apply(Batch(data.draw(st.integers(0, 1)), events, texts), data.draw(some_slots))
+        now = line.last
+        for lane in line.lanes.values():
+            shares = lane.shares(0, now, now)
+            assert min(shares) >= 0
+            assert sum(shares) <= now
+            lane.segments(0, now, now, max(now // 50, 1))
+            span = lane.span_at(now // 2, now)
+            assert span is None or span.start <= now // 2 <= span.end
+        line.away.values(0, now, 100)
+        line.latency.quantile(0.99, now)
