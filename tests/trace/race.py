@@ -10,18 +10,22 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from greenscope.trace.events import Kind, Spawn
 from greenscope.trace.reader import RingReader
+from greenscope.trace.recorder import open_recorder
 from greenscope.trace.records import Batch
 from greenscope.trace.ring_file import RingSizes
 from greenscope.trace.snapshot import snapshot
-from tests.trace.rings import new_ring
+from tests.trace.rings import Writer, new_ring
 
 SIZES = RingSizes(events=3 << 12, slots=64, sites=64, string_bytes=64 << 20, watch=0)
 MIX = 2654435761
@@ -35,6 +39,25 @@ def peer(number: int) -> str:
 
 def write(path: Path, seconds: float) -> None:
     ring, file = new_ring("c", path, SIZES)
+    n = fill(ring, seconds)
+    file.close()
+    print(json.dumps({"records": n}))
+
+
+def record(seconds: float) -> None:
+    """Write as a program does, and ask for snapshots meanwhile, which the watchdog makes."""
+    recorder = open_recorder(1, "MainThread")
+    assert recorder.path is not None
+    n = fill(recorder, seconds, lambda: os.kill(os.getpid(), signal.SIGUSR2))
+    recorder.close()
+    counts = {"records": n, "snapshots": 0, "events": 0, "lost": 0, "slots": 0}
+    for path in (recorder.path.parent / "snapshots").glob("*.gsr"):
+        check_snapshot(path, counts)
+    print(json.dumps(counts))
+
+
+def fill(ring: Writer, seconds: float, now_and_then: Callable[[], None] = lambda: None) -> int:
+    """Write for a while, and call a function after every 150,000 records: how many were written."""
     n = 0
 
     def spawn(name: str) -> int:
@@ -48,6 +71,7 @@ def write(path: Path, seconds: float) -> None:
     print("ready", flush=True)
     sys.stdin.readline()
     end = time.monotonic() + seconds
+    rounds = 0
     start, ready, opened = ring.watcher_start, ring.ready, ring.watcher_open
     while time.monotonic() < end:
         for _ in range(100):
@@ -65,8 +89,10 @@ def write(path: Path, seconds: float) -> None:
         ring.exit(living[n % 20], 0)
         n += 1
         living[(n - 1) % 20] = spawn(f"greenlet {n}")
-    file.close()
-    print(json.dumps({"records": n}))
+        rounds += 1
+        if rounds % 100 == 0:
+            now_and_then()
+    return n
 
 
 def check(reader: RingReader, batch: Batch, position: int) -> int:
@@ -133,31 +159,37 @@ def read(path: Path, limit: int, pause: float) -> None:
     print(json.dumps(counts))
 
 
+def check_snapshot(path: Path, counts: dict[str, int]) -> None:
+    """Hold a snapshot to the pattern: its events, its table, and its names, none of which may be missing."""
+    with contextlib.closing(RingReader(path)) as reader:
+        position = 0
+        while position < reader.head:
+            batch = reader.read_batch()
+            position += check(reader, batch, position)
+            counts["events"] += len(batch)
+            counts["lost"] += batch.lost
+        assert position == reader.head == reader.position
+        counts["slots"] += check_table(reader)
+    counts["snapshots"] += 1
+
+
 def take_snapshots(path: Path, target: Path) -> None:
-    counts = {"snapshots": 0, "events": 0, "lost": 0, "slots": 0, "fewest": SIZES.events}
+    counts = {"snapshots": 0, "events": 0, "lost": 0, "slots": 0}
     with contextlib.closing(RingReader(path)) as ring:
         print("ready", flush=True)
         ended = False
         while not ended:
             ended = ring.state() == "ended"
             snapshot(path, target)
-            with contextlib.closing(RingReader(target)) as reader:
-                position = 0
-                while position < reader.head:
-                    batch = reader.read_batch()
-                    position += check(reader, batch, position)
-                    counts["events"] += len(batch)
-                    counts["lost"] += batch.lost
-                assert position == reader.head == reader.position
-                counts["fewest"] = min(counts["fewest"], reader.head - reader.oldest)
-                counts["slots"] += check_table(reader)
-            counts["snapshots"] += 1
+            check_snapshot(target, counts)
     print(json.dumps(counts))
 
 
 if __name__ == "__main__":
     role, path, *rest = sys.argv[1:]
-    if role == "writer":
+    if role == "recorder":
+        record(float(path))
+    elif role == "writer":
         write(Path(path), float(rest[0]))
     elif role == "reader":
         read(Path(path), int(rest[0]), float(rest[1]))

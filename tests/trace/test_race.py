@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS = float(os.environ.get("GREENSCOPE_RACE_SECONDS", "3"))
 READERS = [(64, 0.0), (5000, 0.0), (1 << 16, 0.002)]  # by small steps, by large ones, and too slow
@@ -45,3 +47,15 @@ def test_no_record_slot_or_snapshot_is_ever_torn_and_losses_are_counted_exactly(
     assert [count["position"] for count in counts] == [written["records"]] * len(READERS)
     assert sum(count["gaps"] for count in counts) > 0, "nobody was overtaken: the race was none"
     assert taken["snapshots"] > 0
+
+
+def test_snapshots_that_a_program_asks_for_at_full_speed_are_never_torn_either(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GREENSCOPE_STALL_MS", "1000000")  # the race's clock is not the watchdog's
+    monkeypatch.setenv("GREENSCOPE_SNAPSHOTS", "100000")
+    with contextlib.ExitStack() as stack:
+        counts = result(start(stack, "recorder", min(SECONDS, 10)), "go\n")
+    print("recorder", counts)
+    assert counts["snapshots"] > 0
+    assert counts["events"] > 0
