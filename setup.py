@@ -32,6 +32,7 @@ setup(
                 "greenscope.trace._ring",
                 [
                     "greenscope/trace/_ring.c",
+                    "greenscope/trace/_ring_api.c",
                     "greenscope/trace/_sites.c",
                     "greenscope/trace/_notes.c",
                     "greenscope/trace/_reserve.c",
@@ -45,6 +46,7 @@ setup(
                 [
                     "greenscope/trace/_ring.h",
                     "greenscope/trace/_ring_api.h",
+                    "greenscope/trace/_ring_steps.h",
                     "greenscope/trace/_frames.h",
                     "greenscope/trace/_ring_layout.h",
                     "greenscope/trace/_watch.h",

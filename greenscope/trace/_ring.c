@@ -10,7 +10,7 @@
  *   - wrong arguments are our own bugs and raise TypeError; a full section is counted, not raised.
  */
 #include "_ring.h"
-#include "_ring_api.h"
+#include "_ring_steps.h"
 
 #include <structmember.h>
 
@@ -82,37 +82,6 @@ METHOD(rename)
     Py_RETURN_NONE;
 }
 
-static inline void
-make_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason, uint64_t by)
-{
-    Slot *slot = slot_of(ring, handle);
-    if (slot != NULL) {
-        slot_begin(slot);
-        slot->state = GS_STATE_READY;
-        slot->reason = (uint8_t) reason;
-        slot->since_ns = now;
-        slot_end(slot);
-    }
-    uint32_t site = site_if_taught(ring);
-    put(ring, now, handle, GS_KIND_GREENLET_READY, (uint8_t) reason, 0, site ? site : waits_at_if_taught(ring, slot),
-        by);
-    publish(ring);
-}
-
-static inline void
-ready_by(Ring *ring, uint64_t handle, uint64_t reason, uint64_t by)
-{
-    switch (reason) {
-    case GS_READY_GREENLET:
-    case GS_READY_SPAWN:
-    case GS_READY_KILL:
-    case GS_READY_CLOSE:
-    case GS_READY_YIELD:
-        by &= ID_MASK;
-    }
-    make_ready(ring, now_ns(ring), handle, reason, by);
-}
-
 METHOD(ready)
 {
     NUMBERS(3, NONE); /* handle, reason, by */
@@ -120,36 +89,11 @@ METHOD(ready)
     Py_RETURN_NONE;
 }
 
-static inline void
-fire(Ring *ring, uint64_t handle, uint64_t watch, uint64_t resource, uint64_t high)
-{
-    uint64_t now = now_ns(ring);
-    put(ring, now, handle, GS_KIND_WATCHER_FIRE, (uint8_t) watch, 0, waits_at_if_taught(ring, slot_of(ring, handle)),
-        pack(resource, high));
-    make_ready(ring, now, handle, GS_READY_WATCHER, resource);
-}
-
 METHOD(fire)
 {
     NUMBERS(4, NONE); /* handle, watch, resource, high */
     fire(ring, v[0], v[1], v[2], v[3]);
     Py_RETURN_NONE;
-}
-
-/* It runs from now on; `head` is for the caller to publish. */
-static inline void
-run_at(Ring *ring, uint64_t now, uint64_t handle, uint8_t kind)
-{
-    Slot *slot = slot_of(ring, handle);
-    if (slot != NULL) {
-        slot_begin(slot);
-        slot->state = GS_STATE_RUNNING;
-        slot->since_ns = now;
-        slot->switches++;
-        slot_end(slot);
-    }
-    ring->current = handle;
-    put(ring, now, handle, kind, 0, 0, waits_at_if_taught(ring, slot), 0);
 }
 
 static inline PyObject *
@@ -174,61 +118,6 @@ static PyObject *
 ring_throw(Ring *ring, PyObject *handle)
 {
     return run(ring, handle, GS_KIND_GREENLET_THROW);
-}
-
-static inline size_t
-kept_of(Py_ssize_t peer_length)
-{
-    return peer_length > GS_RING_PEER_BYTES ? GS_RING_PEER_BYTES : (size_t) peer_length;
-}
-
-static void
-set_peer(Slot *slot, const char *peer, Py_ssize_t length)
-{
-    size_t kept = kept_of(length);
-    memcpy(slot->peer, peer, kept);
-    memset(slot->peer + kept, 0, GS_RING_PEER_BYTES - kept);
-    slot->peer_length = (uint8_t) kept;
-}
-
-typedef struct {
-    uint64_t reason, resource, fd, deadline_ms;
-    const char *peer;
-    Py_ssize_t peer_length;
-} Waiting;
-
-/* The running greenlet is about to wait; `starts`: and its watcher begins to watch. */
-static inline void
-park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
-{
-    uint64_t deadline_ms = for_what->deadline_ms > UINT32_MAX ? UINT32_MAX : for_what->deadline_ms;
-    uint32_t starts_at = starts ? site_if_taught(ring) : 0;
-    uint32_t site = ring->stacks ? ring_stack_here(ring) : ring_site_here(ring);
-    uint32_t fd_plus_1 = (uint32_t) (for_what->fd + 1);
-    Slot *slot = slot_of(ring, ring->current);
-    if (slot != NULL) {
-        slot_begin(slot);
-        if (slot->state == GS_STATE_RUNNING)
-            slot->run_ns += now - slot->since_ns;
-        slot->state = GS_STATE_WAITING;
-        slot->reason = (uint8_t) for_what->reason;
-        slot->since_ns = now;
-        slot->site = site;
-        slot->fd_plus_1 = fd_plus_1;
-        slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
-        /* A resource's peer is always the same: the second cache line is not touched for nothing. */
-        if (slot->resource != (uint32_t) for_what->resource || slot->peer_length != kept_of(for_what->peer_length))
-            set_peer(slot, for_what->peer, for_what->peer_length);
-        slot->resource = (uint32_t) for_what->resource;
-        slot_end(slot);
-    }
-    if (starts)
-        put(ring, now, ring->current, GS_KIND_WATCHER_START, (uint8_t) for_what->reason, 0, starts_at,
-            pack(for_what->resource, for_what->fd));
-    put(ring, now, ring->current, GS_KIND_GREENLET_PARK, (uint8_t) for_what->reason,
-        (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(for_what->resource, deadline_ms));
-    publish(ring);
-    ring->current = ring->hub;
 }
 
 /* park, and wait, which begins with the watcher's start: they differ in one record. */
@@ -256,14 +145,6 @@ METHOD(park)
 METHOD(wait)
 {
     return park(ring, args, nargs, 1);
-}
-
-static inline void
-give_way(Ring *ring, uint64_t handle, uint64_t deadline_ms)
-{
-    uint64_t now = now_ns(ring);
-    park_at(ring, now, &(Waiting){GS_WAIT_YIELD, 0, (uint64_t) -1, deadline_ms, "", 0}, 0);
-    make_ready(ring, now, handle, GS_READY_YIELD, handle & ID_MASK);
 }
 
 METHOD(give_way)
@@ -374,101 +255,6 @@ ring_detach(Ring *ring, PyObject *Py_UNUSED(unused))
         PyBuffer_Release(&ring->view);
     Py_RETURN_NONE;
 }
-
-/* -- for C ------------------------------------------------------------------------------------ */
-
-#define RING_OR_RETURN(object) \
-    Ring *ring = (Ring *) (object); \
-    if (ring->base == NULL) \
-    return
-
-static void
-api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t deadline_ms, PyObject *peer)
-{
-    RING_OR_RETURN(self);
-    Waiting waiting = {(uint64_t) reason, resource, (uint64_t) fd, deadline_ms, "", 0};
-    if (peer != NULL && PyBytes_Check(peer)) {
-        waiting.peer = PyBytes_AS_STRING(peer);
-        waiting.peer_length = PyBytes_GET_SIZE(peer);
-    }
-    park_at(ring, now_ns(ring), &waiting, 1);
-}
-
-static void
-api_park(PyObject *self, int reason, uint32_t resource, uint64_t deadline_ms)
-{
-    RING_OR_RETURN(self);
-    park_at(ring, now_ns(ring), &(Waiting){(uint64_t) reason, resource, (uint64_t) -1, deadline_ms, "", 0}, 0);
-}
-
-static void
-api_give_way(PyObject *self, uint64_t handle, uint64_t deadline_ms)
-{
-    RING_OR_RETURN(self);
-    give_way(ring, handle, deadline_ms);
-}
-
-static void
-api_ready(PyObject *self, uint64_t handle, int reason, uint64_t by)
-{
-    RING_OR_RETURN(self);
-    ready_by(ring, handle, (uint64_t) reason, by);
-}
-
-static void
-api_fire(PyObject *self, uint64_t handle, int watch, uint32_t resource, int fd)
-{
-    RING_OR_RETURN(self);
-    fire(ring, handle, (uint64_t) watch, resource, (uint64_t) fd);
-}
-
-static void
-api_run(PyObject *self, uint64_t handle)
-{
-    RING_OR_RETURN(self);
-    run_at(ring, now_ns(ring), handle, GS_KIND_GREENLET_SWITCH);
-    publish(ring);
-}
-
-static inline void
-stop_at(Ring *ring, uint64_t now, int watch, uint32_t resource, int fd)
-{
-    record(ring, now, ring->current, GS_KIND_WATCHER_STOP, (uint8_t) watch, 0, 0, pack(resource, (uint64_t) fd));
-}
-
-static void
-api_resume(PyObject *self, uint64_t handle, int watch, uint32_t resource, int fd)
-{
-    RING_OR_RETURN(self);
-    uint64_t now = now_ns(ring);
-    run_at(ring, now, handle, GS_KIND_GREENLET_SWITCH);
-    stop_at(ring, now, watch, resource, fd);
-}
-
-static void
-api_watcher_stop(PyObject *self, int watch, uint32_t resource, int fd)
-{
-    RING_OR_RETURN(self);
-    stop_at(ring, now_ns(ring), watch, resource, fd);
-}
-
-static uint64_t
-api_current(PyObject *self)
-{
-    return ((Ring *) self)->current;
-}
-
-static RingAPI api = {
-    .wait = api_wait,
-    .park = api_park,
-    .give_way = api_give_way,
-    .ready = api_ready,
-    .fire = api_fire,
-    .run = api_run,
-    .resume = api_resume,
-    .watcher_stop = api_watcher_stop,
-    .current = api_current,
-};
 
 /* -- the type --------------------------------------------------------------------------------- */
 
@@ -674,8 +460,9 @@ module_exec(PyObject *module)
 {
     PyObject *type = PyType_FromSpec(&ring_spec);
     int failed = type == NULL || PyModule_AddObjectRef(module, "Ring", type) < 0;
-    api.type = (PyTypeObject *) type; /* kept, with the reference: the capsule lives as long as the process */
-    PyObject *capsule = failed ? NULL : PyCapsule_New(&api, RING_API_CAPSULE, NULL);
+    ring_interface.type =
+        (PyTypeObject *) type; /* kept, with the reference: the capsule lives as long as the process */
+    PyObject *capsule = failed ? NULL : PyCapsule_New(&ring_interface, RING_API_CAPSULE, NULL);
     failed = capsule == NULL || PyModule_AddObjectRef(module, "_API", capsule) < 0;
     Py_XDECREF(capsule);
     return failed ? -1 : watchdog_ready();

@@ -1,0 +1,91 @@
+/* The ring's interface for C, which _ring_api.h describes: the steps, without objects for numbers. */
+#include "_ring_api.h"
+
+#include "_ring_steps.h"
+
+#define RING_OR_RETURN(object) \
+    Ring *ring = (Ring *) (object); \
+    if (ring->base == NULL) \
+    return
+
+static void
+api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t deadline_ms, PyObject *peer)
+{
+    RING_OR_RETURN(self);
+    Waiting waiting = {(uint64_t) reason, resource, (uint64_t) fd, deadline_ms, "", 0};
+    if (peer != NULL && PyBytes_Check(peer)) {
+        waiting.peer = PyBytes_AS_STRING(peer);
+        waiting.peer_length = PyBytes_GET_SIZE(peer);
+    }
+    park_at(ring, now_ns(ring), &waiting, 1);
+}
+
+static void
+api_park(PyObject *self, int reason, uint32_t resource, uint64_t deadline_ms)
+{
+    RING_OR_RETURN(self);
+    park_at(ring, now_ns(ring), &(Waiting){(uint64_t) reason, resource, (uint64_t) -1, deadline_ms, "", 0}, 0);
+}
+
+static void
+api_give_way(PyObject *self, uint64_t handle, uint64_t deadline_ms)
+{
+    RING_OR_RETURN(self);
+    give_way(ring, handle, deadline_ms);
+}
+
+static void
+api_ready(PyObject *self, uint64_t handle, int reason, uint64_t by)
+{
+    RING_OR_RETURN(self);
+    ready_by(ring, handle, (uint64_t) reason, by);
+}
+
+static void
+api_fire(PyObject *self, uint64_t handle, int watch, uint32_t resource, int fd)
+{
+    RING_OR_RETURN(self);
+    fire(ring, handle, (uint64_t) watch, resource, (uint64_t) fd);
+}
+
+static void
+api_run(PyObject *self, uint64_t handle)
+{
+    RING_OR_RETURN(self);
+    run_at(ring, now_ns(ring), handle, GS_KIND_GREENLET_SWITCH);
+    publish(ring);
+}
+
+static void
+api_resume(PyObject *self, uint64_t handle, int watch, uint32_t resource, int fd)
+{
+    RING_OR_RETURN(self);
+    uint64_t now = now_ns(ring);
+    run_at(ring, now, handle, GS_KIND_GREENLET_SWITCH);
+    stop_at(ring, now, watch, resource, fd);
+}
+
+static void
+api_watcher_stop(PyObject *self, int watch, uint32_t resource, int fd)
+{
+    RING_OR_RETURN(self);
+    stop_at(ring, now_ns(ring), watch, resource, fd);
+}
+
+static uint64_t
+api_current(PyObject *self)
+{
+    return ((Ring *) self)->current;
+}
+
+RingAPI ring_interface = {
+    .wait = api_wait,
+    .park = api_park,
+    .give_way = api_give_way,
+    .ready = api_ready,
+    .fire = api_fire,
+    .run = api_run,
+    .resume = api_resume,
+    .watcher_stop = api_watcher_stop,
+    .current = api_current,
+};

@@ -1,0 +1,140 @@
+/* What each step of a greenlet's life writes: its slot in the table, and its events.
+ *
+ * Included by _ring.c, whose methods are these steps for Python, and by _ring_api.c, where they are for C. The
+ * ring is not detached, which the callers have asked. Each reads the clock once, or is given the time.
+ */
+#ifndef GREENSCOPE_RING_STEPS_H
+#define GREENSCOPE_RING_STEPS_H
+
+#include "_ring.h"
+#include "_ring_api.h"
+
+/* What the capsule holds; _ring_api.c. */
+extern RingAPI ring_interface;
+
+static inline void
+make_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason, uint64_t by)
+{
+    Slot *slot = slot_of(ring, handle);
+    if (slot != NULL) {
+        slot_begin(slot);
+        slot->state = GS_STATE_READY;
+        slot->reason = (uint8_t) reason;
+        slot->since_ns = now;
+        slot_end(slot);
+    }
+    uint32_t site = site_if_taught(ring);
+    put(ring, now, handle, GS_KIND_GREENLET_READY, (uint8_t) reason, 0, site ? site : waits_at_if_taught(ring, slot),
+        by);
+    publish(ring);
+}
+
+static inline void
+ready_by(Ring *ring, uint64_t handle, uint64_t reason, uint64_t by)
+{
+    switch (reason) {
+    case GS_READY_GREENLET:
+    case GS_READY_SPAWN:
+    case GS_READY_KILL:
+    case GS_READY_CLOSE:
+    case GS_READY_YIELD:
+        by &= ID_MASK;
+    }
+    make_ready(ring, now_ns(ring), handle, reason, by);
+}
+
+static inline void
+fire(Ring *ring, uint64_t handle, uint64_t watch, uint64_t resource, uint64_t high)
+{
+    uint64_t now = now_ns(ring);
+    put(ring, now, handle, GS_KIND_WATCHER_FIRE, (uint8_t) watch, 0, waits_at_if_taught(ring, slot_of(ring, handle)),
+        pack(resource, high));
+    make_ready(ring, now, handle, GS_READY_WATCHER, resource);
+}
+
+/* It runs from now on; `head` is for the caller to publish. */
+static inline void
+run_at(Ring *ring, uint64_t now, uint64_t handle, uint8_t kind)
+{
+    Slot *slot = slot_of(ring, handle);
+    if (slot != NULL) {
+        slot_begin(slot);
+        slot->state = GS_STATE_RUNNING;
+        slot->since_ns = now;
+        slot->switches++;
+        slot_end(slot);
+    }
+    ring->current = handle;
+    put(ring, now, handle, kind, 0, 0, waits_at_if_taught(ring, slot), 0);
+}
+
+static inline size_t
+kept_of(Py_ssize_t peer_length)
+{
+    return peer_length > GS_RING_PEER_BYTES ? GS_RING_PEER_BYTES : (size_t) peer_length;
+}
+
+static inline void
+set_peer(Slot *slot, const char *peer, Py_ssize_t length)
+{
+    size_t kept = kept_of(length);
+    memcpy(slot->peer, peer, kept);
+    memset(slot->peer + kept, 0, GS_RING_PEER_BYTES - kept);
+    slot->peer_length = (uint8_t) kept;
+}
+
+typedef struct {
+    uint64_t reason, resource, fd, deadline_ms;
+    const char *peer;
+    Py_ssize_t peer_length;
+} Waiting;
+
+/* The running greenlet is about to wait; `starts`: and its watcher begins to watch. */
+static inline void
+park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
+{
+    uint64_t deadline_ms = for_what->deadline_ms > UINT32_MAX ? UINT32_MAX : for_what->deadline_ms;
+    uint32_t starts_at = starts ? site_if_taught(ring) : 0;
+    uint32_t site = ring->stacks ? ring_stack_here(ring) : ring_site_here(ring);
+    uint32_t fd_plus_1 = (uint32_t) (for_what->fd + 1);
+    Slot *slot = slot_of(ring, ring->current);
+    if (slot != NULL) {
+        slot_begin(slot);
+        if (slot->state == GS_STATE_RUNNING)
+            slot->run_ns += now - slot->since_ns;
+        slot->state = GS_STATE_WAITING;
+        slot->reason = (uint8_t) for_what->reason;
+        slot->since_ns = now;
+        slot->site = site;
+        slot->fd_plus_1 = fd_plus_1;
+        slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
+        /* A resource's peer is always the same: the second cache line is not touched for nothing. */
+        if (slot->resource != (uint32_t) for_what->resource || slot->peer_length != kept_of(for_what->peer_length))
+            set_peer(slot, for_what->peer, for_what->peer_length);
+        slot->resource = (uint32_t) for_what->resource;
+        slot_end(slot);
+    }
+    if (starts)
+        put(ring, now, ring->current, GS_KIND_WATCHER_START, (uint8_t) for_what->reason, 0, starts_at,
+            pack(for_what->resource, for_what->fd));
+    put(ring, now, ring->current, GS_KIND_GREENLET_PARK, (uint8_t) for_what->reason,
+        (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(for_what->resource, deadline_ms));
+    publish(ring);
+    ring->current = ring->hub;
+}
+
+static inline void
+give_way(Ring *ring, uint64_t handle, uint64_t deadline_ms)
+{
+    uint64_t now = now_ns(ring);
+    park_at(ring, now, &(Waiting) {GS_WAIT_YIELD, 0, (uint64_t) -1, deadline_ms, "", 0}, 0);
+    make_ready(ring, now, handle, GS_READY_YIELD, handle & ID_MASK);
+}
+
+static inline void
+stop_at(Ring *ring, uint64_t now, int watch, uint32_t resource, int fd)
+{
+    record(ring, now, ring->current, GS_KIND_WATCHER_STOP, (uint8_t) watch, 0, 0, pack(resource, (uint64_t) fd));
+}
+
+#endif
