@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -39,14 +40,44 @@ static int own_files;         /* by `own_descriptors` */
 static const char *directory; /* for the thread's beginning, until it is `ready` */
 static int directory_error;
 static sem_t ready;
+static dev_t wake_device;
+static ino_t wake_inode;
 static Thresholds thresholds;
+
+/* A program may have closed all descriptors that it does not know, and have the number again for its own. */
+static int
+is_ours(int fd)
+{
+    struct stat now;
+    return fd >= 0 && fstat(fd, &now) == 0 && now.st_dev == wake_device && now.st_ino == wake_inode;
+}
+
+static int
+open_wake(void)
+{
+    struct stat now;
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd >= 0 && fstat(fd, &now) == 0) {
+        wake_device = now.st_dev;
+        wake_inode = now.st_ino;
+    }
+    return fd;
+}
+
+static void
+close_wake(void)
+{
+    int fd = atomic_exchange(&wake_fd, -1);
+    if (is_ours(fd))
+        close(fd);
+}
 
 void
 watch_wake(void)
 {
     int kept_errno = errno, fd = atomic_load(&wake_fd);
     uint64_t one = 1;
-    if (fd >= 0 && write(fd, &one, sizeof one) < 0)
+    if (is_ours(fd) && write(fd, &one, sizeof one) < 0)
         errno = kept_errno; /* it is full, so the thread will wake */
     errno = kept_errno;
 }
@@ -105,7 +136,7 @@ watch_run(void *Py_UNUSED(unused))
         server_work(now);
         deadline = server_deadline();
         if (nothing && deadline == 0) {
-            timeout = -1;
+            timeout = 1000; /* and not for ever: the program may have closed what would wake it */
             continue;
         }
         if (deadline == 0 || deadline > due)
@@ -170,13 +201,11 @@ static void
 after_fork_in_child(void)
 {
     struct sigaction now;
-    int fd = atomic_exchange(&wake_fd, -1);
+    close_wake();
     pthread_mutex_init(&watch_lock, NULL);
     for (Watched *ring = watched; ring != NULL; ring = ring->next)
         ring->base = NULL;
     server_forked(own_files);
-    if (fd >= 0)
-        close(fd);
     running = over = 0;
     atomic_store(&stopping, 0);
     atomic_store(&signalled, 0);
@@ -202,7 +231,7 @@ watchdog_start(PyObject *Py_UNUSED(module), PyObject *args)
         Py_DECREF(path);
         Py_RETURN_NONE;
     }
-    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    fd = open_wake();
     error = fd < 0 ? errno : 0;
     if (error == 0) {
         thresholds = (Thresholds){threshold, kept_threshold};
@@ -212,8 +241,7 @@ watchdog_start(PyObject *Py_UNUSED(module), PyObject *args)
         atomic_store(&wake_fd, fd);
         error = watch_thread(&thread, watch_run);
         if (error) {
-            atomic_store(&wake_fd, -1);
-            close(fd);
+            close_wake();
         } else {
             while (sem_wait(&ready) < 0)
                 ; /* a signal */
@@ -237,15 +265,15 @@ watchdog_stop(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
     running = 0;
     over = 1;
     if (was_running) {
-        int fd = atomic_load(&wake_fd);
         pthread_mutex_lock(&watch_lock);
         snapshot_asked();
         pthread_mutex_unlock(&watch_lock);
         atomic_store(&stopping, 1);
         watch_wake();
-        Py_BEGIN_ALLOW_THREADS pthread_join(thread, NULL);
-        Py_END_ALLOW_THREADS atomic_store(&wake_fd, -1);
-        close(fd);
+        PyThreadState *state = PyEval_SaveThread();
+        pthread_join(thread, NULL);
+        PyEval_RestoreThread(state);
+        close_wake();
     }
     Py_RETURN_NONE;
 }

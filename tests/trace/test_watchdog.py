@@ -408,6 +408,32 @@ print("done")
     ).endswith("done\n")
 
 
+def test_a_program_that_closes_all_it_does_not_know_gets_no_byte_of_it_and_ends(
+    run: Callable[..., str], trace_directory: Path
+):
+    assert (
+        run("""
+g.sleep(0.01)
+def is_eventfd(fd):
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[eventfd]"
+    except OSError:
+        return False
+wake = min(filter(is_eventfd, range(64)))  # the loop's own came after the watchdog's
+path = os.path.join(os.environ["GREENSCOPE_DIR"], "mine.txt")
+mine = os.open(path, os.O_RDWR | os.O_CREAT)
+os.dup2(mine, wake)
+os.kill(os.getpid(), signal.SIGUSR2)
+g.sleep(0.2)
+print(os.path.getsize(path))
+spin()
+g.sleep(0.01)
+""")
+        == "0\n"
+    )
+    assert len(stalls(trace_directory)) == 1
+
+
 # Snapshots.
 
 
