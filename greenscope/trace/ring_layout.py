@@ -187,7 +187,9 @@ def read_bytes(buffer: bytes | memoryview, name: str) -> bytes:
 def write_field(buffer: memoryview, name: str, value: int | bytes) -> None:
     """Set one field of the header; bytes that are too long are cut."""
     offset, code = HEADER[name]
-    struct.pack_into("<" + code, buffer, offset, value)
+    # In one store: pack_into clears the place first, and whoever is killed just then has left no head at all.
+    data = struct.pack("<" + code, value)
+    buffer[offset : offset + len(data)] = data
 
 
 def padded4(length: int) -> int:

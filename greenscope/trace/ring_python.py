@@ -386,7 +386,7 @@ class Ring(Notes, Sites):
 
     def _write_slot(self, index: int, slot: _Slot) -> None:
         at = self._slots_at.offset + index * SLOT_SIZE
-        struct.pack_into("<I", self._buffer, at, slot.sequence + 1 & _U32)
+        self._buffer[at : at + 4] = struct.pack("<I", slot.sequence + 1 & _U32)
         _SLOT_BODY.pack_into(
             self._buffer,
             at + SLOT_FIELDS["name"],
@@ -409,4 +409,4 @@ class Ring(Notes, Sites):
             slot.peer,
         )
         slot.sequence = slot.sequence + 2 & _U32
-        struct.pack_into("<I", self._buffer, at, slot.sequence)
+        self._buffer[at : at + 4] = struct.pack("<I", slot.sequence)
