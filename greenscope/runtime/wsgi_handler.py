@@ -38,7 +38,6 @@ NEVER = sys.maxsize
 _HEAD = 16384
 _BODY = 65536
 _ID = 100  # characters of a request's id that are recorded
-_LINES = {method: f"\n{method} ".encode() for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")}
 _RETURNED, _RAISED, _KILLED = int(Exit.RETURNED), int(Exit.RAISED), int(Exit.KILLED)
 _MOST_NAMES = 300
 _names: set[str] = set()  # that greenlets were given: a recording has room for so many, and no more
@@ -73,7 +72,9 @@ class WSGIHandler(Response):
         self.status = None
         self.headers_sent = False
         self._ticks = server.ticks
-        self._name = ""
+        self._name = self._asked_for = ""
+        self._line = b"\n"
+        self._recorder: Recorder | None = None
         self._served = self._refused = False
         self._rfile: BufferedReader | None = None
         is_pair = isinstance(address, tuple) and len(address) >= 2
@@ -85,6 +86,7 @@ class WSGIHandler(Response):
     def handle(self) -> None:
         """Serve what comes until one side has had enough; the server closes the connection then."""
         self.greenlet = running()
+        self._recorder = here.recorder
         server = self.server
         server.connection_begins(self)
         try:
@@ -146,24 +148,21 @@ class WSGIHandler(Response):
         if not request.keep_alive:
             self.close_connection = True
         self.environ = self.get_environ()
-        path = request.target.partition(b"?")[0]
-        self._call_greenlet(request.method, path)
+        self._call_greenlet(request.method, request.target.partition(b"?")[0])
         log = self.server.log
         if log is not None:
             self.time_start = time()
-        recorder = here.recorder
-        if recorder is None:
+        if self._recorder is None:
             self.handle_one_response()
         else:
-            self._handle_recorded(recorder, path)
+            self._handle_recorded(self._recorder)
         if log is not None:
             self.time_finish = time()
             self.log_request()
 
-    def _handle_recorded(self, recorder: Recorder, path: bytes) -> None:
+    def _handle_recorded(self, recorder: Recorder) -> None:
         """``handle_one_response``, between the records of a request: by the id that its client, or proxy, gave it."""
-        method = self.request.method
-        text = (_LINES.get(method) or f"\n{method} ".encode("latin-1", "replace")) + path
+        text = self._line
         identity = self.environ.get("HTTP_X_REQUEST_ID")
         if identity:
             text = identity[:_ID].encode("latin-1", "replace") + text
@@ -361,16 +360,19 @@ class WSGIHandler(Response):
     def _call_greenlet(self, method: str, path: bytes) -> None:
         """Name the greenlet after the request, for whoever looks at the recording."""
         name = f"{method} {path.decode('latin-1')}"
+        if name == self._asked_for:  # as it is said of a connection's requests more often than not
+            return
+        self._asked_for = name
+        self._line = b"\n" + name.encode("latin-1", "replace")
+        if name not in _names:
+            if len(_names) >= _MOST_NAMES or len(name) > 100:
+                name = method
+            else:
+                _names.add(name)
         if name != self._name:
-            if name not in _names:
-                if len(_names) >= _MOST_NAMES or len(name) > 100:
-                    name = method
-                else:
-                    _names.add(name)
-            if name != self._name:
-                self._name = name
-                if isinstance(self.greenlet, Greenlet):
-                    self.greenlet.name = name
+            self._name = name
+            if isinstance(self.greenlet, Greenlet):
+                self.greenlet.name = name
 
     @property
     def command(self) -> str:
