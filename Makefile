@@ -96,10 +96,11 @@ test-all: ## the Python suite on 3.11, 3.12 and 3.13, those that are installed, 
 	done; printf "$$summary"; exit $$status
 
 # What writes the ring, and what calls it: parking, switching, queues, stacks.
-SANITIZE_TESTS ?= tests/trace tests/crash $(addprefix tests/runtime/test_, attempt.py greenlet.py local.py parking.py \
-	queue.py socket_waits.py stacks.py watchers.py)
+SANITIZE_TESTS ?= $(addprefix tests/trace/test_, leaks.py levels.py notes.py ring.py snapshot.py watchdog.py) \
+	$(addprefix tests/crash/test_, crash.py rings.py) \
+	$(addprefix tests/runtime/test_, attempt.py local.py parking.py queue.py socket_waits.py stacks.py)
 
-sanitize: $(BUILT) ## the C extensions under AddressSanitizer and UndefinedBehaviorSanitizer; a minute
+sanitize: $(BUILT) ## the C extensions under AddressSanitizer and UndefinedBehaviorSanitizer; two minutes
 	tools/sanitize $(PY) $(SANITIZE_TESTS)
 
 check: check-ruff check-types check-generated check-c-format check-c-warnings check-frontend ## ruff, mypy, clang-format, C warnings, tsc, built files; -k goes on after a failure
