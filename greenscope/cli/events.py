@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from greenscope.cli.event_words import TEACHING, EventWords
+from greenscope.cli.ring_argument import RingArgument
 from greenscope.trace.events import EVENT_KINDS, Kind
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Batch, Event, EventArray
@@ -37,7 +38,7 @@ class _Time(click.ParamType):  # type: ignore[type-arg]  # generic in newer rele
 
 
 @click.command()
-@click.argument("path", metavar="FILE.gsr", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE.gsr | PID", type=RingArgument())
 @click.option("--greenlet", "greenlets", multiple=True, metavar="N|NAME", help="Only of these; may be repeated.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(list(_KINDS)), help="Only these; may be repeated.")
 @click.option("--from", "begin", type=_Time(), default="0", help="Only from this time on, since the ring began.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from greenscope.cli.ring_argument import RingArgument
 from greenscope.cli.words import duration, printable, wall_time
 from greenscope.trace.events import Detail, Snapshot
 from greenscope.trace.reader import RingReader
@@ -18,7 +19,7 @@ __all__ = ["info"]
 
 
 @click.command()
-@click.argument("path", metavar="FILE.gsr", type=click.Path(path_type=Path))
+@click.argument("path", metavar="FILE.gsr | PID", type=RingArgument())
 @click.option("--json", "as_json", is_flag=True, help="The same as JSON; docs/recordings.md lists its fields.")
 def info(path: Path, as_json: bool) -> None:
     """Say whose a recording is, what is in it, what was lost, and how it ended."""

@@ -49,7 +49,7 @@ def rings(context: click.Context, json_: bool) -> None:
     click.echo(f"{_count(found)} in {printable(str(directory))}, {living} of them live")
 
 
-class _Age(click.ParamType[int]):
+class _Age(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases only
     """A time: a whole number and s, m, h or d."""
 
     name = "time"

@@ -106,6 +106,23 @@ def test_snapshot_says_what_there_is_when_there_is_no_such_process(tmp_path: Pat
         assert "No such file or directory" in done.stderr
 
 
+def test_info_and_events_take_a_processs_number_for_its_ring_if_it_has_one(tmp_path: Path) -> None:
+    script = tmp_path / "one.py"
+    script.write_text("from greenscope.runtime import sleep; sleep(0.001); print('ready', flush=True); input()")
+    with subprocess.Popen([sys.executable, script], stdin=-1, stdout=-1, text=True) as child:
+        assert child.stdout is not None and child.stdout.readline() == "ready\n"
+        assert json.loads(greenscope("info", child.pid, "--json").stdout)["pid"] == child.pid
+        assert "greenlet_park" in greenscope("events", child.pid).stdout
+        child.communicate("\n", timeout=60)
+    with program(tmp_path) as child:
+        done = greenscope("info", child.pid)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert re.fullmatch(
+            rf"greenscope: process {child.pid} has 2 rings, one a hub; give one of \S+{child.pid}-1.gsr, \S+-2.gsr\n",
+            done.stderr,
+        )
+
+
 def test_snapshot_of_a_damaged_ring_is_one_clear_line_and_leaves_nothing(tmp_path: Path, trace_directory: Path) -> None:
     trace_directory.mkdir(mode=0o700)
     spoiled(pid=77, string_size=1 << 40)(trace_directory / "77-1.gsr")
