@@ -107,14 +107,16 @@ def test_snapshot_says_what_there_is_when_there_is_no_such_process(tmp_path: Pat
 
 
 def test_info_and_events_take_a_processs_number_for_its_ring_if_it_has_one(tmp_path: Path) -> None:
-    script = tmp_path / "one.py"
+    scripts = tmp_path / "scripts"  # not beside the trace directory, which is called as the package is
+    scripts.mkdir()
+    script = scripts / "one.py"
     script.write_text("from greenscope.runtime import sleep; sleep(0.001); print('ready', flush=True); input()")
     with subprocess.Popen([sys.executable, script], stdin=-1, stdout=-1, text=True) as child:
         assert child.stdout is not None and child.stdout.readline() == "ready\n"
         assert json.loads(greenscope("info", child.pid, "--json").stdout)["pid"] == child.pid
         assert "greenlet_park" in greenscope("events", child.pid).stdout
         child.communicate("\n", timeout=60)
-    with program(tmp_path) as child:
+    with program(scripts) as child:
         done = greenscope("info", child.pid)
         assert (done.returncode, done.stdout) == (2, "")
         assert re.fullmatch(
