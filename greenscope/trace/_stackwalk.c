@@ -128,10 +128,11 @@ read_text(uintptr_t object, char *text, size_t size)
     if (!is_a(object, &PyUnicode_Type) || peek(object, &head, sizeof(PyASCIIObject)) < 0)
         return -1;
     PyASCIIObject *ascii = (PyASCIIObject *) &head;
-    size_t kind = ascii->state.kind, length = (size_t) ascii->length, most = (size - 1) / (ascii->state.ascii ? 1 : 4);
+    int narrow = ascii->state.ascii;
+    size_t kind = narrow ? 1 : ascii->state.kind, length = (size_t) ascii->length, most = (size - 1) / (narrow ? 1 : 4);
     if (!ascii->state.compact || (kind != 1 && kind != 2 && kind != 4) || ascii->length < 0)
         return -1;
-    data = object + (ascii->state.ascii ? sizeof(PyASCIIObject) : sizeof(PyCompactUnicodeObject));
+    data = object + (narrow ? sizeof(PyASCIIObject) : sizeof(PyCompactUnicodeObject));
     if (length > most) {
         data += (length - most) * kind;
         length = most;
@@ -142,7 +143,8 @@ read_text(uintptr_t object, char *text, size_t size)
             return -1;
         for (size_t i = 0; i < count; i++) {
             uint32_t c = kind == 1 ? ((uint8_t *) wide)[i] : kind == 2 ? ((uint16_t *) wide)[i] : wide[i];
-            if (c < 0x20 || c == 0x7F || (c >= 0xD800 && c < 0xE000) || c > 0x10FFFF)
+            /* Of what is ASCII no character takes more than a byte, whatever has come in its place meanwhile. */
+            if (c < 0x20 || c == 0x7F || (narrow && c > 0x7F) || (c >= 0xD800 && c < 0xE000) || c > 0x10FFFF)
                 c = '?';
             if (c < 0x80) {
                 text[used++] = (char) c;

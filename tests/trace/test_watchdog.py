@@ -141,6 +141,20 @@ g.spawn(culprit).join()
     assert began.arg + ended.arg == ended.time_ns
 
 
+def test_a_name_that_changes_while_it_is_read_stays_within_its_bounds(run: Callable[..., str], trace_directory: Path):
+    # What was ASCII when its head was read may have been freed since, and be anything.
+    run("""
+source = "def culprit():\\n    g.sleep(0.01)\\n    spin()\\n    g.sleep(0.01)"
+names = {"g": g, "spin": spin}
+exec(compile(source, "a" * 2000, "exec"), names)
+file = names["culprit"].__code__.co_filename
+ctypes.memset(id(file) + sys.getsizeof("") - 1, 0xFF, len(file))
+g.spawn(names["culprit"]).join()
+""")
+    ((begin, _),) = stalls(trace_directory)
+    assert begin.text.splitlines()[1] == "?" * 1023 + "\t3\tculprit"
+
+
 def test_a_deep_recursion_is_cut_and_says_so(run: Callable[..., str], trace_directory: Path):
     run("""
 def deep(n):
