@@ -203,8 +203,8 @@ after_fork_in_child(void)
     struct sigaction now;
     close_wake();
     pthread_mutex_init(&watch_lock, NULL);
-    for (Watched *ring = watched; ring != NULL; ring = ring->next)
-        ring->base = NULL;
+    for (Watched *ring = watched; ring != NULL; ring = ring->next) /* at once: what runs next may be a hook of Python */
+        ring->base = ring->ring->base = NULL;
     server_forked(own_files);
     running = over = 0;
     atomic_store(&stopping, 0);

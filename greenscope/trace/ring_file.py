@@ -21,6 +21,7 @@ import time
 from dataclasses import dataclass, replace
 from errno import EEXIST, EFBIG
 from os import close as _close  # by name: patching puts others in their place
+from os import fstat as _fstat
 from pathlib import Path
 
 from greenscope import __version__
@@ -91,12 +92,19 @@ class RingFile:
     memory: mmap.mmap
     path: Path | None
     lock: int
+    identity: tuple[int, int] = (0, 0)
+    """Device and inode of what ``lock`` was opened for."""
 
     def release(self) -> None:
         """Let go of the lock, and of the mapping, which goes when its last user does."""
         if self.lock >= 0:
-            _close(self.lock)
-            self.lock = -1
+            lock, self.lock = self.lock, -1
+            if _identity(lock) != self.identity:
+                # The program has closed what it does not know, and may have the numbers for its own: also that of
+                # the mapping's copy, which `mmap` would close with it.
+                _abandoned.append(self.memory)
+                return
+            _close(lock)
         with contextlib.suppress(BufferError):  # somebody still looks at it
             self.memory.close()
 
@@ -108,6 +116,17 @@ class RingFile:
             write_field(buffer, "end_monotonic_ns", time.clock_gettime_ns(time.CLOCK_MONOTONIC))
             write_field(buffer, "end_wall_ns", time.time_ns())
             write_field(buffer, "closed", 1)
+
+
+_abandoned: list[mmap.mmap] = []
+
+
+def _identity(fd: int) -> tuple[int, int] | None:
+    try:
+        status = _fstat(fd)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def create(path: Path | None, hub: int, thread_name: str, sizes: RingSizes) -> RingFile:
@@ -140,6 +159,7 @@ def create(path: Path | None, hub: int, thread_name: str, sizes: RingSizes) -> R
         # is on a second opening of the file, so that closing that one lets go of it.
         lock = os.open(unnamed, os.O_RDWR | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        status = _fstat(lock)
         memory[: len(header)] = header
         _give_name(unnamed, path)
     except BaseException:
@@ -149,7 +169,7 @@ def create(path: Path | None, hub: int, thread_name: str, sizes: RingSizes) -> R
         raise
     finally:
         _close(fd)
-    return RingFile(memory, path, lock)
+    return RingFile(memory, path, lock, (status.st_dev, status.st_ino))
 
 
 def is_locked(path: Path) -> bool:

@@ -163,6 +163,54 @@ def test_a_forked_child_leaves_the_parents_ring_alone_and_gets_its_own() -> None
             assert (reader.head, reader.state()) == (1, "died")
 
 
+FORK_WITHOUT_DESCRIPTORS = """
+import os, sys
+from greenscope.trace.recorder import open_recorder
+recorders = [open_recorder(hub, "MainThread") for hub in (1, 2)]
+os.closerange(3, 256)
+mine = [os.open(os.devnull, os.O_RDONLY) for _ in range(64)]
+child = os.fork()
+if child == 0:
+    for recorder in recorders:
+        recorder.poll_end(7)  # into nothing: the ring is the parent's
+    for descriptor in mine:
+        os.fstat(descriptor)
+    sys.exit()
+assert os.waitpid(child, 0)[1] == 0
+for recorder in recorders:
+    print(recorder.path, flush=True)
+os._exit(0)
+"""
+
+
+def test_a_child_of_a_process_that_closed_what_it_does_not_know_closes_nothing_and_leaves_the_rings_alone() -> None:
+    done = subprocess.run([sys.executable, "-c", FORK_WITHOUT_DESCRIPTORS], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    for path in map(Path, done.stdout.split()):
+        with contextlib.closing(RingReader(path)) as reader:
+            assert (reader.head, reader.state()) == (0, "died")
+
+
+FORK_HOOK = """
+import os
+os.register_at_fork(after_in_child=lambda: recorder.poll_end(7))  # the first to run
+from greenscope.trace.recorder import open_recorder
+recorder = open_recorder(1, "MainThread")
+child = os.fork()
+if child == 0:
+    os._exit(0)
+os.waitpid(child, 0)
+print(recorder.path, flush=True)
+os._exit(0)
+"""
+
+
+def test_what_a_child_does_before_it_has_left_the_ring_is_not_recorded() -> None:
+    done = subprocess.run([sys.executable, "-c", FORK_HOOK], capture_output=True, text=True, check=True)
+    with contextlib.closing(RingReader(Path(done.stdout.strip()))) as reader:
+        assert reader.head == 0
+
+
 ORPHAN = """
 import os, sys
 from greenscope.trace.recorder import open_recorder
