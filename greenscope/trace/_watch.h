@@ -134,12 +134,12 @@ size_t stacks_text(uintptr_t thread, char *text, size_t size);
 #define SERVER_POLLS 6 /* the listener, connections, and one to wake */
 struct pollfd;
 
-int server_open(const char *directory); /* -1 and errno: there is no socket */
-int server_polls(struct pollfd *polls); /* how many */
-uint64_t server_deadline(void);         /* when it wants to be called at the latest; 0: never */
-void server_work(uint64_t now);         /* never blocks */
-void server_close(void);                /* and remove the socket */
-void server_forked(int own);            /* it is the parent's */
+int server_open(const char *directory, int own); /* -1 and errno: there is no socket */
+int server_polls(struct pollfd *polls);          /* how many */
+uint64_t server_deadline(void);                  /* when it wants to be called at the latest; 0: never */
+void server_work(uint64_t now);                  /* never blocks */
+void server_close(void);                         /* and remove the socket */
+void server_forked(void);                        /* it is the parent's */
 
 /* -- _snapshots.c ----------------------------------------------------------------------------- */
 
@@ -153,6 +153,14 @@ void snapshot_asked(void);                           /* make what was asked for;
 int snapshot_take(Watched *ring, unsigned reason, Text *said);
 
 /* -- _watchdog.c ------------------------------------------------------------------------------ */
+
+/* A program may have closed all descriptors that it does not know, and have the number again for its own. */
+typedef struct {
+    uint64_t device, inode;
+} FileIdentity;
+
+FileIdentity identity_of(int fd);
+int is_still(int fd, FileIdentity file);
 
 void watch_wake(void); /* have the thread look at what it was asked for; may be called in a signal's handler */
 int watch_thread(pthread_t *thread, void *(*run)(void *) ); /* a native thread with every signal blocked */

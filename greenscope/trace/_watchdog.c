@@ -20,8 +20,8 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -35,68 +35,88 @@ Watched *watched;
 
 static pthread_t thread;
 static int running, over; /* under the GIL; over: the interpreter ends, and there is no further one */
-static _Atomic int wake_fd = -1, stopping, signalled;
+/* A pair of sockets: to the kernel all eventfds are one file. */
+static _Atomic int wake_fd = -1;
+static int hear_fd = -1;
+static _Atomic int stopping, signalled;
 static int own_files;         /* by `own_descriptors` */
 static const char *directory; /* for the thread's beginning, until it is `ready` */
 static int directory_error;
 static sem_t ready;
-static dev_t wake_device;
-static ino_t wake_inode;
+static FileIdentity wake_file, hear_file;
 static Thresholds thresholds;
 
-/* A program may have closed all descriptors that it does not know, and have the number again for its own. */
-static int
-is_ours(int fd)
+FileIdentity
+identity_of(int fd)
 {
     struct stat now;
-    return fd >= 0 && fstat(fd, &now) == 0 && now.st_dev == wake_device && now.st_ino == wake_inode;
+    FileIdentity none = {0};
+    return fd >= 0 && fstat(fd, &now) == 0 ? (FileIdentity){now.st_dev, now.st_ino} : none;
+}
+
+int
+is_still(int fd, FileIdentity file)
+{
+    FileIdentity now = identity_of(fd);
+    return fd >= 0 && now.inode != 0 && now.device == file.device && now.inode == file.inode;
 }
 
 static int
 open_wake(void)
 {
-    struct stat now;
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd >= 0 && fstat(fd, &now) == 0) {
-        wake_device = now.st_dev;
-        wake_inode = now.st_ino;
-    }
-    return fd;
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
+        return -1;
+    hear_fd = pair[0];
+    hear_file = identity_of(hear_fd);
+    wake_file = identity_of(pair[1]);
+    return pair[1];
 }
 
 static void
 close_wake(void)
 {
     int fd = atomic_exchange(&wake_fd, -1);
-    if (is_ours(fd))
+    if (is_still(fd, wake_file))
         close(fd);
+    if (is_still(hear_fd, hear_file))
+        close(hear_fd);
+    hear_fd = -1;
 }
 
 void
 watch_wake(void)
 {
     int kept_errno = errno, fd = atomic_load(&wake_fd);
-    uint64_t one = 1;
-    if (is_ours(fd) && write(fd, &one, sizeof one) < 0)
-        errno = kept_errno; /* it is full, so the thread will wake */
+    if (is_still(fd, wake_file))
+        send(fd, "", 1, MSG_NOSIGNAL); /* if it is full, the thread will wake */
     errno = kept_errno;
 }
 
 /* -- the thread ------------------------------------------------------------------------------- */
 
-/* Where the kernel cannot close all the others at once (before 5.9), the table stays shared. */
+/* Where the kernel cannot close all the others at once (before 5.9), or a container refuses it, the table stays shared.
+ */
 static int
-own_descriptors(unsigned kept)
+own_descriptors(void)
 {
 #ifdef SYS_close_range
+    unsigned low = (unsigned) hear_fd, high = (unsigned) atomic_load(&wake_fd);
+    if (low > high) {
+        unsigned swapped = low;
+        low = high;
+        high = swapped;
+    }
     if (syscall(SYS_close_range, ~0u, ~0u, 0) < 0 || unshare(CLONE_FILES) < 0)
         return 0;
-    if (kept > 0)
-        syscall(SYS_close_range, 0, kept - 1, 0);
-    syscall(SYS_close_range, kept + 1, ~0u, 0);
+    if (low > 0)
+        syscall(SYS_close_range, 0, low - 1, 0);
+    if (high > low + 1)
+        syscall(SYS_close_range, low + 1, high - 1, 0);
+    syscall(SYS_close_range, high + 1, ~0u, 0);
     return 1;
 #else
-    return 0 * (int) kept;
+    return 0;
 #endif
 }
 
@@ -104,19 +124,21 @@ static void *
 watch_run(void *Py_UNUSED(unused))
 {
     struct pollfd polls[SERVER_POLLS];
-    uint64_t period = thresholds.stall_ns / 4, due = clock_ns(), from = due, drained;
-    int fd = atomic_load(&wake_fd), timeout = 0;
+    uint64_t period = thresholds.stall_ns / 4, due = clock_ns(), from = due;
+    int fd = hear_fd, timeout = 0;
+    char drained[256];
     prctl(PR_SET_NAME, "greenscope");
-    own_files = own_descriptors((unsigned) fd);
-    directory_error = server_open(directory) < 0 ? errno : 0;
+    own_files = own_descriptors();
+    directory_error = server_open(directory, own_files) < 0 ? errno : 0;
     sem_post(&ready);
     if (period < NS_A_MS)
         period = NS_A_MS;
     while (!atomic_load(&stopping)) {
         int count = server_polls(polls + 1) + 1;
-        polls[0] = (struct pollfd){.fd = fd, .events = POLLIN};
-        if (poll(polls, (nfds_t) count, timeout) > 0 && polls[0].revents && read(fd, &drained, sizeof drained) < 0)
-            continue;
+        polls[0] = (struct pollfd){.fd = own_files || is_still(fd, hear_file) ? fd : -1, .events = POLLIN};
+        if (poll(polls, (nfds_t) count, timeout) > 0 && polls[0].revents && (own_files || is_still(fd, hear_file)) &&
+            recv(fd, drained, sizeof drained, 0) == 0)
+            fd = -1; /* the other end is closed, and this one would be ready for ever */
         uint64_t now = clock_ns(), deadline;
         if (atomic_exchange(&signalled, 0))
             snapshot_ask(GS_SNAPSHOT_SIGNAL);
@@ -205,7 +227,7 @@ after_fork_in_child(void)
     pthread_mutex_init(&watch_lock, NULL);
     for (Watched *ring = watched; ring != NULL; ring = ring->next) /* at once: what runs next may be a hook of Python */
         ring->base = ring->ring->base = NULL;
-    server_forked(own_files);
+    server_forked();
     running = over = 0;
     atomic_store(&stopping, 0);
     atomic_store(&signalled, 0);

@@ -38,6 +38,9 @@ typedef struct {
 } Connection;
 
 static int listener = -1, directory_fd = -1;
+static int own_table;    /* the program cannot close them */
+static int out_of_files; /* whoever comes next is not polled for: there is no descriptor for him */
+static FileIdentity listener_file;
 static char socket_name[32];
 static Connection connections[CONNECTIONS];
 
@@ -93,17 +96,33 @@ forget_all(void)
     listener = directory_fd = -1;
 }
 
+/* Nothing is done with a number that is not ours any more; the others were closed with it. */
+static void
+check_table(void)
+{
+    if (own_table || listener < 0 || is_still(listener, listener_file))
+        return;
+    for (int i = 0; i < CONNECTIONS; i++)
+        if (connections[i].state != FREE) {
+            text_clear(&connections[i].answer);
+            connections[i].state = FREE;
+        }
+    listener = directory_fd = -1;
+}
+
 int
-server_open(const char *directory)
+server_open(const char *directory, int own)
 {
     struct sockaddr_un address;
     char unnamed[sizeof socket_name + 4];
     int error;
+    own_table = own;
     snprintf(socket_name, sizeof socket_name, "%ld.sock", (long) getpid());
     directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     listener = directory_fd < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener < 0)
         goto failed;
+    listener_file = identity_of(listener);
     address_of(&address, socket_name);
     if (is_served(&address)) { /* by a process that has our number in another container */
         errno = EADDRINUSE;
@@ -136,6 +155,7 @@ hang_up(Connection *connection)
 void
 server_close(void)
 {
+    check_table();
     for (int i = 0; i < CONNECTIONS; i++)
         if (connections[i].state != FREE)
             hang_up(&connections[i]);
@@ -150,15 +170,17 @@ server_close(void)
 }
 
 void
-server_forked(int own)
+server_forked(void)
 {
-    if (own) { /* the numbers are somebody else's in this table */
+    check_table();
+    if (own_table) { /* the numbers are somebody else's in this table */
         for (int i = 0; i < CONNECTIONS; i++)
             connections[i].state = FREE;
         listener = directory_fd = -1;
     }
     forget_all();
     job_state = IDLE;
+    atomic_store(&job_done, 0);
     memset(&job_answer, 0, sizeof job_answer);
 }
 
@@ -247,7 +269,11 @@ accept_one(uint64_t now)
     int i = 0, fd;
     while (i < CONNECTIONS && connections[i].state != FREE)
         i++;
-    if (i == CONNECTIONS || (fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) < 0)
+    if (i == CONNECTIONS)
+        return;
+    fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    out_of_files = fd < 0 && errno != EAGAIN && errno != EINTR;
+    if (fd < 0)
         return;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 || (peer.uid != geteuid() && peer.uid != 0)) {
         close(fd);
@@ -321,6 +347,7 @@ serve_stacks(uint64_t now)
 void
 server_work(uint64_t now)
 {
+    check_table();
     if (listener < 0)
         return;
     accept_one(now);
@@ -345,6 +372,7 @@ int
 server_polls(struct pollfd *polls)
 {
     int count = 0, room = 0;
+    check_table();
     for (int i = 0; i < CONNECTIONS; i++) {
         if (connections[i].state == FREE)
             room = 1;
@@ -352,7 +380,7 @@ server_polls(struct pollfd *polls)
             polls[count++] =
                 (struct pollfd){.fd = connections[i].fd, .events = connections[i].state == ASKS ? POLLIN : POLLOUT};
     }
-    if (room && listener >= 0)
+    if (room && listener >= 0 && !out_of_files)
         polls[count++] = (struct pollfd){.fd = listener, .events = POLLIN};
     return count;
 }

@@ -422,30 +422,117 @@ print("done")
     ).endswith("done\n")
 
 
+OWN_WATCHDOG = """
+from greenscope.trace import _ring
+os.makedirs(os.environ["GREENSCOPE_DIR"], 0o700)
+def are_open():
+    return {fd for fd in range(64) if os.path.islink(f"/proc/self/fd/{fd}")}
+before = are_open()
+_ring.watchdog_start(os.environ["GREENSCOPE_DIR"], 100_000_000, 0, 16)
+its = sorted(are_open() - before)
+assert its
+"""
+
+MINE = {
+    "a file": """
+mine = os.open(os.environ["GREENSCOPE_DIR"] + "/mine.txt", os.O_RDWR | os.O_CREAT)
+def bytes_got(): return os.fstat(mine).st_size
+""",
+    "an eventfd": """
+mine = os.eventfd(1)
+def bytes_got(): return os.eventfd_read(mine) - 1
+""",
+}
+
+
+@pytest.mark.parametrize("mine", MINE)
 def test_a_program_that_closes_all_it_does_not_know_gets_no_byte_of_it_and_ends(
-    run: Callable[..., str], trace_directory: Path
+    mine: str, run: Callable[..., str], trace_directory: Path
 ):
     assert (
-        run("""
+        run(f"""
+{OWN_WATCHDOG}
+{MINE[mine]}
 g.sleep(0.01)
-def is_eventfd(fd):
-    try:
-        return os.readlink(f"/proc/self/fd/{fd}") == "anon_inode:[eventfd]"
-    except OSError:
-        return False
-wake = min(filter(is_eventfd, range(64)))  # the loop's own came after the watchdog's
-path = os.path.join(os.environ["GREENSCOPE_DIR"], "mine.txt")
-mine = os.open(path, os.O_RDWR | os.O_CREAT)
-os.dup2(mine, wake)
+for fd in its:
+    os.dup2(mine, fd)
 os.kill(os.getpid(), signal.SIGUSR2)
 g.sleep(0.2)
-print(os.path.getsize(path))
+print(bytes_got())
 spin()
 g.sleep(0.01)
+if os.fork() == 0:
+    for fd in its:
+        os.fstat(fd)
+    os._exit(0)
+assert os.wait()[1] == 0
 """)
         == "0\n"
     )
     assert len(stalls(trace_directory)) == 1
+
+
+# A container's usual rules refuse what gives the watchdog descriptors of its own.
+SHARED_TABLE = """
+import struct, platform
+number = {"x86_64": 272, "aarch64": 97}[platform.machine()]  # unshare
+rules = ctypes.create_string_buffer(struct.pack(
+    "HBBIHBBIHBBIHBBI", 0x20, 0, 0, 0, 0x15, 0, 1, number, 0x06, 0, 0, 0x50001, 0x06, 0, 0, 0x7FFF0000
+))
+program = ctypes.create_string_buffer(struct.pack("HxxxxxxP", 4, ctypes.addressof(rules)))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, program) == 0
+"""
+
+
+def test_one_that_shares_the_programs_descriptors_leaves_alone_what_they_become(run: Callable[..., str]):
+    run(f"""
+import socket
+{SHARED_TABLE}
+{OWN_WATCHDOG}
+def listens(fd):
+    with socket.socket(fileno=os.dup(fd)) as one:
+        return one.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+(its,) = [fd for fd in its if os.readlink(f"/proc/self/fd/{{fd}}").startswith("socket:") and listens(fd)]
+g.sleep(0.01)  # from here on it looks at its descriptors often
+listener = socket.create_server(("127.0.0.1", 0))
+os.dup2(listener.fileno(), its)
+client = socket.create_connection(listener.getsockname())
+time.sleep(0.2)
+listener.settimeout(1)
+listener.accept()[0].send(b"x")
+assert client.recv(1) == b"x"
+""")
+
+
+@pytest.mark.parametrize("table", ["", SHARED_TABLE], ids=["own", "shared"])
+@pytest.mark.parametrize("gone", ["closed", "none left"])
+def test_it_sleeps_on_when_descriptors_are_gone(
+    gone: str, table: str, start: Callable[..., subprocess.Popen[str]], trace_directory: Path
+):
+    child = start(f"""
+import resource
+{table}
+{OWN_WATCHDOG}
+g.sleep(0.01)
+if "{gone}" == "closed":
+    for fd in its:
+        os.close(fd)
+else:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, 64))
+print("there", flush=True)
+sys.stdin.readline()
+before = time.process_time()
+time.sleep(0.5)
+print(time.process_time() - before, flush=True)
+os._exit(0)
+""")
+    assert line(child) == "there"
+    with socket.socket(socket.AF_UNIX) as client:
+        if gone == "none left":
+            client.connect(str(trace_directory / f"{child.pid}.sock"))
+        out, err = child.communicate("go\n", timeout=30)
+    assert float(out) < 0.25, err
 
 
 # Snapshots.
