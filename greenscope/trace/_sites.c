@@ -11,8 +11,8 @@
 #define OF_CODE       (-1)                /* no place in it */
 #define WITH_CALLERS  (UINT32_C(1) << 31) /* the site of a whole stack, though it be one of a single frame */
 
-uint32_t
-ring_intern(Ring *ring, PyObject *text)
+static uint32_t
+intern(Ring *ring, PyObject *text)
 {
     PyObject *found = PyDict_GetItemWithError(ring->strings, text), *data, *id;
     uint64_t used = ring->string_used, end;
@@ -41,6 +41,18 @@ ring_intern(Ring *ring, PyObject *text)
         PyErr_Clear();
     Py_XDECREF(id);
     return (uint32_t) used;
+}
+
+/* A class of strings may have a hash of its own, which may do anything. */
+uint32_t
+ring_intern(Ring *ring, PyObject *text)
+{
+    PyObject *exact = PyUnicode_CheckExact(text) ? Py_NewRef(text) : PyUnicode_FromObject(text);
+    uint32_t id = exact != NULL ? intern(ring, exact) : 0;
+    if (exact == NULL)
+        PyErr_Clear();
+    Py_XDECREF(exact);
+    return id;
 }
 
 static inline uint32_t

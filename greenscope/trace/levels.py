@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from os import environ as _environ
 from typing import TYPE_CHECKING
 
@@ -72,7 +73,9 @@ def _from_environment() -> Detail:
     try:
         return parse(name) if name else Detail.SWITCH
     except GreenscopeError as error:
-        print(f"greenscope: GREENSCOPE_DETAIL: {error}; it is {NAMES[0]}", file=sys.stderr)
+        if sys.stderr is not None:
+            with suppress(OSError, ValueError):  # it is closed
+                sys.stderr.write(f"greenscope: GREENSCOPE_DETAIL: {error}; it is {NAMES[0]}\n")
         return Detail.SWITCH
 
 

@@ -151,7 +151,8 @@ class request:  # noqa: N801  (as above)
         recorder, self._recorder = self._recorder, None
         if recorder is not None and recorder is here.recorder:
             how, error = _ending(kind)
-            recorder.request_end(self._number, how, self.status, error)
+            number: object = self.status  # if it is none, an error here would hide the program's own
+            recorder.request_end(self._number, how, number if isinstance(number, int) else 0, error)
 
 
 def mark(text: str) -> None:

@@ -21,7 +21,7 @@ from greenscope.trace.ring_file import RingFile, RingSizes
 from greenscope.trace.ring_layout import EVENT
 from greenscope.trace.ring_pruning import KeepLimits, prune_now_and_then
 
-__all__ = ["keep_limits", "open_ring", "trace_directory", "unwritten_ring"]
+__all__ = ["keep_limits", "open_ring", "say", "trace_directory", "unwritten_ring"]
 
 _NOTHING = RingSizes(events=16, slots=1, sites=1, string_bytes=64, watch=0)
 # Nobody else can read it: what a crash dump should show of it is its newest part.
@@ -50,9 +50,9 @@ def open_ring(hub: int, thread_name: str) -> RingFile | None:
     try:
         file = ring_file.create(None, hub, thread_name, _IN_MEMORY)
     except OSError as error:
-        _say(f"{error}; nothing is recorded")
+        say(f"{error}; nothing is recorded")
         return None
-    _say(f"{reason}; recording into memory that nobody else can read")
+    say(f"{reason}; recording into memory that nobody else can read")
     return file
 
 
@@ -116,7 +116,7 @@ def _create(directory: Path, hub: int, thread_name: str, sizes: RingSizes) -> Ri
     return ring_file.create(directory / f"{name}-{time.time_ns()}.gsr", hub, thread_name, sizes)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Say it once, however many hubs there will be; a stderr that is closed is no reason to fail."""
     if text not in _said and sys.stderr is not None:
         _said.add(text)
@@ -133,7 +133,7 @@ def _limits() -> KeepLimits:
     try:
         return keep_limits()
     except GreenscopeError as error:
-        _say(f"{error}; rings of dead processes are kept as if it were not set")
+        say(f"{error}; rings of dead processes are kept as if it were not set")
         return KeepLimits()
 
 

@@ -50,6 +50,8 @@ class Sites:
 
     def string(self, text: str) -> int:
         """The id of a text, 0 when there is no room for it."""
+        if text.__class__ is not str:
+            text = str.__str__(text)  # a class of strings may have a hash of its own, which may do anything
         found = self._strings.get(text)
         if found is not None:
             return found

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenscope.errors import GreenscopeError
 from greenscope.trace.events import Snapshot
+from greenscope.trace.ring_opening import say
 
 if TYPE_CHECKING:
     from greenscope.trace.recorder import Recorder
@@ -54,9 +55,9 @@ def watch(recorder: Recorder) -> None:
             kept = _number("GREENSCOPE_SNAPSHOTS", SNAPSHOTS)
             _ring.watchdog_start(path.parent, stall_ms * 1_000_000, kept_ms * 1_000_000, kept)
     except GreenscopeError as error:
-        print(f"greenscope: {error}; there is no watchdog", file=sys.stderr)
+        say(f"{error}; there is no watchdog")
     except OSError as error:
-        print(f"greenscope: the watchdog has no socket, or no thread: {error}", file=sys.stderr)
+        say(f"the watchdog has no socket, or no thread: {error}")
     recorder.watch(path)
 
 

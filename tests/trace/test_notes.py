@@ -164,6 +164,13 @@ def test_a_request_without_an_id_gets_one_and_only_its_first_end_counts(told: An
     assert [kind for _, kind, _ in told()] == ["request_begin", "request_begin", "request_end"]
 
 
+def test_a_status_that_is_no_number_is_none_and_hides_no_error(told: Any) -> None:
+    with pytest.raises(KeyError), request("id") as served:
+        served.status = "500 Oh"  # type: ignore[assignment]
+        raise KeyError
+    assert told()[-1] == ("main", "request_end", ("raised", 0, "KeyError"))
+
+
 def test_a_request_may_end_in_another_greenlet(told: Any) -> None:
     served = request("id").begin()
     spawn(served.end, 204).join()

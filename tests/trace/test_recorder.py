@@ -125,6 +125,18 @@ def test_a_stderr_that_is_gone_is_no_reason_to_fail(monkeypatch: pytest.MonkeyPa
         assert opened().path is None
 
 
+@pytest.mark.parametrize("gone", ["sys.stderr = None", "sys.stderr.close()"])
+def test_nor_is_it_where_the_watchdog_or_a_level_has_something_to_say(gone: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", f"import sys; {gone}; import greenscope.runtime as g; g.sleep(0); print('there')"],
+        env={**os.environ, "GREENSCOPE_STALL_MS": "soon", "GREENSCOPE_DETAIL": "all"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.stdout, done.returncode) == ("there\n", 0)
+
+
 def test_a_closed_recorder_has_ended_and_writes_no_more() -> None:
     recorder = opened()
     recorder.poll_begin(1)

@@ -59,6 +59,21 @@ def test_what_is_said_reads_back_in_order(writer: str, tmp_path: Path) -> None:
     assert events[-1] == Event(3000, 2, Kind.GREENLET_EXIT, Exit.RAISED)
 
 
+def test_a_string_of_a_class_with_a_hash_of_its_own_is_its_text(writer: str, tmp_path: Path) -> None:
+    class Name(str):
+        __slots__ = ()
+
+        def __hash__(self) -> int:
+            ring.string("meanwhile")
+            raise ValueError
+
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    begin(ring)
+    span = ring.string(Name("load"))
+    assert span
+    assert ring.string("load") == span
+
+
 def test_what_the_program_says_and_what_a_level_adds_reads_back(writer: str, tmp_path: Path) -> None:
     ring, _ = new_ring(writer, tmp_path / "a.gsr")
     begin(ring)
