@@ -315,8 +315,8 @@ def test_all_stacks_are_answered_while_it_is_blocked(
 ):
     child = start(PARKED.replace("COUNT", "3") + code)
     assert line(child) == "ready"
-    found = stacks_of(trace_directory, child.pid)
-    assert found.gil is gil
+    # It is ready a moment before it is blocked.
+    found = wait_for(lambda: (all_ := stacks_of(trace_directory, child.pid)).gil is gil and all_)
     assert found.running[1].greenlet == 2
     assert found.running[1].frames[-1].function == "<module>"
     innermost = {next(f.function for f in found.parked[1, n] if "greenscope" not in f.file) for n in (3, 4, 5)}
