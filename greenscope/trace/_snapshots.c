@@ -156,6 +156,7 @@ write_copy(int fd, Watched *ring, unsigned reason)
     if (write_at(fd, base + header_u64(ring, GS_HEADER_EVENT_OFFSET), in_use * GS_RING_EVENT_SIZE, event_at) < 0)
         return -1;
     uint64_t reached = header_u64(ring, GS_HEADER_HEAD) + GS_RING_MAX_BURST;
+    capacity = header_u64(ring, GS_HEADER_EVENT_CAPACITY); /* less, where the space was lost meanwhile */
     if (reached > capacity)
         first = reached - capacity < head ? reached - capacity : head;
     if (write_at(fd, base + header_u64(ring, GS_HEADER_WATCH_OFFSET), watched_size, watch_at) < 0)
