@@ -87,7 +87,17 @@ class Recorder(Ring):
 
 
 _open: weakref.WeakSet[Recorder] = weakref.WeakSet()
-levels.recorders = lambda: _open
+
+
+def _all_open() -> list[Recorder]:
+    while True:
+        try:
+            return list(_open)
+        except RuntimeError:  # another thread's hub began meanwhile
+            continue
+
+
+levels.recorders = _all_open
 
 
 def open_recorder(hub: int, thread_name: str) -> Recorder:
@@ -113,12 +123,12 @@ def open_recorder(hub: int, thread_name: str) -> Recorder:
 
 
 def _at_exit() -> None:
-    for recorder in list(_open):
+    for recorder in _all_open():
         recorder._say_ended()
 
 
 def _after_fork() -> None:
-    for recorder in list(_open):
+    for recorder in _all_open():
         recorder._leave_to_parent()
     _open.clear()
     here.recorder = None

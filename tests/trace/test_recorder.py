@@ -148,6 +148,28 @@ def test_a_closed_recorder_has_ended_and_writes_no_more() -> None:
         assert (reader.state(), reader.head) == ("ended", 1)
 
 
+OPENING = """
+import sys, threading
+from greenscope.trace import set_detail
+from greenscope.trace.recorder import open_recorder
+sys.setswitchinterval(1e-6)
+recorders = [open_recorder(hub, "MainThread") for hub in range(1, 21)]
+def open_and_close():
+    for hub in range(21, 321):
+        open_recorder(hub, "other").close()
+other = threading.Thread(target=open_and_close)
+other.start()
+while other.is_alive():
+    set_detail("io")
+    set_detail("switch")
+"""
+
+
+def test_the_level_may_be_changed_while_another_thread_begins_a_hub() -> None:
+    done = subprocess.run([sys.executable, "-c", OPENING], capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
 FORK = """
 import os, sys
 from greenscope.trace.recorder import open_recorder
