@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #define AGAIN_NS (60 * NS_A_SECOND)
+#define PIECE    (1 << 20) /* of the events, between two of which whoever has the GIL gets the lock */
 
 static const char *const reasons[SNAPSHOT_REASONS] = {"asked", "signal", "exception", "loop-exit", "stall"};
 
@@ -77,6 +78,8 @@ snapshot_asked(void)
             if (reason == GS_SNAPSHOT_SIGNAL && said.data != NULL)
                 say(made == 0 ? "snapshot " : "no snapshot: ", said.data);
             text_clear(&said);
+            if (made > 0)
+                break;
         }
     }
 }
@@ -153,8 +156,13 @@ write_copy(int fd, Watched *ring, unsigned reason)
 
     /* In the order of the file; what is copied later covers what is named by what was copied before. */
     uint64_t event_at = GS_RING_HEADER_SIZE, watch_at = event_at + kept * GS_RING_EVENT_SIZE;
-    if (write_at(fd, base + header_u64(ring, GS_HEADER_EVENT_OFFSET), in_use * GS_RING_EVENT_SIZE, event_at) < 0)
-        return -1;
+    const uint8_t *events = base + header_u64(ring, GS_HEADER_EVENT_OFFSET);
+    for (uint64_t done = 0, size = in_use * GS_RING_EVENT_SIZE; done < size; done += PIECE) {
+        if (write_at(fd, events + done, size - done < PIECE ? size - done : PIECE, event_at + done) < 0)
+            return -1;
+        if (!watch_let_in(ring))
+            return 1;
+    }
     uint64_t reached = header_u64(ring, GS_HEADER_HEAD) + GS_RING_MAX_BURST;
     capacity = header_u64(ring, GS_HEADER_EVENT_CAPACITY); /* less, where the space was lost meanwhile */
     if (reached > capacity)
@@ -249,7 +257,7 @@ snapshot_take(Watched *ring, unsigned reason, Text *said)
     struct timespec now;
     struct tm utc;
     const char *slash = strrchr(ring->path, '/');
-    int parent = slash == NULL ? 1 : (int) (slash - ring->path), fd, error = 0;
+    int parent = slash == NULL ? 1 : (int) (slash - ring->path), fd, gone, error = 0;
     if (keep == 0) {
         text_format(said, "GREENSCOPE_SNAPSHOTS is 0");
         return -1;
@@ -265,12 +273,15 @@ snapshot_take(Watched *ring, unsigned reason, Text *said)
     snprintf(unnamed, sizeof unnamed, "%s.new", path);
     mkdir(directory, 0700);
     fd = open(unnamed, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0 || write_copy(fd, ring, reason) < 0 || rename(unnamed, path) < 0)
+    gone = fd < 0 ? -1 : write_copy(fd, ring, reason);
+    if (gone < 0 || (gone == 0 && rename(unnamed, path) < 0))
         error = errno;
     if (fd >= 0)
         close(fd);
-    if (error)
+    if (error || gone > 0)
         unlink(unnamed);
+    if (gone > 0)
+        return 1;
     text_add(said, path, strlen(path));
     if (error)
         text_format(said, ": %s", strerror(error));

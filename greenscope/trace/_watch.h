@@ -39,6 +39,7 @@ typedef struct {
 typedef struct Watched {
     struct Watched *next;
     Ring *ring;        /* whose end forgets this first */
+    uint64_t serial;   /* no other has it */
     uint8_t *base;     /* NULL: a fork left it to the parent */
     char *path;        /* NULL: in memory only */
     uintptr_t thread;  /* PyThreadState of the hub's thread; only ever read through `peek` */
@@ -54,6 +55,12 @@ typedef struct Watched {
 
 extern pthread_mutex_t watch_lock;
 extern Watched *watched; /* under the lock */
+
+/* The lock, for whoever has the GIL: who copies a ring lets him in between two pieces (`watch_let_in`). */
+void watch_lock_soon(void);
+
+/* Let those in who wait; 0, if the ring is gone after that, and nothing of it, nor its `next`, is there. */
+int watch_let_in(const Watched *ring);
 
 /* What is not in the ring's own thread's hands is read once, as it is in the file. */
 static inline uint64_t
@@ -149,7 +156,7 @@ void snapshot_settings(unsigned kept);               /* how many a directory kee
 int snapshot_allowed(unsigned reason, uint64_t now); /* not oftener than once a minute a reason */
 void snapshot_ask(unsigned reason);                  /* of the watchdog; from any thread, or a signal's handler */
 void snapshot_asked(void);                           /* make what was asked for; under the lock */
-/* Copy one ring; `said` gets its path, or what went wrong. Under the lock. */
+/* Copy one ring; `said` gets its path, or what went wrong. Under the lock. 1: the ring is gone. */
 int snapshot_take(Watched *ring, unsigned reason, Text *said);
 
 /* -- _watchdog.c ------------------------------------------------------------------------------ */

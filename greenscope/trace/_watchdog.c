@@ -33,6 +33,7 @@
 pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 Watched *watched;
 
+static _Atomic int waiting; /* for the lock, with the GIL */
 static pthread_t thread;
 static int running, over; /* under the GIL; over: the interpreter ends, and there is no further one */
 /* A pair of sockets: to the kernel all eventfds are one file. */
@@ -59,6 +60,31 @@ is_still(int fd, FileIdentity file)
 {
     FileIdentity now = identity_of(fd);
     return fd >= 0 && now.inode != 0 && now.device == file.device && now.inode == file.inode;
+}
+
+void
+watch_lock_soon(void)
+{
+    atomic_fetch_add(&waiting, 1);
+    pthread_mutex_lock(&watch_lock);
+    atomic_fetch_sub(&waiting, 1);
+}
+
+int
+watch_let_in(const Watched *ring)
+{
+    struct timespec moment = {0, 50000};
+    uint64_t serial = ring->serial;
+    if (atomic_load(&waiting) == 0)
+        return 1;
+    pthread_mutex_unlock(&watch_lock);
+    while (atomic_load(&waiting) > 0)
+        nanosleep(&moment, NULL);
+    pthread_mutex_lock(&watch_lock);
+    for (const Watched *one = watched; one != NULL; one = one->next)
+        if (one->serial == serial)
+            return one->base != NULL;
+    return 0;
 }
 
 static int
@@ -209,7 +235,7 @@ take_signal(void)
 static void
 before_fork(void)
 {
-    pthread_mutex_lock(&watch_lock);
+    watch_lock_soon();
 }
 
 static void
@@ -225,6 +251,7 @@ after_fork_in_child(void)
     struct sigaction now;
     close_wake();
     pthread_mutex_init(&watch_lock, NULL);
+    atomic_store(&waiting, 0);
     for (Watched *ring = watched; ring != NULL; ring = ring->next) /* at once: what runs next may be a hook of Python */
         ring->base = ring->ring->base = NULL;
     server_forked();
@@ -304,6 +331,7 @@ PyObject *
 ring_watch(Ring *ring, PyObject *path)
 {
     PyObject *encoded = NULL;
+    static uint64_t serials; /* under the lock */
     Watched *entry;
     if (ring->base == NULL || ring->watched != NULL || !running)
         Py_RETURN_NONE;
@@ -323,7 +351,8 @@ ring_watch(Ring *ring, PyObject *path)
     entry->thread = (uintptr_t) PyThreadState_Get();
     memcpy(ring->base + GS_HEADER_STALL_NS, &thresholds.stall_ns, 8);
     ring->watched = entry;
-    pthread_mutex_lock(&watch_lock);
+    watch_lock_soon();
+    entry->serial = ++serials;
     entry->next = watched;
     watched = entry;
     pthread_mutex_unlock(&watch_lock);

@@ -227,6 +227,10 @@ make_snapshots(Text *answer)
         if (ring->base == NULL || ring->path == NULL)
             continue;
         int made = snapshot_take(ring, GS_SNAPSHOT_ASKED, &said);
+        if (made > 0) {
+            text_clear(&said);
+            break;
+        }
         text_format(answer, first ? "{\"%s\":" : ",{\"%s\":", made == 0 ? "path" : "error");
         text_quote(answer, said.data != NULL ? said.data : "?", said.data != NULL ? said.used : 1);
         text_add(answer, "}", 1);

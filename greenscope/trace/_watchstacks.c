@@ -398,7 +398,10 @@ stacks_answer(Text *answer, int with_gil)
     int count, first = 1;
     text_format(answer, "{\"pid\":%ld,\"now_ns\":%llu,\"gil\":%s,", (long) getpid(), (unsigned long long) clock_ns(),
                 with_gil ? "true" : "false");
-    pthread_mutex_lock(&watch_lock);
+    if (with_gil)
+        watch_lock_soon();
+    else
+        pthread_mutex_lock(&watch_lock);
     hubs = hubs_seen(&count);
     if (with_gil)
         pthread_mutex_unlock(&watch_lock);

@@ -618,3 +618,32 @@ def test_only_the_newest_snapshots_are_kept(start: Callable[..., subprocess.Pope
         paths.append(Path(made["path"]).name)
         time.sleep(0.02)
     assert sorted(path.name for path in (trace_directory / "snapshots").iterdir()) == sorted(paths[2:])
+
+
+def test_a_fork_does_not_wait_for_a_snapshot(run: Callable[..., str], trace_directory: Path):
+    assert (
+        run(
+            """
+import glob
+from greenscope.trace import mark
+g.sleep(0.01)
+for _ in range(600_000):
+    mark("x" * 150)
+unnamed = os.environ["GREENSCOPE_DIR"] + "/snapshots/*.new"
+os.kill(os.getpid(), signal.SIGUSR2)
+while not glob.glob(unnamed):
+    pass
+if os.fork() == 0:
+    os._exit(0)
+print("forked", len(glob.glob(unnamed)))
+os.wait()
+while glob.glob(unnamed):
+    time.sleep(0.01)
+""",
+            GREENSCOPE_RING_MB="128",
+        )
+        == "forked 1\n"
+    )
+    (snapshot,) = trace_directory.glob("snapshots/*.gsr")
+    with closing(RingReader(snapshot)) as reader:
+        assert reader.head > 3_600_000
