@@ -48,14 +48,18 @@ def watch(recorder: Recorder) -> None:
     if _ring is None or not isinstance(recorder, _ring.Ring):
         return
     try:
-        path = recorder.path
         stall_ms = _number("GREENSCOPE_STALL_MS", STALL_MS)
-        if stall_ms and path is not None:
-            kept_ms = _number("GREENSCOPE_SNAPSHOT_STALL_MS", SNAPSHOT_STALL_MS)
-            kept = _number("GREENSCOPE_SNAPSHOTS", SNAPSHOTS)
-            _ring.watchdog_start(path.parent, stall_ms * 1_000_000, kept_ms * 1_000_000, kept)
+        kept_ms = _number("GREENSCOPE_SNAPSHOT_STALL_MS", SNAPSHOT_STALL_MS)
+        kept = _number("GREENSCOPE_SNAPSHOTS", SNAPSHOTS)
     except GreenscopeError as error:
         say(f"{error}; there is no watchdog")
+        return
+    if not stall_ms:
+        return
+    path = recorder.path
+    try:
+        if path is not None:
+            _ring.watchdog_start(path.parent, stall_ms * 1_000_000, kept_ms * 1_000_000, kept)
     except OSError as error:
         say(f"the watchdog has no socket, or no thread: {error}")
     recorder.watch(path)

@@ -155,6 +155,26 @@ g.spawn(names["culprit"]).join()
     assert begin.text.splitlines()[1] == "?" * 1023 + "\t3\tculprit"
 
 
+def test_a_ring_that_is_opened_without_a_watchdog_is_not_looked_after_by_that_of_others(
+    run: Callable[..., str], trace_directory: Path
+):
+    run("""
+def watched():
+    g.sleep(0.01)
+    spin()
+    g.get_hub().destroy()
+thread = threading.Thread(target=watched)
+thread.start()
+thread.join()
+os.environ["GREENSCOPE_STALL_MS"] = "0"
+g.sleep(0.01)
+spin()
+g.sleep(0.01)
+""")
+    ((began, _),) = stalls(trace_directory)
+    assert functions(began)[:2] == ["spin", "watched"]
+
+
 def test_a_deep_recursion_is_cut_and_says_so(run: Callable[..., str], trace_directory: Path):
     run("""
 def deep(n):
