@@ -21,14 +21,21 @@ def record_callbacks() -> None:
         from_level(Detail.TEACH, cls, "call", _recorded(cls.call))
 
 
+def _name_of(called: Any) -> str:
+    try:
+        name = called.__qualname__
+    except Exception:  # a proxy may raise anything, and is to be called all the same
+        name = None
+    return name if isinstance(name, str) and name else type(called).__qualname__
+
+
 def _recorded(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def recorded(self: Any) -> Any:
         recorder, called = here.recorder, self.callback
         if recorder is None or called is None:
             return function(self)
-        name = getattr(called, "__qualname__", None) or type(called).__qualname__
-        recorder.callback_begin(getattr(self, "watch", 0), self.resource, str(name))
+        recorder.callback_begin(getattr(self, "watch", 0), self.resource, _name_of(called))
         how = Exit.RAISED
         try:
             result = function(self)

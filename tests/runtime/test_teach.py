@@ -65,6 +65,20 @@ def test_what_the_hub_calls_begins_and_ends_and_says_whether_it_raised(
     assert "ValueError" in capsys.readouterr().err
 
 
+def test_a_proxy_that_cannot_be_asked_for_its_name_is_called_all_the_same(hub: runtime.Hub) -> None:
+    called = Event()
+
+    class Proxy:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError(name)
+
+        def __call__(self) -> None:
+            called.set()
+
+    hub.run_callback(Proxy())
+    assert called.wait(1)
+
+
 def test_each_step_of_a_wait_has_its_line(hub: runtime.Hub, pair: tuple[socket.socket, socket.socket]) -> None:
     one, other = pair
 
