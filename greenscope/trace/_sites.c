@@ -161,7 +161,8 @@ ring_site_here(Ring *ring)
     return second_best;
 }
 
-/* Whether a code is our own (SITE_INTERNAL), plumbing (1) or neither (0). Remembered as if it were a place of it. */
+/* Whether a code is our own (SITE_INTERNAL), plumbing (1) or neither (0). Remembered as if it were a place of it, while
+ * there is room for sites: a program that makes code all the time would have all of it kept. */
 static uint32_t
 class_of(Ring *ring, PyCodeObject *code)
 {
@@ -169,7 +170,8 @@ class_of(Ring *ring, PyCodeObject *code)
     if (place->code != NULL)
         return place->site;
     uint32_t class = is_below(ring->internal, code) ? SITE_INTERNAL : (uint32_t) is_below(ring->plumbing, code);
-    remember(ring, code, OF_CODE, 0, class, 0);
+    if ((ring->site_count + UINT64_C(1)) * GS_RING_SITE_SIZE <= ring->sites_at.size)
+        remember(ring, code, OF_CODE, 0, class, 0);
     return class;
 }
 

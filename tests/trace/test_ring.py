@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -57,6 +58,22 @@ def test_what_is_said_reads_back_in_order(writer: str, tmp_path: Path) -> None:
     assert started == Event(2000, 2, Kind.WATCHER_START, Watch.READ, 0, 0, resource | 7 << 32)
     assert parked._replace(site=0) == Event(2000, 2, Kind.GREENLET_PARK, Wait.READ, 8, 0, resource | 1500 << 32)
     assert events[-1] == Event(3000, 2, Kind.GREENLET_EXIT, Exit.RAISED)
+
+
+@pytest.mark.parametrize("stacks", [False, True])
+def test_code_that_there_is_no_room_for_is_not_kept(stacks: bool, writer: str, tmp_path: Path) -> None:
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    _, main = begin(ring)
+    ring.stacks = stacks
+    codes = []
+    for number in range(20):
+        code = compile("ring.park(0, 0, -1, 0, b'')", f"made-{number}", "exec")
+        exec(code, {"ring": ring})
+        ring.switch(main)
+        codes.append(weakref.ref(code))
+        del code
+    gc.collect()
+    assert codes[-1]() is None
 
 
 def test_a_string_of_a_class_with_a_hash_of_its_own_is_its_text(writer: str, tmp_path: Path) -> None:
