@@ -100,11 +100,13 @@ class _Vigil:
                 _waitid(os.P_PGID, -pid or getpgrp(), flags)
         except OSError:  # there are no children (left): waitpid will say so
             pass
-        with _lock:
-            del _vigils[self._what]
-            for hub, waiter in self.waiting:
-                hub.loop.call_threadsafe(waiter.wake, Ready.OTHER, 0)
-        bystanders.discard(get_ident())
+        try:
+            with _lock:
+                del _vigils[self._what]
+                for hub, waiter in self.waiting:
+                    hub.loop.call_threadsafe(waiter.wake, Ready.OTHER, 0)
+        finally:
+            bystanders.discard(get_ident())
 
 
 def _await_in_thread(pid: int, options: int) -> None:

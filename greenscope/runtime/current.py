@@ -84,7 +84,12 @@ def others_may_wake() -> bool:
 
     Threads that a fork left to the parent are not counted, nor those in ``bystanders``.
     """
-    return _thread_count() - _left_to_parent[0] > len(bystanders)
+    while True:
+        threads = _thread_count()
+        if threads - _left_to_parent[0] > len(bystanders):
+            return True
+        if threads == _thread_count():  # else a bystander began between the two, and counts in one of them only
+            return False
 
 
 bystanders: set[int] = set()

@@ -108,12 +108,14 @@ class Workers:
             while self._work_once(jobs):
                 pass
         finally:
-            hub = current.hub
-            if hub is not None:
-                hub.destroy()
-            if self._on_leave is not None:
-                self._on_leave()
-            bystanders.discard(get_ident())
+            try:
+                hub = current.hub
+                if hub is not None:
+                    hub.destroy()
+                if self._on_leave is not None:
+                    self._on_leave()
+            finally:  # one too many would hide somebody who can wake
+                bystanders.discard(get_ident())
 
     def _work_once(self, jobs: SimpleQueue[Callable[[], object] | None]) -> bool:
         """Run a job; False when it is time for the thread to end."""
