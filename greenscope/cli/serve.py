@@ -17,7 +17,7 @@ __all__ = ["serve"]
 
 
 @click.command()
-@click.argument("paths", nargs=-1, metavar="[DIR | FILE...]", type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, metavar="[DIR | FILE...]", type=click.Path(path_type=Path, readable=False))
 @PORT_OPTION
 @STALL_OPTION
 def serve(paths: tuple[Path, ...], port: int, stall_ms: int) -> None:
