@@ -256,9 +256,9 @@ g.spawn(work).join()
 """, GREENSCOPE_STALL_MS="3000")  # fmt: skip
     assert line(child) == "runs"
     child.send_signal(signal.SIGSTOP)
-    time.sleep(3.5)
+    time.sleep(3.5)  # longer than a stall, which this is not
     child.send_signal(signal.SIGCONT)
-    time.sleep(0.5)
+    time.sleep(0.5)  # for the watchdog to look, and to find nothing
     child.communicate("go\n", timeout=30)
     assert child.returncode == 0
     assert stalls(trace_directory) == []
