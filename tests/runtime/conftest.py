@@ -7,12 +7,13 @@ import sys
 import threading
 from _thread import get_ident
 from collections.abc import Callable, Iterator
+from time import monotonic, sleep
 
 import pytest
 
 import greenscope.runtime as runtime
 from greenscope.runtime import socket
-from greenscope.runtime.current import bystanders, current
+from greenscope.runtime.current import bystanders, current, others_may_wake
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -20,16 +21,13 @@ Pair = tuple[socket.socket, socket.socket]
 @pytest.fixture(autouse=True)
 def hub() -> Iterator[runtime.Hub]:
     """A hub that no other test has used; nothing may be left that it waits for."""
-    # Threads of other tests (a browser's, say) wake nobody here: a hub with nothing left is at its end.
-    strangers = {thread.ident for thread in threading.enumerate()} - {get_ident()} - bystanders
-    bystanders.update(strangers)
+    await_threads_of_other_tests()
     if current.hub is not None:
         current.hub.destroy()
     made = runtime.get_hub()
     yield made
     left = made.loop.active
     made.destroy()
-    bystanders.difference_update(strangers)
     assert left == 0
 
 
@@ -51,6 +49,15 @@ def run_script() -> Callable[..., subprocess.CompletedProcess[str]]:
         return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
     return run
+
+
+def await_threads_of_other_tests() -> None:
+    """Threads of an earlier test could wake somebody here, for all the hub knows; then it would not give up."""
+    by = monotonic() + 30
+    while others_may_wake():
+        left = sys._current_frames().keys() - bystanders - {get_ident()}
+        assert monotonic() < by, f"an earlier test has left threads that do not end: {threading.enumerate()}, {left}"
+        sleep(0.001)
 
 
 def settle() -> None:
