@@ -31,7 +31,7 @@ PYUV_WHEEL = CFLAGS="-O2 -include '$(CURDIR)/packaging/pyuv_compat.h'" \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test pytest test-frontend test-all sanitize check check-ruff check-types check-generated \
+.PHONY: help build demo test pytest test-frontend test-all $(addprefix test-,$(VERSIONS)) sanitize check check-ruff check-types check-generated \
 	check-c-format check-c-warnings check-frontend format wheels frontend clean
 
 help: ## list the targets
@@ -86,14 +86,14 @@ test-frontend:
 	@echo "the frontend's own tests are left out: they need Node.js 20.19 or later (apt-get install nodejs npm)"
 endif
 
+# Of each the others are no part: one that fails stops none, and with `make --jobs=2` two run side by side.
 test-all: ## the Python suite on 3.11, 3.12 and 3.13, those that are installed, each in its own .venv-3.X
-	@status=0; summary=; \
-	for version in $(VERSIONS); do \
-	  if python=$$(tools/find-python $$version); then \
-	    $(MAKE) --no-print-directory pytest PYTHON="$$python" VENV=.venv-$$version && result=passed || { result=FAILED; status=1; }; \
-	  else result="not installed"; fi; \
-	  summary="$$summary  Python $$version: $$result\n"; \
-	done; printf "$$summary"; exit $$status
+	@$(MAKE) --no-print-directory --keep-going $(addprefix test-,$(VERSIONS))
+
+$(addprefix test-,$(VERSIONS)): test-%:
+	@python=$$(tools/find-python $*) || { echo "Python $*: not installed"; exit 0; }; \
+	$(MAKE) --no-print-directory pytest PYTHON="$$python" VENV=.venv-$* && result=passed || result=FAILED; \
+	echo "Python $*: $$result"; [ $$result = passed ]
 
 # What writes the ring, and what calls it: parking, switching, queues, stacks.
 SANITIZE_TESTS ?= $(addprefix tests/trace/test_, leaks.py levels.py notes.py ring.py snapshot.py watchdog.py) \

@@ -5,9 +5,9 @@
 
 An echo server is the worst case: a request is some microseconds of work and six events. A page that reads
 twice from redis, with redis-py, is what a service does. Both servers live side by side, each with its own
-client (``echo_client.c``, wrk) and its own connections, and take turns of a few tens of milliseconds (of a
-second, the page), so that a machine that slows down slows both. Printed are the median of the rounds'
-ratios, and the quarter of them below and above; and the median cost of each.
+client (``echo_client.c``, wrk) and its own connections, and take turns of a few tens of milliseconds, so
+that a machine that slows down slows both; whoever has no turn is idle, and its wrk is stopped. Printed are
+the median of the rounds' ratios, and the quarter of them below and above; and the median cost of each.
 
 The untraced server runs with GREENSCOPE=0: what it is compared with has no recording at all. A round
 first fills the traced server's ring once, because a ring that is written for the first time is also
@@ -17,13 +17,16 @@ mapped page by page; ``--fresh`` leaves that out.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from operator import truediv
@@ -31,20 +34,36 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.echo import compile_client, tell
-from benchmarks.http import REPORT
-from benchmarks.http import load as wrk
 from benchmarks.servers import ROOT, cpu_seconds, line_of, processors, progress, running
 
-_EVENTS_A_REQUEST = 6
+EVENTS_A_REQUEST = {"echo": 6, "page": 24}
 _RING_EVENTS = 1 << 20
+_PAGE_SECONDS = 0.1
 
 
-Turn = Callable[[], float]
-"""One turn of one server: microseconds of CPU a request."""
+class Turns:
+    """One server's turns.
+
+    Args:
+        pid: the server's.
+        serve: has it serve for a turn; how many requests.
+    """
+
+    def __init__(self, pid: int, serve: Callable[[], int]) -> None:
+        self._pid = pid
+        self._serve = serve
+        self.requests = 0
+
+    def turn(self) -> float:
+        """One turn: microseconds of CPU a request."""
+        before = cpu_seconds(self._pid)
+        requests = self._serve()
+        self.requests += requests
+        return (cpu_seconds(self._pid) - before) / requests * 1e6
 
 
 @contextmanager
-def echo(environment: dict[str, str], connections: int, options: argparse.Namespace) -> Iterator[Turn]:
+def echo(environment: dict[str, str], connections: int, options: argparse.Namespace) -> Iterator[Turns]:
     """An echo server and its client."""
     with _server(["benchmarks.echo", "--serve", "greenscope"], environment) as (server, port):
         numbers = map(str, (port, connections, options.requests, options.size))
@@ -52,27 +71,58 @@ def echo(environment: dict[str, str], connections: int, options: argparse.Namesp
             _bind(load.pid)
             line_of(load, "the client")
 
-            def turn() -> float:
-                before = cpu_seconds(server.pid)
+            def serve() -> int:
                 tell(load)
                 line_of(load, "the client")
-                return (cpu_seconds(server.pid) - before) / float(options.requests) * 1e6
+                return int(options.requests)
 
-            yield turn
+            yield Turns(server.pid, serve)
 
 
 @contextmanager
-def page(environment: dict[str, str], connections: int, options: argparse.Namespace) -> Iterator[Turn]:
-    """A WSGI server whose page reads from redis, and wrk."""
-    with _server(["benchmarks.tracing", "--serve-page", str(options.redis)], environment) as (server, port):
+def page(environment: dict[str, str], connections: int, options: argparse.Namespace) -> Iterator[Turns]:
+    """A WSGI server whose page reads from redis, and a wrk that is stopped between the turns."""
+    import redis
 
-        def turn() -> float:
-            before = cpu_seconds(server.pid)
-            requests, _ = wrk(port, options.script, connections, 1, processors()[1])
-            return (cpu_seconds(server.pid) - before) / requests * 1e6
+    database = next(_databases)
+    store: Any = redis.Redis(unix_socket_path=str(options.redis), db=database)
 
-        turn()  # its modules are imported, its pool of connections is made
-        yield turn
+    def visits() -> int:
+        return int(store.get("visits") or 0)
+
+    with _server(["benchmarks.tracing", "--serve-page", str(options.redis), str(database)], environment) as (
+        server,
+        port,
+    ):
+        # What was sent before a stop is answered in it, and stays with the kernel: that is no timeout.
+        times = ["-d1h", "--timeout", "10s"]
+        with running(["wrk", "-t1", f"-c{connections}", *times, f"http://127.0.0.1:{port}/"]) as load:
+            _bind(load.pid)
+
+            def serve() -> int:
+                before = visits()
+                if load.poll() is not None:
+                    raise SystemExit(f"tracing: wrk ended with {load.returncode} (its message is above)")
+                load.send_signal(signal.SIGCONT)
+                time.sleep(_PAGE_SECONDS)
+                load.send_signal(signal.SIGSTOP)
+                seen = visits()
+                while True:  # the last answers
+                    time.sleep(0.005)
+                    if (now := visits()) == seen:
+                        break
+                    seen = now
+                if seen == before:
+                    raise SystemExit(f"tracing: the page was not served once in {_PAGE_SECONDS} s")
+                return seen - before
+
+            while load.poll() is None and not visits():  # its modules are imported, its pool is made
+                time.sleep(0.01)
+            serve()  # and wrk is stopped
+            yield Turns(server.pid, serve)
+
+
+_databases = itertools.cycle(range(16))  # of redis; each server counts in its own
 
 
 @contextmanager
@@ -91,7 +141,7 @@ def _bind(pid: int) -> None:
         os.sched_setaffinity(pid, {cpu})
 
 
-def serve_page(redis_socket: str, cpu: int) -> None:
+def serve_page(redis_socket: str, database: int, cpu: int) -> None:
     """Serve a page with a counter and a value from redis on a free port, say which, and go on until killed."""
     if cpu >= 0:
         os.sched_setaffinity(0, {cpu})
@@ -102,8 +152,9 @@ def serve_page(redis_socket: str, cpu: int) -> None:
 
     from greenscope.runtime.wsgi import WSGIServer
 
-    store: Any = redis.Redis(unix_socket_path=redis_socket)
+    store: Any = redis.Redis(unix_socket_path=redis_socket, db=database)
     store.set("greeting", "Hello, world")
+    store.delete("visits")
 
     def application(environ: dict[str, Any], start_response: Any) -> list[bytes]:  # noqa: ARG001
         body = b"%s, for the %dth time\n" % (store.get("greeting"), store.incr("visits"))
@@ -133,24 +184,18 @@ def redis_server(directory: Path) -> Iterator[Path]:
 WORKS = {"echo": echo, "page": page}
 
 
-def page_rounds(rounds: int) -> int:
-    return max(2, rounds // 3)
-
-
 def compare(work: str, connections: int, options: argparse.Namespace) -> dict[str, Any]:
     with ExitStack() as stack:
         untraced = stack.enter_context(WORKS[work]({"GREENSCOPE": "0"}, connections, options))
         traced = stack.enter_context(WORKS[work](options.traced, connections, options))
-        if work == "echo" and not options.fresh:
-            for _ in range(_RING_EVENTS // (_EVENTS_A_REQUEST * options.requests) + 1):
-                traced()
+        while not options.fresh and traced.requests * EVENTS_A_REQUEST[work] < _RING_EVENTS:
+            traced.turn()
         pairs = []
-        rounds = options.rounds if work == "echo" else page_rounds(options.rounds)
-        for number in range(rounds):
-            progress(f"{work}, {connections} connections: {number + 1} of {rounds}")
+        for number in range(options.rounds):
+            progress(f"{work}, {connections} connections: {number + 1} of {options.rounds}")
             # Who comes first changes, so that neither always finds what the other left in the caches.
             order = (traced, untraced) if number % 2 else (untraced, traced)
-            costs = {turn: turn() for turn in order}
+            costs = {server: server.turn() for server in order}
             pairs.append((costs[traced], costs[untraced]))
     progress("")
     low, middle, high = statistics.quantiles([truediv(*pair) for pair in pairs], n=4, method="inclusive")
@@ -174,18 +219,18 @@ def assignment(text: str) -> tuple[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tracing", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", nargs="+", choices=WORKS, default=list(WORKS), metavar="WORK")
-    parser.add_argument("--rounds", type=int, default=61, help="of the echo server; a third as many of the page")
+    parser.add_argument("--rounds", type=int, default=61, help="turns of each server")
     parser.add_argument("--requests", type=int, default=5000, help="a turn of the echo server")
     parser.add_argument("--connections", type=int, nargs="+", default=[50, 500])
     parser.add_argument("--size", type=int, default=128, help="bytes a request of the echo server")
     parser.add_argument("--traced", type=assignment, action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--fresh", action="store_true", help="measure the ring's first round too")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
-    parser.add_argument("--serve-page", help=argparse.SUPPRESS)
+    parser.add_argument("--serve-page", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--cpu", type=int, default=-1, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve_page:
-        serve_page(options.serve_page, options.cpu)
+        serve_page(options.serve_page[0], int(options.serve_page[1]), options.cpu)
         return
     if sys.platform != "linux":
         parser.error("the client needs Linux's epoll")
@@ -199,15 +244,13 @@ def main() -> None:
             options.client = compile_client(directory)
         if "page" in options.work:
             options.redis = stack.enter_context(redis_server(directory))
-            options.script = directory / "report.lua"
-            options.script.write_text(REPORT)
         results = [compare(work, connections, options) for work in options.work for connections in options.connections]
     if options.json:
         print(json.dumps({"python": sys.version.split()[0], "results": results}, indent=2))
         return
     print(
         f"CPU microseconds a request, traced ÷ untraced (median of {options.rounds} turns of {options.requests}"
-        f" requests of {options.size} bytes; of the page, {page_rounds(options.rounds)} seconds),"
+        f" requests of {options.size} bytes; of the page, of {_PAGE_SECONDS} seconds),"
         f" Python {sys.version.split()[0]}"
     )
     print(f"{'':6}{'connections':>11}{'untraced µs':>13}{'traced µs':>11}{'ratio':>8}   quartiles")
