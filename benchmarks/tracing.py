@@ -1,17 +1,22 @@
 """What recording costs a server: processor time of a request, traced ÷ untraced.
 
-    python -m benchmarks.tracing                          50 and 500 connections; four minutes
+    python -m benchmarks.tracing                          50 and 500 connections; ten minutes
     python -m benchmarks.tracing --work echo --traced GREENSCOPE_DETAIL=io    another traced run, by its environment
 
 An echo server is the worst case: a request is some microseconds of work and six events. A page that reads
 twice from redis, with redis-py, is what a service does. Both servers live side by side, each with its own
-client (``echo_client.c``, wrk) and its own connections, and take turns of a few tens of milliseconds, so
-that a machine that slows down slows both; whoever has no turn is idle, and its wrk is stopped. Printed are
-the median of the rounds' ratios, and the quarter of them below and above; and the median cost of each.
+client (``echo_client.c``, wrk) and its own connections, and take turns of some tens of milliseconds, so
+that a machine that slows down slows both; whoever has no turn is idle, and its wrk is stopped.
 
-The untraced server runs with GREENSCOPE=0: what it is compared with has no recording at all. A round
-first fills the traced server's ring once, because a ring that is written for the first time is also
-mapped page by page; ``--fresh`` leaves that out.
+Two processes of one program differ too: by where the loader put what, by the hashes of the day, by the
+rhythm they fall into with their clients; a page by 5 %, which is more than is to be measured. So there are
+many pairs of fresh processes. Printed is the median of the pairs' ratios (of a pair, the median of its
+turns' ratios), its standard error, and the quarter of the pairs below and above. Compare
+``--traced GREENSCOPE=0``, which should give 1.
+
+The untraced server runs with GREENSCOPE=0: what it is compared with has no recording at all. The echo
+server first fills its ring once, because a ring that is written for the first time is also mapped page by
+page; ``--fresh`` leaves that out. The page's is fresh.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
 import shutil
 import signal
@@ -36,7 +42,7 @@ from typing import Any
 from benchmarks.echo import compile_client, tell
 from benchmarks.servers import ROOT, cpu_seconds, line_of, processors, progress, running
 
-EVENTS_A_REQUEST = {"echo": 6, "page": 24}
+_EVENTS_A_REQUEST = 6
 _RING_EVENTS = 1 << 20
 _PAGE_SECONDS = 0.1
 
@@ -184,28 +190,40 @@ def redis_server(directory: Path) -> Iterator[Path]:
 WORKS = {"echo": echo, "page": page}
 
 
-def compare(work: str, connections: int, options: argparse.Namespace) -> dict[str, Any]:
+def compare_pair(work: str, connections: int, number: int, options: argparse.Namespace) -> list[tuple[float, float]]:
+    """The costs of a fresh pair of servers in turns, traced and untraced; the ``number``-th pair."""
+    environments: list[dict[str, str]] = [{"GREENSCOPE": "0"}, options.traced]
     with ExitStack() as stack:
-        untraced = stack.enter_context(WORKS[work]({"GREENSCOPE": "0"}, connections, options))
-        traced = stack.enter_context(WORKS[work](options.traced, connections, options))
-        while not options.fresh and traced.requests * EVENTS_A_REQUEST[work] < _RING_EVENTS:
+        # Who begins changes from pair to pair, so that it is not always the same who finds caches and memory clean.
+        first, second = (
+            stack.enter_context(WORKS[work](environment, connections, options))
+            for environment in (environments if number % 2 else reversed(environments))
+        )
+        untraced, traced = (first, second) if number % 2 else (second, first)
+        while not options.fresh and work == "echo" and traced.requests * _EVENTS_A_REQUEST < _RING_EVENTS:
             traced.turn()
-        pairs = []
-        for number in range(options.rounds):
-            progress(f"{work}, {connections} connections: {number + 1} of {options.rounds}")
-            # Who comes first changes, so that neither always finds what the other left in the caches.
-            order = (traced, untraced) if number % 2 else (untraced, traced)
-            costs = {server: server.turn() for server in order}
-            pairs.append((costs[traced], costs[untraced]))
+        costs = [{server: server.turn() for server in (first, second)} for _ in range(options.turns)]
+    return [(cost[traced], cost[untraced]) for cost in costs]
+
+
+def compare(work: str, connections: int, options: argparse.Namespace) -> dict[str, Any]:
+    costs, ratios = [], []
+    for number in range(options.pairs):
+        progress(f"{work}, {connections} connections: pair {number + 1} of {options.pairs}")
+        pair = compare_pair(work, connections, number, options)
+        costs += pair
+        ratios.append(statistics.median(truediv(*cost) for cost in pair))
     progress("")
-    low, middle, high = statistics.quantiles([truediv(*pair) for pair in pairs], n=4, method="inclusive")
+    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
     return {
         "work": work,
         "connections": connections,
-        "traced_us": round(statistics.median(pair[0] for pair in pairs), 3),
-        "untraced_us": round(statistics.median(pair[1] for pair in pairs), 3),
-        "ratio": round(middle, 3),
+        "traced_us": round(statistics.median(traced for traced, _ in costs), 3),
+        "untraced_us": round(statistics.median(untraced for _, untraced in costs), 3),
+        "ratio": round(middle, 4),
         "ratio_quartiles": [round(low, 3), round(high, 3)],
+        # The standard error of a median, by the quartiles, which do not mind a pair that was disturbed.
+        "ratio_error": round(0.93 * (high - low) / math.sqrt(len(ratios)), 4),
     }
 
 
@@ -219,7 +237,8 @@ def assignment(text: str) -> tuple[str, str]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tracing", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--work", nargs="+", choices=WORKS, default=list(WORKS), metavar="WORK")
-    parser.add_argument("--rounds", type=int, default=61, help="turns of each server")
+    parser.add_argument("--pairs", type=int, default=40, help="pairs of servers, one after the other")
+    parser.add_argument("--turns", type=int, default=9, help="of each server of a pair")
     parser.add_argument("--requests", type=int, default=5000, help="a turn of the echo server")
     parser.add_argument("--connections", type=int, nargs="+", default=[50, 500])
     parser.add_argument("--size", type=int, default=128, help="bytes a request of the echo server")
@@ -249,16 +268,16 @@ def main() -> None:
         print(json.dumps({"python": sys.version.split()[0], "results": results}, indent=2))
         return
     print(
-        f"CPU microseconds a request, traced ÷ untraced (median of {options.rounds} turns of {options.requests}"
-        f" requests of {options.size} bytes; of the page, of {_PAGE_SECONDS} seconds),"
-        f" Python {sys.version.split()[0]}"
+        f"CPU microseconds a request, traced ÷ untraced: the median of {options.pairs} pairs of servers, each pair"
+        f" {options.turns} turns of\n{options.requests} requests of {options.size} bytes, or of {_PAGE_SECONDS} seconds"
+        f" of the page; Python {sys.version.split()[0]}"
     )
-    print(f"{'':6}{'connections':>11}{'untraced µs':>13}{'traced µs':>11}{'ratio':>8}   quartiles")
+    print(f"{'':6}{'connections':>11}{'untraced µs':>13}{'traced µs':>11}{'ratio':>8}{'±':>7}   quartiles of pairs")
     for row in results:
         low, high = row["ratio_quartiles"]
         print(
             f"{row['work']:6}{row['connections']:>11}{row['untraced_us']:>13.2f}{row['traced_us']:>11.2f}"
-            f"{row['ratio']:>8.3f}   {low:.3f} … {high:.3f}"
+            f"{row['ratio']:>8.3f}{row['ratio_error']:>7.3f}   {low:.3f} … {high:.3f}"
         )
 
 

@@ -42,7 +42,9 @@ def test_the_http_benchmark_serves_every_request():
 @pytest.mark.skipif(not all(map(shutil.which, ("redis-server", "wrk"))), reason="the page needs redis-server and wrk")
 def test_the_tracing_benchmark_compares_what_is_recorded_with_what_is_not():
     pytest.importorskip("redis")
-    rows = run("benchmarks.tracing", "--rounds", "2", "--requests", "200", "--connections", "5", "--fresh")["results"]
+    rows = run(
+        "benchmarks.tracing", *["--pairs", "2", "--turns", "2", "--requests", "200", "--connections", "5", "--fresh"]
+    )["results"]
     assert [(row["work"], row["connections"]) for row in rows] == [("echo", 5), ("page", 5)]
     assert all(row["ratio"] > 0 and row["traced_us"] > 0 and row["untraced_us"] > 0 for row in rows)
 
