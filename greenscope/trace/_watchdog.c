@@ -26,6 +26,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#ifndef CLOSE_RANGE_UNSHARE /* it came to the headers later than the call */
+#define CLOSE_RANGE_UNSHARE (1u << 1)
+#endif
+
 #define HUB         1 /* the first greenlet that a ring hears of: Hub.__init__ */
 #define STACK_BYTES (256 << 10)
 #define FARTHEST    65536 /* records that are looked through at most */
@@ -133,13 +137,12 @@ own_descriptors(void)
         low = high;
         high = swapped;
     }
-    if (syscall(SYS_close_range, ~0u, ~0u, 0) < 0 || unshare(CLONE_FILES) < 0)
+    if (syscall(SYS_close_range, high + 1, ~0u, CLOSE_RANGE_UNSHARE) < 0)
         return 0;
     if (low > 0)
         syscall(SYS_close_range, 0, low - 1, 0);
     if (high > low + 1)
         syscall(SYS_close_range, low + 1, high - 1, 0);
-    syscall(SYS_close_range, high + 1, ~0u, 0);
     return 1;
 #else
     return 0;
