@@ -37,6 +37,7 @@ setup(
                     "greenscope/trace/_notes.c",
                     "greenscope/trace/_reserve.c",
                     "greenscope/trace/_watchdog.c",
+                    "greenscope/trace/_watchforks.c",
                     "greenscope/trace/_watchstalls.c",
                     "greenscope/trace/_stackwalk.c",
                     "greenscope/trace/_watchstacks.c",

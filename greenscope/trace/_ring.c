@@ -475,6 +475,10 @@ static PyMethodDef module_methods[] = {
     {"watchdog_stop", watchdog_stop, METH_NOARGS, PyDoc_STR("End the thread, for good: the interpreter ends.")},
     {"watchdog_trigger", watchdog_trigger, METH_O,
      PyDoc_STR("watchdog_trigger(reason): a reason for snapshots, of which one a minute is heard.")},
+    {"watchdog_before_fork", watchdog_before_fork, METH_NOARGS,
+     PyDoc_STR("For os.register_at_fork: the thread ends, where it would be what os.fork warns of.")},
+    {"watchdog_after_fork", watchdog_after_fork, METH_NOARGS,
+     PyDoc_STR("For os.register_at_fork: another goes on as soon as os.fork has returned.")},
     {NULL, NULL, 0, NULL},
 };
 

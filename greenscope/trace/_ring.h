@@ -378,5 +378,7 @@ int watchdog_ready(void); /* once, before all else; -1: no memory */
 PyObject *watchdog_start(PyObject *module, PyObject *args);
 PyObject *watchdog_stop(PyObject *module, PyObject *unused);
 PyObject *watchdog_trigger(PyObject *module, PyObject *reason);
+PyObject *watchdog_before_fork(PyObject *module, PyObject *unused); /* _watchforks.c */
+PyObject *watchdog_after_fork(PyObject *module, PyObject *unused);
 
 #endif

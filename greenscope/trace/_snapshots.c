@@ -52,6 +52,8 @@ snapshot_ask(unsigned reason)
     watch_wake();
 }
 
+#define PUT_OFF 2 /* of `snapshot_take`: it is made when the thread goes on after a fork */
+
 /* On the program's stderr, which the watchdog's thread has not open itself. */
 static void
 say(const char *what, const char *text)
@@ -66,20 +68,24 @@ say(const char *what, const char *text)
 void
 snapshot_asked(void)
 {
-    unsigned bits = atomic_exchange(&asked, 0);
-    for (unsigned reason = 0; bits != 0 && reason < SNAPSHOT_REASONS; reason++) {
-        if (!(bits & 1u << reason))
-            continue;
+    unsigned bits = atomic_exchange(&asked, 0), left = 0;
+    for (Watched *ring = watched; ring != NULL; ring = ring->next)
+        if (ring->base != NULL && ring->path != NULL)
+            left |= ring->asked |= bits;
+    for (unsigned reason = 0; left != 0 && reason < SNAPSHOT_REASONS; reason++) {
         for (Watched *ring = watched; ring != NULL; ring = ring->next) {
             Text said = {0};
-            if (ring->base == NULL || ring->path == NULL)
+            if (!(ring->asked & 1u << reason))
                 continue;
             int made = snapshot_take(ring, reason, &said);
             if (reason == GS_SNAPSHOT_SIGNAL && said.data != NULL)
                 say(made == 0 ? "snapshot " : "no snapshot: ", said.data);
             text_clear(&said);
+            if (made == PUT_OFF)
+                return;
             if (made > 0)
                 break;
+            ring->asked &= ~(1u << reason);
         }
     }
 }
@@ -160,6 +166,10 @@ write_copy(int fd, Watched *ring, unsigned reason)
     for (uint64_t done = 0, size = in_use * GS_RING_EVENT_SIZE; done < size; done += PIECE) {
         if (write_at(fd, events + done, size - done < PIECE ? size - done : PIECE, event_at + done) < 0)
             return -1;
+        if (reason != GS_SNAPSHOT_ASKED && !ring->put_off && watch_hurries()) {
+            ring->put_off = 1;
+            return PUT_OFF;
+        }
         if (!watch_let_in(ring))
             return 1;
     }
@@ -281,7 +291,8 @@ snapshot_take(Watched *ring, unsigned reason, Text *said)
     if (error || gone > 0)
         unlink(unnamed);
     if (gone > 0)
-        return 1;
+        return gone;
+    ring->put_off = 0;
     text_add(said, path, strlen(path));
     if (error)
         text_format(said, ": %s", strerror(error));

@@ -1,8 +1,9 @@
 /* What the watchdog's C files share.
  *
  * _watchdog.c has the thread and the list of rings; _watchstalls.c notices stalls; _stackwalk.c reads stacks without
- * the GIL; _watchstacks.c puts them into words; _watchserver.c answers on the socket; _snapshots.c copies rings. One
- * mutex guards the list of rings; it is held for milliseconds at most, and nobody waits for the GIL while holding it.
+ * the GIL; _watchstacks.c puts them into words; _watchserver.c answers on the socket; _snapshots.c copies rings;
+ * _watchforks.c has the thread away while the process forks. One mutex guards the list of rings; it is held for
+ * milliseconds at most, and nobody waits for the GIL while holding it.
  */
 #ifndef GREENSCOPE_WATCH_H
 #define GREENSCOPE_WATCH_H
@@ -51,6 +52,8 @@ typedef struct Watched {
     uint64_t stall_number; /* `doing.number` of the stall that is on; 0: none */
     uint64_t stall_from_ns, stall_greenlet;
     int stall_kept; /* a snapshot was made for it */
+    unsigned asked; /* reasons for snapshots of it that are to be made, a bit each */
+    int put_off;    /* one was given up for a fork; the next fork waits */
 } Watched;
 
 extern pthread_mutex_t watch_lock;
@@ -141,12 +144,14 @@ size_t stacks_text(uintptr_t thread, char *text, size_t size);
 #define SERVER_POLLS 6 /* the listener, connections, and one to wake */
 struct pollfd;
 
-int server_open(const char *directory, int own); /* -1 and errno: there is no socket */
-int server_polls(struct pollfd *polls);          /* how many */
-uint64_t server_deadline(void);                  /* when it wants to be called at the latest; 0: never */
-void server_work(uint64_t now);                  /* never blocks */
-void server_close(void);                         /* and remove the socket */
-void server_forked(void);                        /* it is the parent's */
+/* With what `server_leave` left in the queue of this socket, if anything. -1 and errno: there is no socket. */
+int server_open(const char *directory, int own, int left);
+int server_polls(struct pollfd *polls); /* how many */
+uint64_t server_deadline(void);         /* when it wants to be called at the latest; 0: never */
+void server_work(uint64_t now);         /* never blocks */
+void server_close(void);                /* and remove the socket */
+void server_leave(int fd);              /* all to the next thread, by this socket; -1: there is none */
+void server_forked(void);               /* it is the parent's */
 
 /* -- _snapshots.c ----------------------------------------------------------------------------- */
 
@@ -156,7 +161,7 @@ void snapshot_settings(unsigned kept);               /* how many a directory kee
 int snapshot_allowed(unsigned reason, uint64_t now); /* not oftener than once a minute a reason */
 void snapshot_ask(unsigned reason);                  /* of the watchdog; from any thread, or a signal's handler */
 void snapshot_asked(void);                           /* make what was asked for; under the lock */
-/* Copy one ring; `said` gets its path, or what went wrong. Under the lock. 1: the ring is gone. */
+/* Copy one ring; `said` gets its path, or what went wrong. Under the lock. 1: the ring is gone; 2: not now. */
 int snapshot_take(Watched *ring, unsigned reason, Text *said);
 
 /* -- _watchdog.c ------------------------------------------------------------------------------ */
@@ -170,6 +175,12 @@ FileIdentity identity_of(int fd);
 int is_still(int fd, FileIdentity file);
 
 void watch_wake(void); /* have the thread look at what it was asked for; may be called in a signal's handler */
+void watch_gone(_Atomic pid_t *id); /* until a thread that was joined is none of the process's any more */
+int watch_hurries(void);            /* this is the watchdog's thread, and it is to end for a fork */
 int watch_thread(pthread_t *thread, void *(*run)(void *) ); /* a native thread with every signal blocked */
+
+/* With the GIL. What was watched, asked for and noticed stays; a stall that is on ends when the thread goes on. */
+int watch_pause(void); /* whether it is paused then: it may not run at all */
+void watch_resume(void);
 
 #endif

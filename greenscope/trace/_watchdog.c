@@ -10,6 +10,8 @@
  * system call of the program, 40 ns each. So nothing that the program opens stays open for it, and nothing that
  * it has is closed by a program that closes all it does not know.
  *
+ * It can be paused, for a fork (_watchforks.c): the thread ends, everything else stays, and another goes on.
+ *
  * A ring is on the list from `watch` until it is detached or freed, whichever comes first; both take the lock.
  */
 #include "_watch.h"
@@ -39,17 +41,19 @@ Watched *watched;
 
 static _Atomic int waiting; /* for the lock, with the GIL */
 static pthread_t thread;
-static int running, over; /* under the GIL; over: the interpreter ends, and there is no further one */
+static _Atomic pid_t thread_id;
+static int running, paused, over; /* under the GIL; over: the interpreter ends, and there is no further one */
 /* A pair of sockets: to the kernel all eventfds are one file. */
 static _Atomic int wake_fd = -1;
 static int hear_fd = -1;
-static _Atomic int stopping, signalled;
-static int own_files;         /* by `own_descriptors` */
-static const char *directory; /* for the thread's beginning, until it is `ready` */
-static int directory_error;
+static _Atomic int stopping, pausing, signalled;
+static int own_files; /* by `own_descriptors` */
+static char *directory;
+static int directory_error; /* of the thread's beginning, when it is `ready` */
 static sem_t ready;
 static FileIdentity wake_file, hear_file;
 static Thresholds thresholds;
+static uint64_t due_ns, from_ns; /* when the rings are looked at next; since when the thread was never late */
 
 FileIdentity
 identity_of(int fd)
@@ -72,6 +76,12 @@ watch_lock_soon(void)
     atomic_fetch_add(&waiting, 1);
     pthread_mutex_lock(&watch_lock);
     atomic_fetch_sub(&waiting, 1);
+}
+
+int
+watch_hurries(void)
+{
+    return atomic_load(&pausing) && pthread_equal(pthread_self(), thread);
 }
 
 int
@@ -125,8 +135,9 @@ watch_wake(void)
 
 /* -- the thread ------------------------------------------------------------------------------- */
 
-/* Where the kernel cannot close all the others at once (before 5.9), or a container refuses it, the table stays shared.
- */
+/* Nobody waits for this after a fork, so the program may close a descriptor while it is done: what is above our two
+ * is never copied, where it would stay open for a moment more; nor are these two ours by their numbers alone.
+ * Where the kernel cannot do it (before 5.9), or a container refuses it, the table stays shared. */
 static int
 own_descriptors(void)
 {
@@ -143,6 +154,10 @@ own_descriptors(void)
         syscall(SYS_close_range, 0, low - 1, 0);
     if (high > low + 1)
         syscall(SYS_close_range, low + 1, high - 1, 0);
+    if (!is_still(hear_fd, hear_file))
+        close(hear_fd);
+    if (!is_still(atomic_load(&wake_fd), wake_file))
+        close(atomic_load(&wake_fd));
     return 1;
 #else
     return 0;
@@ -153,13 +168,15 @@ static void *
 watch_run(void *Py_UNUSED(unused))
 {
     struct pollfd polls[SERVER_POLLS];
-    uint64_t period = thresholds.stall_ns / 4, due = clock_ns(), from = due;
-    int fd = hear_fd, timeout = 0;
+    uint64_t period = thresholds.stall_ns / 4;
+    int fd, timeout = 0;
     char drained[256];
     prctl(PR_SET_NAME, "greenscope");
+    atomic_store(&thread_id, (pid_t) syscall(SYS_gettid));
     own_files = own_descriptors();
-    directory_error = server_open(directory, own_files) < 0 ? errno : 0;
-    sem_post(&ready);
+    fd = is_still(hear_fd, hear_file) ? hear_fd : -1;
+    directory_error = server_open(directory, own_files, atomic_load(&wake_fd)) < 0 ? errno : 0;
+    sem_post(&ready); /* whoever goes on after a fork does not wait: the child has the processor for a while */
     if (period < NS_A_MS)
         period = NS_A_MS;
     while (!atomic_load(&stopping)) {
@@ -172,14 +189,14 @@ watch_run(void *Py_UNUSED(unused))
         if (atomic_exchange(&signalled, 0))
             snapshot_ask(GS_SNAPSHOT_SIGNAL);
         pthread_mutex_lock(&watch_lock);
-        if (now >= due) {
-            if (now - due > period) /* it was stopped, or had nothing to look at */
-                from = now;
+        if (now >= due_ns) {
+            if (now - due_ns > period) /* it was stopped, or had nothing to look at */
+                from_ns = now;
             int idle = 1;
             for (Watched *ring = watched; ring != NULL; ring = ring->next)
                 if (ring->base != NULL)
-                    idle &= watch_one(ring, &thresholds, now, from);
-            due = now + (idle ? 2 * period : period);
+                    idle &= watch_one(ring, &thresholds, now, from_ns);
+            due_ns = now + (idle ? 2 * period : period);
         }
         snapshot_asked();
         int nothing = watched == NULL;
@@ -190,12 +207,15 @@ watch_run(void *Py_UNUSED(unused))
             timeout = 1000; /* and not for ever: the program may have closed what would wake it */
             continue;
         }
-        if (deadline == 0 || deadline > due)
-            deadline = due;
+        if (deadline == 0 || deadline > due_ns)
+            deadline = due_ns;
         now = clock_ns();
         timeout = deadline > now ? (int) ((deadline - now + NS_A_MS - 1) / NS_A_MS) : 0;
     }
-    server_close();
+    if (atomic_load(&pausing))
+        server_leave(is_still(fd, hear_file) ? fd : -1);
+    else
+        server_close();
     return NULL;
 }
 
@@ -212,6 +232,78 @@ watch_thread(pthread_t *created, void *(*run)(void *) )
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return error;
+}
+
+/* Another, where there is none; an errno, and then what was left for it is gone. */
+static int
+thread_begins(void)
+{
+    if (!is_still(atomic_load(&wake_fd), wake_file) || !is_still(hear_fd, hear_file)) {
+        close_wake();
+        int fd = open_wake();
+        if (fd < 0)
+            return errno;
+        atomic_store(&wake_fd, fd);
+    }
+    due_ns = clock_ns();
+    atomic_store(&stopping, 0);
+    sem_init(&ready, 0, 0);
+    int error = watch_thread(&thread, watch_run);
+    if (error)
+        close_wake();
+    return error;
+}
+
+/* With the GIL, which is let go meanwhile: the thread may wait for one that asks for it. */
+static void
+thread_ends(void)
+{
+    atomic_store(&stopping, 1);
+    watch_wake();
+    PyThreadState *state = PyEval_SaveThread();
+    pthread_join(thread, NULL);
+    watch_gone(&thread_id);
+    PyEval_RestoreThread(state);
+}
+
+/* A thread that was joined is still one of the process's for a moment, in which the kernel counts it. */
+void
+watch_gone(_Atomic pid_t *id)
+{
+    struct timespec moment = {0, 20000};
+    pid_t process = getpid(), ended = atomic_exchange(id, 0);
+    /* Not for ever: whoever traces the process may keep it, and its number may be another's. */
+    uint64_t late = clock_ns() + NS_A_SECOND;
+    for (int tries = 0; ended != 0 && syscall(SYS_tgkill, process, ended, 0) == 0 && clock_ns() < late; tries++)
+        if (tries < 20)
+            sched_yield();
+        else
+            nanosleep(&moment, NULL);
+}
+
+int
+watch_pause(void)
+{
+    if (running && !paused) {
+        paused = 1;
+        atomic_store(&pausing, 1);
+        thread_ends();
+        atomic_store(&pausing, 0);
+    }
+    return paused;
+}
+
+void
+watch_resume(void)
+{
+    if (!paused || over)
+        return;
+    paused = 0;
+    int error = thread_begins();
+    if (error) {
+        running = 0; /* the next hub tries again */
+        PySys_WriteStderr("greenscope: after a fork the watchdog has no thread: %s\n", strerror(error));
+    }
 }
 
 /* -- SIGUSR2 ---------------------------------------------------------------------------------- */
@@ -258,8 +350,9 @@ after_fork_in_child(void)
     for (Watched *ring = watched; ring != NULL; ring = ring->next) /* at once: what runs next may be a hook of Python */
         ring->base = ring->ring->base = NULL;
     server_forked();
-    running = over = 0;
+    running = paused = over = 0;
     atomic_store(&stopping, 0);
+    atomic_store(&pausing, 0);
     atomic_store(&signalled, 0);
     if (sigaction(SIGUSR2, NULL, &now) == 0 && now.sa_handler == on_signal) {
         now.sa_handler = SIG_DFL;
@@ -275,7 +368,7 @@ watchdog_start(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *path = NULL;
     unsigned long long threshold, kept_threshold;
     unsigned int kept;
-    int fd, error;
+    int error;
     if (!PyArg_ParseTuple(args, "O&KKI:watchdog_start", PyUnicode_FSConverter, &path, &threshold, &kept_threshold,
                           &kept))
         return NULL;
@@ -283,24 +376,18 @@ watchdog_start(PyObject *Py_UNUSED(module), PyObject *args)
         Py_DECREF(path);
         Py_RETURN_NONE;
     }
-    fd = open_wake();
-    error = fd < 0 ? errno : 0;
+    thresholds = (Thresholds){threshold, kept_threshold};
+    snapshot_settings(kept);
+    free(directory);
+    directory = strdup(PyBytes_AS_STRING(path));
+    from_ns = clock_ns();
+    error = directory == NULL ? ENOMEM : thread_begins();
     if (error == 0) {
-        thresholds = (Thresholds){threshold, kept_threshold};
-        snapshot_settings(kept);
-        directory = PyBytes_AS_STRING(path);
-        sem_init(&ready, 0, 0);
-        atomic_store(&wake_fd, fd);
-        error = watch_thread(&thread, watch_run);
-        if (error) {
-            close_wake();
-        } else {
-            while (sem_wait(&ready) < 0)
-                ; /* a signal */
-            running = 1;
-            error = directory_error;
-            take_signal();
-        }
+        running = 1;
+        while (sem_wait(&ready) < 0)
+            ; /* a signal */
+        error = directory_error;
+        take_signal();
     }
     Py_DECREF(path);
     if (error) {
@@ -313,6 +400,7 @@ watchdog_start(PyObject *Py_UNUSED(module), PyObject *args)
 PyObject *
 watchdog_stop(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
+    watch_resume(); /* a fork was the last thing */
     int was_running = running;
     running = 0;
     over = 1;
@@ -320,11 +408,7 @@ watchdog_stop(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
         pthread_mutex_lock(&watch_lock);
         snapshot_asked();
         pthread_mutex_unlock(&watch_lock);
-        atomic_store(&stopping, 1);
-        watch_wake();
-        PyThreadState *state = PyEval_SaveThread();
-        pthread_join(thread, NULL);
-        PyEval_RestoreThread(state);
+        thread_ends();
         close_wake();
     }
     Py_RETURN_NONE;

@@ -10,6 +10,9 @@
  *
  * Stacks want the GIL, which may not be had: a thread of its own asks for it, and if it has not got it in
  * a second, the answer is the one that can be given without.
+ *
+ * Where the watchdog's thread ends for a fork, the descriptors go to the next one, in the queue of the socket by
+ * which it is woken: whoever has asked, or asks meanwhile, gets his answer a moment later.
  */
 #include "_watch.h"
 
@@ -20,10 +23,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #define CONNECTIONS 4
+#define DESCRIPTORS (2 + CONNECTIONS)  /* the directory, the listener */
 #define ASK_NS      NS_A_SECOND        /* for the request to come */
 #define GIL_NS      NS_A_SECOND        /* for the GIL */
 #define ANSWER_NS   (10 * NS_A_SECOND) /* for the answer to be taken */
@@ -48,11 +53,13 @@ static Connection connections[CONNECTIONS];
 static enum { IDLE, ASKED, DONE } job_state; /* DONE is set by it, all else by the watchdog */
 static _Atomic int job_done;
 static pthread_t job;
+static _Atomic pid_t job_id;
 static Text job_answer;
 
 static void *
 job_run(void *Py_UNUSED(unused))
 {
+    atomic_store(&job_id, (pid_t) syscall(SYS_gettid));
     PyGILState_STATE state = PyGILState_Ensure();
     stacks_answer(&job_answer, 1);
     PyGILState_Release(state);
@@ -110,13 +117,110 @@ check_table(void)
     listener = directory_fd = -1;
 }
 
+/* -- from one thread to the next --------------------------------------------------------------- */
+
+/* A message of descriptors, and the byte that it takes along. */
+typedef struct {
+    struct msghdr message;
+    struct iovec part;
+    char byte;
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(DESCRIPTORS * sizeof(int))];
+    } control;
+} Parcel;
+
+static struct msghdr *
+parcel_of(Parcel *parcel, size_t room)
+{
+    memset(parcel, 0, sizeof *parcel);
+    parcel->part = (struct iovec){&parcel->byte, 1};
+    parcel->message = (struct msghdr){
+        .msg_iov = &parcel->part,
+        .msg_iovlen = 1,
+        .msg_control = parcel->control.bytes,
+        .msg_controllen = room,
+    };
+    return &parcel->message;
+}
+
+/* Where each descriptor is kept, in the order in which they are sent. */
+static size_t
+descriptors_kept(int **kept)
+{
+    size_t count = 0;
+    kept[count++] = &directory_fd;
+    kept[count++] = &listener;
+    for (int i = 0; i < CONNECTIONS; i++)
+        if (connections[i].state != FREE)
+            kept[count++] = &connections[i].fd;
+    return count;
+}
+
+void
+server_leave(int fd)
+{
+    int *kept[DESCRIPTORS], sent[DESCRIPTORS];
+    Parcel parcel;
+    check_table();
+    if (job_state == ASKED) {
+        pthread_join(job, NULL); /* whoever waits for us has let go of the GIL */
+        atomic_store(&job_done, 0);
+        job_state = DONE;
+    }
+    watch_gone(&job_id);
+    if (listener < 0)
+        return;
+    size_t count = descriptors_kept(kept);
+    for (size_t i = 0; i < count; i++)
+        sent[i] = *kept[i];
+    struct msghdr *message = parcel_of(&parcel, CMSG_SPACE(count * sizeof *sent));
+    parcel.control.header =
+        (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(count * sizeof *sent)};
+    memcpy(CMSG_DATA(&parcel.control.header), sent, count * sizeof *sent);
+    if (fd >= 0)
+        sendmsg(fd, message, MSG_NOSIGNAL); /* if it is refused, the next thread opens a socket anew */
+    for (size_t i = 0; i < count; i++) {
+        close(sent[i]);
+        *kept[i] = -1;
+    }
+}
+
+/* Whether there was something left, and all of it has come. */
+static int
+take_over(int fd)
+{
+    int *kept[DESCRIPTORS], came[DESCRIPTORS];
+    Parcel parcel;
+    struct msghdr *message = parcel_of(&parcel, sizeof parcel.control.bytes);
+    if (recvmsg(fd, message, MSG_CMSG_CLOEXEC) != 1)
+        return 0;
+    struct cmsghdr *header = CMSG_FIRSTHDR(message);
+    if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+        return 0;
+    size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof *came, wanted = descriptors_kept(kept);
+    memcpy(came, CMSG_DATA(header), count * sizeof *came);
+    for (size_t i = 0; i < count; i++)
+        if (count == wanted)
+            *kept[i] = came[i];
+        else
+            close(came[i]); /* there was no room in the table for the others */
+    return count == wanted;
+}
+
 int
-server_open(const char *directory, int own)
+server_open(const char *directory, int own, int left)
 {
     struct sockaddr_un address;
     char unnamed[sizeof socket_name + 4];
     int error;
     own_table = own;
+    out_of_files = 0;
+    if (take_over(left))
+        return 0;
+    for (int i = 0; i < CONNECTIONS; i++)
+        text_clear(&connections[i].answer);
+    forget_all();
     snprintf(socket_name, sizeof socket_name, "%ld.sock", (long) getpid());
     directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     listener = directory_fd < 0 ? -1 : socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -179,6 +283,7 @@ server_forked(void)
         listener = directory_fd = -1;
     }
     forget_all();
+    atomic_store(&job_id, 0);
     job_state = IDLE;
     atomic_store(&job_done, 0);
     memset(&job_answer, 0, sizeof job_answer);

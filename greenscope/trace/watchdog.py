@@ -12,6 +12,7 @@ greenlet caught; one that ended the program, which the interpreter keeps in ``sy
 from __future__ import annotations
 
 import atexit
+import os
 import sys
 from importlib import import_module
 from os import environ as _environ  # by name: patching puts others in their place
@@ -83,3 +84,5 @@ def _at_exit() -> None:
 
 
 atexit.register(_at_exit)
+if _ring is not None and sys.version_info >= (3, 12):  # before, no fork was warned of
+    os.register_at_fork(before=_ring.watchdog_before_fork, after_in_parent=_ring.watchdog_after_fork)

@@ -184,8 +184,6 @@ def quiet(one):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_the_process_survives(name):
-    # From 3.12 on a fork beside another thread, which the watchdog's is, is warned of.
-    ignoring = ("-W", "ignore:This process:DeprecationWarning")
-    command = [sys.executable, *ignoring, "-X", "faulthandler", "-c", PRELUDE + SCRIPTS[name]]
+    command = [sys.executable, "-X", "faulthandler", "-c", PRELUDE + SCRIPTS[name]]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")

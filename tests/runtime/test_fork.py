@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import threading
-import warnings
 
 import pytest
 
@@ -19,10 +18,8 @@ from tests.runtime.conftest import settle
 
 @pytest.fixture(autouse=True)
 def bounded(hub):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-        with runtime.Timeout(60):
-            yield
+    with runtime.Timeout(60):
+        yield
 
 
 def in_child(function, fork=os.fork):

@@ -218,9 +218,7 @@ os._exit(0)
 
 
 def test_a_child_of_a_process_that_closed_what_it_does_not_know_closes_nothing_and_leaves_the_rings_alone() -> None:
-    # From 3.12 on a fork beside another thread, which the watchdog's is, is warned of.
-    command = [sys.executable, "-W", "ignore:This process:DeprecationWarning", "-c", FORK_WITHOUT_DESCRIPTORS]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", FORK_WITHOUT_DESCRIPTORS], capture_output=True, text=True, check=True)
     assert done.stderr == ""
     for path in map(Path, done.stdout.split()):
         with contextlib.closing(RingReader(path)) as reader:

@@ -649,19 +649,20 @@ g.sleep(0.01)
 for _ in range(600_000):
     mark("x" * 150)
 unnamed = os.environ["GREENSCOPE_DIR"] + "/snapshots/*.new"
+named = os.environ["GREENSCOPE_DIR"] + "/snapshots/*.gsr"
 os.kill(os.getpid(), signal.SIGUSR2)
 while not glob.glob(unnamed):
     pass
 if os.fork() == 0:
     os._exit(0)
-print("forked", len(glob.glob(unnamed)))
+print("forked", len(glob.glob(named)))
 os.wait()
-while glob.glob(unnamed):
+while not glob.glob(named):
     time.sleep(0.01)
 """,
             GREENSCOPE_RING_MB="128",
         )
-        == "forked 1\n"
+        == "forked 0\n"
     )
     (snapshot,) = trace_directory.glob("snapshots/*.gsr")
     with closing(RingReader(snapshot)) as reader:
