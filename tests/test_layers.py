@@ -49,6 +49,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *RING,
     ),
     "greenscope.trace.analysis*": ("greenscope.trace.analysis*", "greenscope.trace.events", "greenscope.trace.records"),
+    "greenscope.trace.examination": ("greenscope.trace.analysis*", "greenscope.trace.reader"),
     "greenscope.trace.snapshot": (
         "greenscope.trace.events",
         *RING,

@@ -16,7 +16,20 @@ from greenscope.errors import GreenscopeError
 
 __all__ = ["COMMANDS", "cli", "main"]
 
-COMMANDS = ("run", "record", "serve", "ps", "stacks", "detail", "snapshot", "events", "info", "rings", "demo")
+COMMANDS = (
+    "run",
+    "record",
+    "serve",
+    "ps",
+    "stacks",
+    "diagnose",
+    "detail",
+    "snapshot",
+    "events",
+    "info",
+    "rings",
+    "demo",
+)
 """As the help lists them. Each is a function in a module of its name."""
 
 

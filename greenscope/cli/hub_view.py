@@ -71,10 +71,8 @@ def look(path: Path) -> HubView:
         if state == "live":
             now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         else:
-            now = reader.end_ns() or max(
-                [*(event.time_ns for event in newest[-1:]), *(slot.since_ns for slot in slots)],
-                default=reader.info.start_monotonic_ns,
-            )
+            last = [*(event.time_ns for event in newest[-1:]), *(slot.since_ns for slot in slots)]
+            now = max(reader.end_ns() or reader.info.start_monotonic_ns, *last, 0)
         table = rows(slots, reader.site, now)
         return HubView(
             info=reader.info,

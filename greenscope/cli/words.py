@@ -7,22 +7,10 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from greenscope.trace.analysis.words import duration
 from greenscope.trace.records import Site
 
 __all__ = ["duration", "line_of", "printable", "wall_time"]
-
-
-def duration(ns: int) -> str:
-    """Nanoseconds in three significant digits and the unit that fits: "12.3 ms", "2:05 min"."""
-    if ns < 1000:
-        return f"{ns} ns"
-    for limit, unit, scale in ((999.5e3, "µs", 1e3), (999.5e6, "ms", 1e6), (59.95e9, "s", 1e9)):
-        if ns < limit:
-            value = ns / scale
-            return f"{value:.{0 if value >= 99.95 else 1 if value >= 9.995 else 2}f} {unit}"
-    minutes, seconds = divmod(round(ns / 1e9), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02} h" if hours else f"{minutes}:{seconds:02} min"
 
 
 def wall_time(ns: int) -> str:

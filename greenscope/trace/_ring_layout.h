@@ -58,6 +58,7 @@
 #define GS_HEADER_SPACE_LOST         304
 #define GS_HEADER_DETAIL             308
 #define GS_HEADER_WATCH_HEAD         320
+#define GS_HEADER_ALIVE_NS           328
 #define GS_HEADER_STALL_NS           384
 #define GS_HEADER_SNAPSHOT_NS        392
 #define GS_HEADER_FIRST              400

@@ -143,6 +143,8 @@ stall_ends(Watched *ring, uint64_t at)
 int
 watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from)
 {
+    /* Who looks at what a killed process left knows by this how long it hung. */
+    atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_ALIVE_NS), now, memory_order_relaxed);
     uint64_t over_at = watch_look(ring, ring->stall_number ? ring->stall_number : UINT64_MAX), since;
     int idle = ring->doing.polls && idles(ring), on = ring->stall_number != 0;
     if (idle)

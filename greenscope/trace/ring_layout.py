@@ -88,6 +88,7 @@ HEADER: dict[str, tuple[int, str]] = {
     "space_lost": (304, "I"),
     "detail": (308, "I"),
     "watch_head": (320, "Q"),
+    "alive_ns": (328, "Q"),
     "stall_ns": (384, "Q"),
     "snapshot_ns": (392, "Q"),
     "first": (400, "Q"),

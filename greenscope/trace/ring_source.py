@@ -208,8 +208,13 @@ class RingSource:
         return "live" if self._is_locked() else "died"
 
     def end_ns(self) -> int | None:
-        """When the writer ended (CLOCK_MONOTONIC), or its snapshot was taken, as far as the file says; else None."""
+        """When the writer ended (CLOCK_MONOTONIC), or its snapshot was taken, as far as the file says; else None.
+
+        Of one that died it is when its watchdog last looked, half a stall's threshold before at most.
+        """
         end = self.field("end_monotonic_ns") or self.info.snapshot_ns
+        if not end and self.state() == "died":
+            end = self.field("alive_ns")
         return end if 0 < end < END_OF_TIME else None
 
     def _is_locked(self) -> bool:

@@ -102,7 +102,9 @@ def _copy(ring: RingSource, fd: int, reason: int, now: int, ended_ns: int) -> No
     end = _append(fd, end, _pieces(ring, "string_offset", strings))
 
     if state == "died" and not read_field(header, "end_monotonic_ns"):
-        new["end_monotonic_ns"] = ended_ns or max(last, last_watched, ring.info.start_monotonic_ns)
+        alive = read_field(header, "alive_ns")
+        seen = (last, last_watched, ring.info.start_monotonic_ns, alive if alive < END_OF_TIME else 0)
+        new["end_monotonic_ns"] = ended_ns or max(seen)
     elif state == "live" and not read_field(header, "closed"):
         new |= {"end_monotonic_ns": 0, "end_wall_ns": 0}  # it may be about to say so
     for name, value in new.items():

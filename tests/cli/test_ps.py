@@ -148,12 +148,12 @@ def test_a_process_that_was_stopped_is_shown_and_stays_stopped() -> None:
 
 def test_a_killed_process_is_said_to_have_died_and_its_table_is_shown_as_it_was() -> None:
     with service(BLOCKED_IN_C) as process:
-        pass
+        until(lambda: hubs(process.pid)[0]["stalled_in"])
     (hub,) = hubs(process.pid)
     assert hub["state"] == "died"
     assert named(hub, "hog")[0]["state"] == "running"
     assert named(hub, "reads")[0]["state"] == "waiting"
-    assert f"{process.pid}/1 MainThread: died, its last event 2" in ps(process.pid)
+    assert f"{process.pid}/1 MainThread: died 2" in ps(process.pid)
     assert hubs() == []
     assert [hub["pid"] for hub in hubs("--all")] == [process.pid]
 

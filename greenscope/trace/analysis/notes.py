@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 
 from greenscope.trace.events import Kind, unpack
+from greenscope.trace.records import Site
 
-__all__ = ["Note", "Notes"]
+__all__ = ["Note", "Notes", "frames_of"]
 
 _KEEP = 1000
 _KEEP_OPEN = 1 << 14
@@ -116,3 +117,14 @@ class Notes:
         elif self.stalls and not self.stalls[-1].end:
             last = self.stalls[-1]
             self.stalls[-1] = replace(last, end=max(min(last.start + int(event["arg"]), at), last.start))
+
+
+def frames_of(stack: str) -> tuple[Site, ...]:
+    """The stack that a stall was recorded with, the innermost frame first."""
+    return tuple(_frame(line) for line in stack.split("\n") if line)
+
+
+def _frame(line: str) -> Site:
+    file, _, rest = line.partition("\t")
+    number, _, function = rest.partition("\t")
+    return Site(file, int(number) if number.isascii() and number.isdecimal() else 0, function)

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from greenscope.trace.analysis.notes import frames_of
 from greenscope.trace.analysis.states import LABELS
 from greenscope.trace.events import Kind, Ready, Spawn, Wait
 from greenscope.trace.records import Event, Gap, GreenletSlot, Site
@@ -96,14 +97,8 @@ def stalled_in(events: Sequence[Event | Gap]) -> tuple[Site, ...]:
         if isinstance(event, Event) and event.kind == Kind.STALL_END:
             break
         if isinstance(event, Event) and event.kind == Kind.STALL_BEGIN:
-            return tuple(_frame(line) for line in event.text.split("\n") if line)
+            return frames_of(event.text)
     return ()
-
-
-def _frame(line: str) -> Site:
-    file, _, rest = line.partition("\t")
-    number, _, function = rest.partition("\t")
-    return Site(file, int(number) if number.isascii() and number.isdecimal() else 0, function)
 
 
 def counts(table: Iterable[Row]) -> dict[str, int]:

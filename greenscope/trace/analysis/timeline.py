@@ -21,7 +21,7 @@ from greenscope.trace.analysis.moves import moves_of
 from greenscope.trace.analysis.notes import Notes
 from greenscope.trace.analysis.resume import resume
 from greenscope.trace.analysis.segments import GOES_ON, Columns, in_segments, joined
-from greenscope.trace.analysis.spans import SpanStore
+from greenscope.trace.analysis.spans import SpanArray, SpanStore
 from greenscope.trace.analysis.stalls import Stall, Stalls
 from greenscope.trace.analysis.texts import Texts
 from greenscope.trace.analysis.watchers import Watchers
@@ -124,6 +124,10 @@ class Timeline:
         more = Columns(going_on["greenlet"], going_on["start"], np.full(count, now, np.int64), going_on["state"],
                        going_on["reason"], np.full(count, GOES_ON, np.uint8))  # fmt: skip
         return joined((shown, more))
+
+    def spans(self, greenlets: npt.NDArray[np.uint64], start: int, end: int) -> SpanArray:
+        """What of some lanes has ended and touches a window: each one's spans in time's order."""
+        return self._spans.windows(greenlets, start, end)
 
     def _fold(self, events: npt.NDArray[Any], texts: dict[int, str]) -> None:
         # A finalizer that ran while an event was made has written one before it; or the file is damaged.

@@ -1,0 +1,27 @@
+"""What is wrong: each diagnosis is a class with a check; ``diagnose`` asks them all.
+
+A cause is named once. Where one explains another (who waits while the hub is blocked is starved, too), the
+one that is the cause says so in its check, and the other keeps silent.
+"""
+
+from __future__ import annotations
+
+from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
+from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
+from greenscope.trace.analysis.diagnoses.wait_no_deadline import WaitNoDeadline
+from greenscope.trace.analysis.finding import Evidence, Finding, Severity, Who
+from greenscope.trace.analysis.model import Model
+from greenscope.trace.analysis.thresholds import Thresholds
+
+__all__ = ["DIAGNOSES", "Diagnosis", "Evidence", "Finding", "Severity", "Thresholds", "Who", "diagnose"]
+
+DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline)
+"""All of them, in the order of the documentation."""
+
+_ORDER = tuple(Severity)
+
+
+def diagnose(model: Model) -> list[Finding]:
+    """All that is wrong at the moment that the model looks at, the worst first, then what lasts longest."""
+    findings = [finding for diagnosis in DIAGNOSES for finding in diagnosis().check(model)]
+    return sorted(findings, key=lambda finding: (_ORDER.index(finding.severity), -finding.lasted(model.now)))

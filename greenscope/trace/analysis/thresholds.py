@@ -1,0 +1,36 @@
+"""From when on something is called wrong: defaults that a busy service can live with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+__all__ = ["Thresholds"]
+
+_MS = 1_000_000
+
+
+def _setting(default: int, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """All of them, in the unit that ends their name.
+
+    Each is a setting: ``--threshold NAME=VALUE``, ``GREENSCOPE_NAME`` in the environment, or ``NAME = VALUE``
+    below ``[diagnose]`` in ``greenscope.toml``.
+    """
+
+    stall_ms: int = _setting(100, "hub-blocked, blocking-call: a run this long")
+    wait_ms: int = _setting(30_000, "wait-no-deadline: a wait for a peer this long, without a deadline")
+
+    @property
+    def stall_ns(self) -> int:
+        """``stall_ms`` in nanoseconds."""
+        return self.stall_ms * _MS
+
+    @classmethod
+    def names(cls) -> dict[str, str]:
+        """What each is for, by its name."""
+        return {each.name: str(each.metadata["doc"]) for each in fields(cls)}
