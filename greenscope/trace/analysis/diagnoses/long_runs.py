@@ -49,21 +49,22 @@ def long_runs(model: Model) -> Iterator[LongRun]:
     going_on = timeline.stall_now(model.now)
     if going_on is not None:
         runs.append(going_on)
-    for run in runs:
-        note = next((note for note in reversed(seen) if _is_of(note, run)), None)
+    notes = [next((note for note in reversed(seen) if _is_of(note, run)), None) for run in runs]
+    # What goes on from a line is taken for what was seen to go on from there, while it was too short to be seen.
+    frames_after = {run.before: frames_of(note.name) for run, note in zip(runs, notes, strict=True) if note is not None}
+    for run, note in zip(runs, notes, strict=True):
         if note is None and run is going_on and model.now - run.start < model.watched_ns * _LOOKS_AGAIN:
             continue  # the stack, and so the line, will be known in a moment
-        yield _run(model, run.greenlet, run.start, run.end, run.before, note)
+        frames = frames_of(note.name) if note is not None else frames_after.get(run.before, ())
+        yield _run(model, run.greenlet, run.start, run.end, run.before, frames)
     for note in seen:
         if note.greenlet == model.hub and (note.end or model.now) - note.start >= model.thresholds.stall_ns:
-            yield _run(model, note.greenlet, note.start, note.end, 0, note)
+            yield _run(model, note.greenlet, note.start, note.end, 0, frames_of(note.name))
 
 
 def _is_of(note: Note, run: Stall) -> bool:
     return note.greenlet == run.greenlet and note.start <= (run.end or note.start) and run.start <= note.start
 
 
-def _run(model: Model, greenlet: int, start: int, end: int, before: int, note: Note | None) -> LongRun:
-    frames = frames_of(note.name) if note is not None else ()
-    site = line_of_program(frames) or model.site(before)
-    return LongRun(model.who(greenlet), start, end, site, frames)
+def _run(model: Model, greenlet: int, start: int, end: int, before: int, frames: tuple[Site, ...]) -> LongRun:
+    return LongRun(model.who(greenlet), start, end, line_of_program(frames) or model.site(before), frames)
