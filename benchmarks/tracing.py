@@ -45,6 +45,7 @@ from benchmarks.servers import ROOT, cpu_seconds, line_of, processors, progress,
 _EVENTS_A_REQUEST = 6
 _RING_EVENTS = 1 << 20
 _PAGE_SECONDS = 0.1
+_PATIENCE = 10
 
 
 class Turns:
@@ -110,16 +111,18 @@ def page(environment: dict[str, str], connections: int, options: argparse.Namesp
                 if load.poll() is not None:
                     raise SystemExit(f"tracing: wrk ended with {load.returncode} (its message is above)")
                 load.send_signal(signal.SIGCONT)
+                by = time.monotonic() + _PATIENCE
                 time.sleep(_PAGE_SECONDS)
+                while (seen := visits()) == before and time.monotonic() < by:
+                    time.sleep(0.01)
                 load.send_signal(signal.SIGSTOP)
-                seen = visits()
                 while True:  # the last answers
                     time.sleep(0.005)
                     if (now := visits()) == seen:
                         break
                     seen = now
                 if seen == before:
-                    raise SystemExit(f"tracing: the page was not served once in {_PAGE_SECONDS} s")
+                    raise SystemExit(f"tracing: the page was not served once in {_PATIENCE} s")
                 return seen - before
 
             while load.poll() is None and not visits():  # its modules are imported, its pool is made

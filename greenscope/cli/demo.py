@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from greenscope.cli.program import traced_environment
+from greenscope.cli.thresholds import thresholds_of
 from greenscope.cli.viewer import PORT_OPTION, STALL_OPTION, listen, serve_until, stop_signal, url_of
 from greenscope.errors import GreenscopeError
 from greenscope.web.source import Source
@@ -30,16 +31,17 @@ _START_SECONDS = 20
 @click.command()
 @PORT_OPTION
 @STALL_OPTION
-def demo(port: int, stall_ms: int) -> None:
+def demo(port: int, stall_ms: int | None) -> None:
     """Show a small shop service under load: healthy greenlets, one that hogs the hub, one that waits in vain.
 
     The service, its backend and its customers are processes of their own, on loopback. Ctrl-C ends
     them all. If the service dies (kill -9 its pid), the dashboard stays and says so.
     """
+    thresholds = thresholds_of((), stall_ms)
     listener = listen(port)
     with tempfile.TemporaryDirectory(prefix="greenscope-demo-") as name:
         directory = Path(name)
-        source = Source([directory], stall_ns=stall_ms * 1_000_000)
+        source = Source([directory], thresholds=thresholds)
         asyncio.run(serve_until(source, listener, _shop(directory, url_of(listener))))
 
 

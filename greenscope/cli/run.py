@@ -6,11 +6,13 @@ import asyncio
 import signal
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
+from greenscope.cli.diagnose import findings_as_text
 from greenscope.cli.program import (
     DETAIL_OPTION,
     RING_OPTION,
@@ -21,10 +23,15 @@ from greenscope.cli.program import (
     exit_code,
     traced_environment,
 )
+from greenscope.cli.thresholds import THRESHOLD_OPTION, thresholds_of
 from greenscope.cli.viewer import PORT_OPTION, STALL_OPTION, listen, serve_until, stop_signal, url_of
+from greenscope.trace.analysis.diagnoses import worst_first
+from greenscope.web.session import Session
 from greenscope.web.source import Source
 
 __all__ = ["run"]
+
+_LOOK_SECONDS = 0.1
 
 
 @click.command(cls=ProgramCommand, options_metavar="[OPTIONS] [-m MODULE | SCRIPT] [ARGS]...")
@@ -34,14 +41,18 @@ __all__ = ["run"]
 @RING_OPTION
 @DETAIL_OPTION
 @STACKS_OPTION
+@THRESHOLD_OPTION
+@click.option("--diagnose", "diagnosed", is_flag=True, help="When the program has ended, say what was wrong with it.")
 @click.option("--keep", is_flag=True, help="Keep the dashboard when the program has ended, until Ctrl-C.")
 def run(
     program: tuple[str, ...],
     port: int,
-    stall_ms: int,
+    stall_ms: int | None,
     ring_mb: int | None,
     detail: str | None,
     stacks: bool,
+    given: tuple[str, ...],
+    diagnosed: bool,
     keep: bool,
 ) -> None:
     """Run a program that uses greenscope.runtime, and show its greenlets live in the browser.
@@ -50,13 +61,14 @@ def run(
     greenscope come before the script or -m; what follows is the program's.
     """
     command = command_of(program)
+    thresholds = thresholds_of(given, stall_ms)
     listener = listen(port)
     with tempfile.TemporaryDirectory(prefix="greenscope-run-") as name:
         directory = Path(name)
-        source = Source([directory], stall_ns=stall_ms * 1_000_000)
+        source = Source([directory], thresholds=thresholds)
         click.echo(f"greenscope: {url_of(listener)}", err=True)
         over = _run_to_end(command, traced_environment(directory, ring_mb, detail, stacks), keep)
-        code = asyncio.run(serve_until(source, listener, over))
+        code = asyncio.run(serve_until(source, listener, _diagnosed(source, over) if diagnosed else over))
     sys.exit(code)
 
 
@@ -82,4 +94,35 @@ async def _run_to_end(command: list[str], environment: Mapping[str, str], keep: 
     if keep:
         click.echo(f"greenscope: the program ended with {code}; Ctrl-C ends the dashboard", err=True)
         await stop_signal()
+    return code
+
+
+async def _diagnosed(source: Source, over: Coroutine[Any, Any, int]) -> int:
+    """Look for what is wrong while the program runs, and say all of it when that is over."""
+    looks: dict[str, Session] = {}
+    ended: set[str] = set()
+
+    def look() -> None:
+        source.scan()
+        for session in source.sessions():
+            looks[session.id] = session
+            if session.id not in ended:
+                session.findings()
+                if session.state != "live":  # which it looked at before it read the rest
+                    ended.add(session.id)
+
+    async def look_on() -> None:
+        while True:
+            look()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    looking = asyncio.create_task(look_on())
+    try:
+        code = await over
+    finally:
+        looking.cancel()
+        look()
+        for session in looks.values():
+            findings = worst_first(session.seen.values(), session.model.now)
+            click.echo("\n".join(findings_as_text(session, findings)), err=True)
     return code

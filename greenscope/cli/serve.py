@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from greenscope.cli.thresholds import THRESHOLD_OPTION, thresholds_of
 from greenscope.cli.viewer import PORT_OPTION, STALL_OPTION, listen, serve_until, stop_signal, url_of
 from greenscope.errors import GreenscopeError
 from greenscope.trace.reader import RingReader
@@ -20,12 +21,14 @@ __all__ = ["serve"]
 @click.argument("paths", nargs=-1, metavar="[DIR | FILE...]", type=click.Path(path_type=Path, readable=False))
 @PORT_OPTION
 @STALL_OPTION
-def serve(paths: tuple[Path, ...], port: int, stall_ms: int) -> None:
+@THRESHOLD_OPTION
+def serve(paths: tuple[Path, ...], port: int, stall_ms: int | None, given: tuple[str, ...]) -> None:
     """Show live rings, or recorded ones, in the browser.
 
     Without an argument: the rings in the trace directory, which every program that uses
     greenscope.runtime leaves there as it runs. Ctrl-C ends the dashboard; the programs do not notice.
     """
+    thresholds = thresholds_of(given, stall_ms)
     if not paths:
         paths = (trace_directory(),)
     for path in paths:
@@ -35,5 +38,5 @@ def serve(paths: tuple[Path, ...], port: int, stall_ms: int) -> None:
             RingReader(path).close()  # says what is wrong with it before a page is opened in vain
     listener = listen(port)
     click.echo(f"greenscope: {url_of(listener)}  shows {', '.join(map(str, paths))}  (Ctrl-C ends it)", err=True)
-    source = Source(paths, stall_ns=stall_ms * 1_000_000)
+    source = Source(paths, thresholds=thresholds)
     asyncio.run(serve_until(source, listener, stop_signal()))

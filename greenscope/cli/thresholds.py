@@ -30,11 +30,12 @@ THRESHOLD_OPTION = click.option(
 )
 
 
-def thresholds_of(given: tuple[str, ...]) -> Thresholds:
+def thresholds_of(given: tuple[str, ...], stall_ms: int | None = None) -> Thresholds:
     """All thresholds.
 
     Args:
         given: what the options said, each ``NAME=VALUE``.
+        stall_ms: what an option of its own said of this one.
 
     Raises:
         GreenscopeError: one of them is not known, or not a number.
@@ -45,13 +46,15 @@ def thresholds_of(given: tuple[str, ...]) -> Thresholds:
         found[_known(name, names, _FILE)] = _number(value, f"{_FILE}: {name}")
     for name in names:
         variable = f"GREENSCOPE_{name.upper()}"
-        if os.environ.get(variable):
+        if os.environ.get(variable, "0") != "0":  # GREENSCOPE_STALL_MS=0 is for the traced process: no watchdog
             found[name] = _number(os.environ[variable], variable)
     for text in given:
         name, equals, value = text.partition("=")
         if not equals:
             raise GreenscopeError(f"--threshold {text!r}: give NAME=VALUE, as --threshold wait_ms=5000")
         found[_known(name, names, "--threshold")] = _number(value, f"--threshold {name}")
+    if stall_ms is not None:
+        found["stall_ms"] = stall_ms
     return Thresholds(**found)
 
 

@@ -36,9 +36,7 @@ PORT_OPTION = click.option(
 STALL_OPTION = click.option(
     "--stall-ms",
     type=click.IntRange(1, 3_600_000),
-    default=100,
-    show_default=True,
-    help="A greenlet that runs this long without switching is shown as a stall.",
+    help="A greenlet that runs this long without switching is a stall: the threshold stall_ms, 100 unless told.",
 )
 
 

@@ -1,4 +1,4 @@
-"""A ring being diagnosed: read as far as it is written, and asked what is wrong, as often as one likes.
+"""A ring being followed: read a piece at a time, and asked what is wrong as often as one likes.
 
 Refuses to wait, and to be told: whoever watches a living process asks again.
 """
@@ -16,6 +16,7 @@ from greenscope.trace.reader import RingInfo, RingReader
 __all__ = ["Examination", "monotonic_ns"]
 
 _CHUNK = 1 << 18
+_LIVENESS_NS = 200_000_000
 _TRIES = 10
 
 
@@ -25,7 +26,7 @@ def monotonic_ns() -> int:
 
 
 class Examination:
-    """One ring, live, dead or a snapshot.
+    """Follows one ring: live, dead or a snapshot.
 
     Args:
         path: it.
@@ -33,46 +34,76 @@ class Examination:
         clock: the monotonic clock, in ns; a test's own.
 
     Raises:
-        RingFormatError: the file is not a ring.
+        RingFormatError: the file is not a ring; or is cut short, from any method.
         OSError: it cannot be read.
     """
 
     def __init__(
         self, path: Path, thresholds: Thresholds | None = None, clock: Callable[[], int] = monotonic_ns
     ) -> None:
-        self._reader = RingReader(path)
-        self._clock = clock
-        self.info: RingInfo = self._reader.info
-        self.model = Model(self.info.start_monotonic_ns, self._reader, thresholds)
+        self.reader = RingReader(path)
+        self.info: RingInfo = self.reader.info
+        self.model = Model(self.info.start_monotonic_ns, self.reader, thresholds)
         self.model.watched_ns = self.info.stall_ns
-        self.state = self._reader.state()
-        """As of ``RingReader.state``, when it was last read."""
-        self._alive_at = 0
+        self.timeline = self.model.timeline
+        self.state = self.reader.state()
+        """As of ``RingReader.state``, when that was last asked."""
+        self.seen: dict[tuple[object, ...], Finding] = {}
+        """What was ever found, in the order in which it was first: each cause as it was last."""
+        self._clock = clock
+        self._checked = clock()
+        self._alive_at = self._checked if self.state == "live" else 0
+
+    @property
+    def behind(self) -> int:
+        """How many records wait to be read."""
+        return max(self.reader.head - self.reader.position, 0)
+
+    def follow(self, limit: int = _CHUNK) -> int:
+        """Read and fold what is new, a bounded piece of it.
+
+        Args:
+            limit: at most this many events.
+
+        Returns:
+            How many records are still to be read.
+        """
+        # Look whether it lives before reading: what it wrote before it died is then read for certain.
+        if self._clock() - self._checked >= _LIVENESS_NS:
+            self._look_alive()
+        batch = self.reader.read_batch(limit)
+        if batch:
+            # The table is read after the events, so it is never behind them.
+            self.model.apply(batch, self.reader.greenlets() if batch.lost else ())
+        return self.behind
+
+    def now(self) -> int:
+        """The moment that it shows: this one while it lives, then its end as far as it is known.
+
+        A process that was killed in the middle of a stall left no event after the stall began; what is known
+        is when it was last seen alive, by its watchdog or here.
+        """
+        if self.state == "live":
+            return max(self._clock(), self.timeline.last)
+        end = self.reader.end_ns() or 0
+        return max(self.timeline.last, end if self.state == "ended" else max(end, self._alive_at))
 
     def findings(self) -> list[Finding]:
-        """Read what is new, and say what is wrong by now."""
-        reader, model = self._reader, self.model
-        # Whether it lives, first: what it wrote before it died is then read for certain.
-        self.state = reader.state()
-        if self.state == "live":
-            self._alive_at = self._clock()
-        until = reader.head
-        while True:
-            batch = reader.read_batch(_CHUNK)
-            if batch:
-                model.apply(batch, reader.greenlets() if batch.lost else ())
-            if reader.position >= until:
-                break
+        """Read what was written by now, and say what is wrong, the worst first."""
+        self._look_alive()
+        until = self.reader.head
+        while self.follow() and self.reader.position < until:
+            pass
         # Of one moment, if possible: a hub may switch between two rows.
         for _ in range(_TRIES):
-            now = self._clock()
-            slots = reader.greenlets()
+            now = self.now()
+            slots = self.reader.greenlets()
             if sum(slot.state == "running" for slot in slots) < 2:
                 break
-        if self.state != "live":
-            now = max(reader.end_ns() or 0, self._alive_at, *(slot.since_ns for slot in slots), 0)
-        model.look(slots, now, self.state)
-        return diagnose(model)
+        self.model.look(slots, max(now, max((slot.since_ns for slot in slots), default=0)), self.state)
+        found = diagnose(self.model)
+        self.seen.update((finding.cause, finding) for finding in found)
+        return found
 
     def wall(self, at: int) -> float:
         """A time of the ring's by the wall clock, in seconds since the epoch."""
@@ -80,4 +111,12 @@ class Examination:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._reader.close()
+        self.reader.close()
+
+    def _look_alive(self) -> None:
+        now = self._clock()
+        if self.state == "live":
+            self._checked = now
+            self.state = self.reader.state()
+            if self.state == "live":
+                self._alive_at = now

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from greenscope.errors import GreenscopeError
-from greenscope.trace.analysis import DEFAULT_STALL_NS
+from greenscope.trace.analysis.diagnoses import Thresholds
 from greenscope.web.session import Listing, Session, monotonic_ns
 
 __all__ = ["Source"]
@@ -32,18 +32,18 @@ class Source:
 
     Args:
         paths: directories and ring files.
-        stall_ns: a run this long is a stall.
+        thresholds: from when on something is called wrong.
         clock: the monotonic clock, in ns; a test's own.
     """
 
     def __init__(
         self,
         paths: Sequence[Path],
-        stall_ns: int = DEFAULT_STALL_NS,
+        thresholds: Thresholds | None = None,
         clock: Callable[[], int] = monotonic_ns,
     ) -> None:
         self._paths = tuple(paths)
-        self._stall_ns = stall_ns
+        self._thresholds = thresholds
         self._clock = clock
         # A path and its inode, since another file may take the path: the ring's id, None if it is no ring.
         self._files: dict[tuple[Path, int], str | None] = {}
@@ -56,6 +56,10 @@ class Source:
         for identity, session in self._sessions.items():
             self._listed[identity].state = session.state
         return sorted(self._listed.values(), key=lambda listed: listed.info.start_wall_ns, reverse=True)
+
+    def sessions(self) -> list[Session]:
+        """Those that are open."""
+        return list(self._sessions.values())
 
     def session(self, identity: str) -> Session | None:
         """One ring, open from now on; None if there is none of that name, or not any more."""
@@ -144,7 +148,7 @@ class Source:
 
     def _open(self, path: Path) -> Session | None:
         try:
-            return Session(path, self._stall_ns, self._clock)
+            return Session(path, self._thresholds, self._clock)
         except (OSError, GreenscopeError) as error:
             _log.warning("%s", error)
             return None

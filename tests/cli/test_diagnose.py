@@ -149,6 +149,23 @@ def test_a_threshold_comes_from_the_option_or_the_environment_or_the_file_in_tha
     assert stalls("--threshold", "stall_ms=4", GREENSCOPE_STALL_MS="5000")
 
 
+def test_run_says_at_the_end_what_was_wrong_and_gives_the_programs_exit_code(tmp_path: Path):
+    (tmp_path / "app.py").write_text(f"{FORTY_RUNS}time.sleep(0.2)\ng.sleep(0)\nraise SystemExit(7)\n")
+    command = [sys.executable, "-m", "greenscope", "run", "--port", "0", "--diagnose", "app.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 7
+    assert "critical: hub-blocked" in done.stderr
+    assert "at app.py:8 in <module>" in done.stderr
+
+
+def test_run_says_when_nothing_was_wrong(tmp_path: Path):
+    (tmp_path / "app.py").write_text("import greenscope.runtime as g\ng.sleep(0.05)\n")
+    command = [sys.executable, "-m", "greenscope", "run", "--port", "0", "--diagnose", "app.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert done.stderr.endswith("  nothing is wrong\n")
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

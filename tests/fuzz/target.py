@@ -69,7 +69,7 @@ def copy(path: Path) -> None:
 
 
 def show(path: Path) -> None:
-    session = Session(path, stall_ns=100_000_000)
+    session = Session(path)
     try:
         for _ in range(100):
             if not session.follow():

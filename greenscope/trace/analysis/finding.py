@@ -79,6 +79,12 @@ class Finding:
     evidence: tuple[Evidence, ...] = ()
     stack: tuple[Site, ...] = ()
 
+    @property
+    def cause(self) -> tuple[object, ...]:
+        """What tells it from others, and stays the same while it grows."""
+        about = self.site or self.resource or self.greenlet
+        return (self.id, about, self.greenlet if self.site is None else None)
+
     def lasted(self, now: int) -> int:
         """Nanoseconds, so far if it goes on."""
         return max((self.until or now) - self.since, 0)

@@ -6,6 +6,8 @@ one that is the cause says so in its check, and the other keeps silent.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
 from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
 from greenscope.trace.analysis.diagnoses.wait_no_deadline import WaitNoDeadline
@@ -13,7 +15,7 @@ from greenscope.trace.analysis.finding import Evidence, Finding, Severity, Who
 from greenscope.trace.analysis.model import Model
 from greenscope.trace.analysis.thresholds import Thresholds
 
-__all__ = ["DIAGNOSES", "Diagnosis", "Evidence", "Finding", "Severity", "Thresholds", "Who", "diagnose"]
+__all__ = ["DIAGNOSES", "Diagnosis", "Evidence", "Finding", "Severity", "Thresholds", "Who", "diagnose", "worst_first"]
 
 DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline)
 """All of them, in the order of the documentation."""
@@ -22,6 +24,10 @@ _ORDER = tuple(Severity)
 
 
 def diagnose(model: Model) -> list[Finding]:
-    """All that is wrong at the moment that the model looks at, the worst first, then what lasts longest."""
-    findings = [finding for diagnosis in DIAGNOSES for finding in diagnosis().check(model)]
-    return sorted(findings, key=lambda finding: (_ORDER.index(finding.severity), -finding.lasted(model.now)))
+    """All that is wrong at the moment that the model looks at, the worst first."""
+    return worst_first((finding for diagnosis in DIAGNOSES for finding in diagnosis().check(model)), model.now)
+
+
+def worst_first(findings: Iterable[Finding], now: int) -> list[Finding]:
+    """By how much they matter, and among equals by how long they lasted."""
+    return sorted(findings, key=lambda finding: (_ORDER.index(finding.severity), -finding.lasted(now)))
