@@ -207,6 +207,8 @@ class Fold:
         self.closed: SpanArray = spans.take(np.flatnonzero(~is_last))
         self._closing = edges[np.flatnonzero(opens & ~last) + 1]  # the moves that ended them
         self.closed["end"] = np.maximum(self._time[self._closing], self.closed["start"])
+        self.closed_by: npt.NDArray[np.intp] = self._event[self._closing]
+        """Which event of the batch ended each."""
 
     def _time_latency(
         self, edges: npt.NDArray[np.intp], heads: npt.NDArray[np.intp], opens: npt.NDArray[np.bool_]

@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from greenscope.trace.analysis.finding import Who
+from greenscope.trace.analysis.rates import Rates
 from greenscope.trace.analysis.states import State
 from greenscope.trace.analysis.thresholds import Thresholds
 from greenscope.trace.analysis.timeline import Timeline
@@ -62,6 +63,7 @@ class Model:
         self.thresholds = thresholds if thresholds is not None else Thresholds()
         self.numbers = numbers
         self.timeline = Timeline(start, numbers.string, self.thresholds.stall_ns, keep_spans)
+        self.rates = Rates(start)
         self.watched_ns = 0
         """The threshold of the process's watchdog, which sees the stacks of stalls; 0 if it has none."""
         self.now = start
@@ -74,7 +76,7 @@ class Model:
 
     def apply(self, batch: Batch, table: Iterable[GreenletSlot] = ()) -> None:
         """Take up what a reader gave; arguments as of ``Timeline.apply``."""
-        self.timeline.apply(batch, table)
+        self.rates.add(self.timeline.apply(batch, table), batch.lost)
 
     def look(self, slots: Iterable[GreenletSlot], now: int, state: str) -> None:
         """Say what the greenlet table was, when, and whether the process lived."""

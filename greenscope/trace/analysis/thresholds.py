@@ -24,6 +24,8 @@ class Thresholds:
 
     stall_ms: int = _setting(100, "hub-blocked, blocking-call: a run this long")
     wait_ms: int = _setting(30_000, "wait-no-deadline: a wait for a peer this long, without a deadline")
+    spin_per_s: int = _setting(5_000, "spin: this many empty turns a second at one line")
+    spin_ms: int = _setting(500, "spin: for this long")
 
     @property
     def stall_ns(self) -> int:

@@ -8,7 +8,7 @@ changed since, and the events to come say it for the rest.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,10 +28,21 @@ from greenscope.trace.analysis.watchers import Watchers
 from greenscope.trace.events import Kind
 from greenscope.trace.records import END_OF_TIME, Batch, GreenletSlot
 
-__all__ = ["DEFAULT_STALL_NS", "Timeline"]
+__all__ = ["DEFAULT_STALL_NS", "Folded", "Timeline"]
 
 DEFAULT_STALL_NS = 100_000_000
 _LANE_IN_SPANS = 16  # what a lane counts as; more than its memory, so that a row's number has 16 bits, which sort fast
+
+
+class Folded(NamedTuple):
+    """A batch as it was folded, for whoever counts what is in it."""
+
+    events: npt.NDArray[Any]
+    kinds: npt.NDArray[np.uint8]
+    at: npt.NDArray[np.int64]
+    """The events' times, none before the one ahead of it."""
+    fold: Fold | None
+    """What came of them; None if nobody moved."""
 
 
 class Timeline:
@@ -78,12 +89,15 @@ class Timeline:
         self._keep = keep_spans
         self._poll_ended = 0
 
-    def apply(self, batch: Batch, table: Iterable[GreenletSlot] = ()) -> None:
+    def apply(self, batch: Batch, table: Iterable[GreenletSlot] = ()) -> Folded | None:
         """Fold what a reader gave.
 
         Args:
             batch: the events that follow what was folded before.
             table: the greenlet table, read after them; used if events were lost before them.
+
+        Returns:
+            The events as they were folded; None if there were none.
         """
         events, texts = batch.events, batch.texts
         if batch.lost:
@@ -97,9 +111,9 @@ class Timeline:
             place = np.cumsum(sound) - 1
             texts = {int(place[index]): text for index, text in texts.items() if sound[index]}
             events = events.take(np.flatnonzero(sound))
-        if len(events):
-            self._fold(events, texts)
+        folded = self._fold(events, texts) if len(events) else None
         self._forget()
+        return folded
 
     def away_since(self) -> int:
         """When the hub last came back from its poll; 0 while it is in it."""
@@ -129,7 +143,7 @@ class Timeline:
         """What of some lanes has ended and touches a window: each one's spans in time's order."""
         return self._spans.windows(greenlets, start, end)
 
-    def _fold(self, events: npt.NDArray[Any], texts: dict[int, str]) -> None:
+    def _fold(self, events: npt.NDArray[Any], texts: dict[int, str]) -> Folded:
         # A finalizer that ran while an event was made has written one before it; or the file is damaged.
         # Lanes are searched by time, so they never go back.
         at = np.maximum(np.maximum.accumulate(events["time_ns"].astype(np.int64)), self.last)
@@ -139,6 +153,7 @@ class Timeline:
         self.notes.add(events, kinds, at, texts)
         self.watchers.begin(events, kinds, texts)
         moves = moves_of(events, kinds, self.hub, self.running)
+        fold = None
         if len(moves.move):
             fold = Fold(moves, events, at, self.lanes, self.watchers, self._text, self.stall_ns, self.ready_count)
             self._spans.append(fold.closed)
@@ -150,6 +165,7 @@ class Timeline:
             if len(fold.stalls) or self.stalls.waiting:
                 self.stalls.add(fold.stalls, *fold.polls())
         self.watchers.end()
+        return Folded(events, kinds, at, fold)
 
     def _poll(self, kinds: npt.NDArray[np.uint8], at: npt.NDArray[np.int64]) -> None:
         """Take up how long the hub was away from its poll."""

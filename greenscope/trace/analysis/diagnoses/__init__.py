@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
 from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
+from greenscope.trace.analysis.diagnoses.spin import Spin
 from greenscope.trace.analysis.diagnoses.wait_no_deadline import WaitNoDeadline
 from greenscope.trace.analysis.finding import Evidence, Finding, Severity, Who
 from greenscope.trace.analysis.model import Model
@@ -17,7 +18,7 @@ from greenscope.trace.analysis.thresholds import Thresholds
 
 __all__ = ["DIAGNOSES", "Diagnosis", "Evidence", "Finding", "Severity", "Thresholds", "Who", "diagnose", "worst_first"]
 
-DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline)
+DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline, Spin)
 """All of them, in the order of the documentation."""
 
 _ORDER = tuple(Severity)
