@@ -132,8 +132,8 @@ record_wait(Board *board, Wakeable *entry, uint64_t deadline)
 static inline int
 record_park(Board *board, Wakeable *entry, uint64_t deadline)
 {
-    TELL(board, park(board->recorder, entry->reason, (uint32_t) entry->resource, deadline), "park", "iLiKO",
-         entry->reason, entry->resource, -1, (unsigned long long) deadline, no_bytes);
+    TELL(board, park(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd, deadline), "park", "iLiKO",
+         entry->reason, entry->resource, entry->fd, (unsigned long long) deadline, no_bytes);
 }
 
 static inline int

@@ -69,8 +69,6 @@ class Greenlet(Ending):
 
     __slots__ = (
         "_function",
-        "_handle",
-        "_hub",
         "_locals",
         "_name",
         "_start",
@@ -339,6 +337,8 @@ class Greenlet(Ending):
         handle = recorder.spawn(_GREENLET, recorder.string(name or title), not name, recorder.current)
         self._handle = handle
         self._state = State(hub, hub.loop, handle)
+        if self._joiners:
+            self._name_to_joiners()
 
     def _forget_start(self) -> None:
         start = self._start

@@ -25,14 +25,28 @@ from typing import Any
 from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.timeout import Timeout
 from greenscope.runtime.waiter import Place, Waiter
-from greenscope.trace.events import Wait
+from greenscope.trace.events import NOT_STARTED, Wait
 
-__all__ = ["NOBODY", "Link", "Linkable", "Place", "park_for", "require_callable", "stay", "tell", "unlink", "withdraw"]
+__all__ = [
+    "NOBODY",
+    "Link",
+    "Linkable",
+    "Place",
+    "name_awaited",
+    "number_of",
+    "park_for",
+    "require_callable",
+    "stay",
+    "tell",
+    "unlink",
+    "withdraw",
+]
 
 NOBODY: Any = ()
 """A line that nobody has joined yet."""
 
 _EVENT = Wait.EVENT
+_NUMBER = (1 << 40) - 1  # of a handle
 
 
 class Link:
@@ -158,6 +172,17 @@ def withdraw(line: deque[Any] | list[Any], place: object) -> bool:
     except (ValueError, AttributeError):  # it is not there, or the line was not even made
         return False
     return True
+
+
+def name_awaited(waiter: Waiter, number: int) -> None:
+    """Say, before it parks, which greenlet it is that it waits for: the recording has that in a descriptor's place."""
+    if number <= NOT_STARTED:
+        waiter.fd = number - 1
+
+
+def number_of(handle: int) -> int:
+    """The number of a greenlet in the recording."""
+    return handle & _NUMBER
 
 
 def park_for(hub: Hub, waiter: Waiter, timeout: float | Timeout | None) -> bool:

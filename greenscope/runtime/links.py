@@ -18,9 +18,9 @@ import greenlet as _greenlet
 from greenlet import getcurrent
 
 from greenscope.runtime.hub import Hub, get_hub
-from greenscope.runtime.line import Place, park_for, require_callable, withdraw
+from greenscope.runtime.line import Place, name_awaited, number_of, park_for, require_callable, withdraw
 from greenscope.runtime.timeout import Timeout
-from greenscope.trace.events import Wait
+from greenscope.trace.events import NOT_STARTED, Wait
 
 __all__ = ["Ending", "FailureSpawnedLink", "SpawnedLink", "SuccessSpawnedLink"]
 
@@ -81,10 +81,12 @@ class FailureSpawnedLink(SpawnedLink):
 class Ending(_greenlet.greenlet):
     """A greenlet that will have a value or an exception, and tells who wants to know."""
 
-    __slots__ = ("_done", "_error", "_joiners", "_links", "_resource", "value")
+    __slots__ = ("_done", "_error", "_handle", "_hub", "_joiners", "_links", "_resource", "value")
 
     _done: bool
     _error: BaseException | None
+    _handle: int
+    _hub: Hub
     _joiners: list[Any]
     _links: list[Any] | None
     _resource: int
@@ -191,6 +193,19 @@ class Ending(_greenlet.greenlet):
         """Its hub."""
         raise NotImplementedError
 
+    def _number_in(self, hub: Hub) -> int:
+        """Its number in the recording of ``hub``; 0 if it is another hub's."""
+        if self._hub is not hub:
+            return 0
+        return number_of(self._handle) or NOT_STARTED
+
+    def _name_to_joiners(self) -> None:
+        """It has a number from now on, which those that wait for its end already do not know."""
+        recorder = self._hub.recorder
+        for place in list(self._joiners):
+            if place.greenlet is not None and place.state.hub is self._hub and place.item is self:
+                recorder.awaits(place.state.handle, place.resource, self._handle)
+
     def _tell_end(self) -> None:
         if self._links:
             self._call_links()  # before the joiners: who goes on after join() finds them called
@@ -226,6 +241,7 @@ class Ending(_greenlet.greenlet):
             self._resource = hub.recorder.resource()
         place = _Joining(_JOIN, self._resource, "")
         place.item = self
+        name_awaited(place, self._number_in(hub))
         joiners = self._joiners
         try:
             joiners.append(place)

@@ -18,6 +18,7 @@ from greenscope.runtime.condition import Condition
 from greenscope.runtime.rlock import RLock, require_time
 from greenscope.runtime.semaphore import BoundedSemaphore, Semaphore
 from greenscope.runtime.waiter import running
+from greenscope.trace.events import Resource
 
 __all__ = ["BoundedSemaphore", "Condition", "DummySemaphore", "Lock", "RLock", "Semaphore"]
 
@@ -28,6 +29,7 @@ class Lock(Semaphore):
     __slots__ = ()
 
     _what = "a lock"
+    _kind = Resource.LOCK
     _has_holder = True
 
     def __init__(self) -> None:
@@ -35,7 +37,7 @@ class Lock(Semaphore):
 
     def __enter__(self) -> bool:
         if not self.counter:
-            return self._take_turn(None)
+            return self._take_turn(None, True)
         self.counter = 0
         try:
             self._holder = running()

@@ -253,7 +253,7 @@ class Board:
             return
         state.waiting_on = waiter
         try:
-            self.record_park(waiter.reason, waiter.resource, -1, state.deadline_ms(), b"")
+            self.record_park(waiter.reason, waiter.resource, waiter.fd, state.deadline_ms(), b"")
             self._switch(waiter)
         finally:
             waiter.greenlet = None

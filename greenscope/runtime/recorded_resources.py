@@ -96,12 +96,12 @@ def _last_time(lock: RLock, _result: Any) -> bool:
 
 def record_resources() -> None:
     """Have all of them recorded at level ``io`` and above."""
-    for cls, what in ((Semaphore, Resource.SEMAPHORE), (Lock, Resource.LOCK)):
+    semaphores = (Semaphore, Resource.SEMAPHORE), (BoundedSemaphore, Resource.SEMAPHORE), (Lock, Resource.LOCK)
+    for cls, what in semaphores:
         for name in ("acquire", "__enter__"):
             _acquires(cls, name, what)
         for name in ("release", "__exit__"):
             _releases(cls, name, what)
-    _releases(BoundedSemaphore, "release", Resource.SEMAPHORE)  # which its __exit__ calls
     for name in ("acquire", "__enter__"):
         _acquires(RLock, name, Resource.RLOCK, _first_time)
     _acquires(RLock, "_acquire_restore", Resource.RLOCK, _always)

@@ -12,6 +12,7 @@ from typing import Any
 
 from greenscope.runtime.semaphore import Semaphore
 from greenscope.runtime.waiter import running
+from greenscope.trace.events import Resource
 
 __all__ = ["RLock", "require_time"]
 
@@ -156,6 +157,7 @@ class _Block(Semaphore):
     __slots__ = ()
 
     _what = "a lock"
+    _kind = Resource.LOCK
     _has_holder = True
 
 

@@ -10,20 +10,32 @@ is over at once.
 
 from __future__ import annotations
 
+from _thread import get_ident
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
 from greenscope.runtime.hub import Hub, get_hub
-from greenscope.runtime.line import NOBODY, Link, Linkable, Place, park_for, stay, tell, unlink, withdraw
-from greenscope.runtime.waiter import State
+from greenscope.runtime.line import (
+    NOBODY,
+    Link,
+    Linkable,
+    Place,
+    name_awaited,
+    number_of,
+    park_for,
+    stay,
+    tell,
+    unlink,
+    withdraw,
+)
+from greenscope.runtime.waiter import State, running
 from greenscope.trace.events import Resource, Wait
 
 __all__ = ["BoundedSemaphore", "Semaphore"]
 
 _LOCK = Wait.LOCK
-_A_LOCK = int(Resource.LOCK)
 
 
 class Semaphore(Linkable):
@@ -37,6 +49,7 @@ class Semaphore(Linkable):
     __slots__ = ("_holder", "_watchers", "counter")
 
     _what = "a semaphore"
+    _kind = Resource.SEMAPHORE
     _has_holder = False  # whether one greenlet at a time is in, which the recording is told of
 
     def __init__(self, value: int = 1, hub: object = None) -> None:  # noqa: ARG002
@@ -122,8 +135,8 @@ class Semaphore(Linkable):
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.counter} free, {len(self._line)} waiting>"
 
-    def _take_turn(self, timeout: float | None) -> bool:
-        """Wait for a turn; whether it came within ``timeout`` seconds."""
+    def _take_turn(self, timeout: float | None, in_with: bool = False) -> bool:
+        """Wait for a turn; whether it came within ``timeout`` seconds. ``in_with``: it lasts as long as a ``with``."""
         hub = get_hub()
         line = self._queue_up()
         place = Place(_LOCK, self._resource if self._hub_number == hub.number else self._number(hub), self._what)
@@ -133,7 +146,7 @@ class Semaphore(Linkable):
                 self.counter -= 1
                 self._hand_over()
             if self._has_holder and not place.given:
-                self._name_holder(hub, place)
+                self._name_holder(hub, place, in_with)
             if timeout is None:
                 hub.park(place)
                 return True
@@ -142,14 +155,42 @@ class Semaphore(Linkable):
         except BaseException:
             if not withdraw(line, place):
                 self._hand_over()
+            elif self._has_holder:
+                self._name_again()
             raise
-        return not withdraw(line, place)
+        if not withdraw(line, place):
+            return True
+        if self._has_holder:
+            self._name_again()
+        return False
 
-    def _name_holder(self, hub: Hub, place: Place) -> None:
-        """Say in the recording who holds it, since somebody is about to wait for that."""
-        state: State | None = getattr(self._holder, "_state", None)
+    def _name_holder(self, hub: Hub, place: Place, in_with: bool) -> None:
+        """Say in the recording who holds it, since somebody is about to wait for that.
+
+        Whoever waits for a lock of its own is not said to wait for itself: it may be a lock that is used as a
+        signal, and another one's to release. Nobody puts a ``with`` around a signal.
+        """
+        holder = self._holder
+        state: State | None = getattr(holder, "_state", None)
         if state is not None and state.hub is hub:  # handles of another thread's hub mean others here
-            hub.recorder.acquire(state.handle, _A_LOCK, 1, place.resource, 0)
+            hub.recorder.acquire(state.handle, self._kind, 1, place.resource, 0)
+            if in_with or holder is not running():
+                name_awaited(place, number_of(state.handle))
+
+    def _name_again(self) -> None:
+        """The holder is another one, or the line's first is: to name the holder to the first of the line is enough."""
+        try:
+            first: Place = self._line[0]
+        except IndexError:
+            return
+        if first.greenlet is None:  # it is about to park, and asks itself
+            return
+        state, holder = first.state, getattr(self._holder, "_state", None)
+        whom = holder.handle if holder is not None and holder.hub is state.hub else 0
+        if get_ident() == state.hub.thread:
+            state.hub.recorder.awaits(state.handle, first.resource, whom)
+        elif not state.hub.loop.closed:
+            state.hub.loop.call_threadsafe(state.hub.recorder.awaits, state.handle, first.resource, whom)
 
     def _hand_over(self) -> None:
         while True:
@@ -166,6 +207,8 @@ class Semaphore(Linkable):
             if self._has_holder:
                 self._holder = place.greenlet
             if place.give():
+                if self._has_holder and self._line:
+                    self._name_again()
                 return
 
     def _watched(self) -> deque[Any]:
@@ -179,24 +222,63 @@ class Semaphore(Linkable):
 class BoundedSemaphore(Semaphore):
     """A semaphore that refuses to be released more often than it was acquired.
 
+    One of a single turn is a lock by another name, and the recording is told who is in, as of a lock.
+
     Raises:
         ValueError: on such a release.
     """
 
-    __slots__ = ("_most",)
+    __slots__ = ("_has_holder", "_most")
 
     def __init__(self, value: int = 1, hub: object = None) -> None:
         super().__init__(value, hub)
         self._most = value
+        self._has_holder = value == 1
+
+    def acquire(self, blocking: bool = True, timeout: float | None = None) -> bool:
+        """Come in; arguments and result as of ``Semaphore.acquire``."""
+        if self.counter > 0:
+            self.counter -= 1
+            if self._has_holder:
+                try:
+                    self._holder = running()
+                except RuntimeError:  # greenlet has been finalized: the interpreter is about to end
+                    pass
+            return True
+        return bool(blocking) and self._take_turn(timeout)
 
     def release(self) -> int:
         """Go out, and let in whoever has waited longest; how many may still come in."""
         if self.counter >= self._most:
-            raise ValueError(f"this semaphore was released more often than acquired: all {self._most} are free")
-        self._hand_over()
+            raise self._too_often()
+        if self._line or self._watchers:
+            self._hand_over()
+        else:
+            self.counter += 1
+            self._holder = None
         return self.counter
+
+    def __enter__(self) -> bool:
+        if self.counter > 0:
+            self.counter -= 1
+            if self._has_holder:
+                try:
+                    self._holder = running()
+                except RuntimeError:  # greenlet has been finalized: the interpreter is about to end
+                    pass
+            return True
+        return self._take_turn(None, True)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.release()
+        if self.counter >= self._most:
+            raise self._too_often()
+        if self._line or self._watchers:
+            self._hand_over()
+        else:
+            self.counter += 1
+            self._holder = None
+
+    def _too_often(self) -> ValueError:
+        return ValueError(f"this semaphore was released more often than acquired: all {self._most} are free")

@@ -28,9 +28,9 @@ from greenlet import GreenletExit
 from greenscope.runtime import rlock
 from greenscope.runtime.greenlet import Greenlet
 from greenscope.runtime.hub import Hub, get_hub
-from greenscope.runtime.line import park_for
+from greenscope.runtime.line import name_awaited, number_of, park_for
 from greenscope.runtime.lock import Lock
-from greenscope.runtime.waiter import Waiter, running
+from greenscope.runtime.waiter import State, Waiter, running
 from greenscope.trace.events import Exit, Ready, Wait
 
 __all__ = [
@@ -290,6 +290,9 @@ class ThreadHandle:
         hub = get_hub()
         name = self._greenlet.name if self._greenlet is not None else "main"
         waiter = Waiter(Wait.JOIN, 0, f"thread {name} to end")
+        state: State | None = getattr(self._greenlet, "_state", None)
+        if state is not None and state.hub is hub:
+            name_awaited(waiter, number_of(state.handle))
         self._joiners.append(waiter)
         try:
             if not self._done:  # a signal's handler may have ended it since

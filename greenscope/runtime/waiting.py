@@ -6,8 +6,9 @@ greenlets). What is waited for may end in any thread. Refuses nothing by itself.
 
 from __future__ import annotations
 
+from _thread import get_ident
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from time import monotonic
 from types import TracebackType
 from typing import Any, Self
@@ -16,7 +17,8 @@ import greenlet as _greenlet
 from greenlet import GreenletExit
 
 from greenscope.runtime.hub import Hub, get_hub
-from greenscope.runtime.line import Place, park_for
+from greenscope.runtime.line import Place, name_awaited, park_for
+from greenscope.runtime.links import Ending
 from greenscope.runtime.timeout import Timeout
 from greenscope.runtime.waiter import running
 from greenscope.trace.events import Ready, Wait
@@ -134,19 +136,37 @@ def wait(
 class _Gathering(Place):
     """Who joins many greenlets: woken when enough of them have ended."""
 
-    __slots__ = ("ended_ones", "raises", "wanted")
+    __slots__ = ("ended_ones", "raises", "rest", "wanted")
 
     def __init__(self, wanted: int, raises: bool, of: int) -> None:
         super().__init__(_JOIN, 0, f"{of} greenlets to end")
         self.ended_ones: list[Any] = []
         self.wanted = wanted
         self.raises = raises
+        self.rest: Iterator[Any] | None = None  # of those it waits for, if that is all of them, whom it has not named
 
     def ended(self, one: Any) -> None:
         """What a greenlet calls at its end, in its thread."""
         self.ended_ones.append(one)
         if len(self.ended_ones) >= self.wanted or (self.raises and one.exception is not None):
             self.give()
+        elif one is self.item and self.rest is not None:
+            self.name_next()
+
+    def name_first(self, hub: Hub, all_of: list[Any]) -> None:
+        """Say in the recording that it waits for each of these, by the first that has not ended."""
+        self.rest = iter(all_of)
+        name_awaited(self, self._next(hub))
+
+    def name_next(self) -> None:
+        """The one that was named has ended."""
+        hub = self.state.hub
+        if self.greenlet is not None and get_ident() == hub.thread:
+            hub.recorder.awaits(self.state.handle, 0, self._next(hub))
+
+    def _next(self, hub: Hub) -> int:
+        self.item = next((one for one in self.rest or () if not one.ready()), None)
+        return self.item._number_in(hub) if isinstance(self.item, Ending) else 0
 
 
 def joinall(
@@ -180,7 +200,10 @@ def joinall(
             else:
                 done.append(one)
         if len(done) < wanted and not (raise_error and _failed(done)):
-            park_for(get_hub(), gathering, timeout)
+            hub = get_hub()
+            if wanted == len(waiting) and not raise_error:
+                gathering.name_first(hub, joined)
+            park_for(hub, gathering, timeout)
     finally:
         for one in joined:
             if not one.ready():

@@ -82,6 +82,20 @@ METHOD(rename)
     Py_RETURN_NONE;
 }
 
+METHOD(awaits)
+{
+    NUMBERS(3, NONE); /* handle, resource, whom */
+    Slot *slot = slot_of(ring, v[0]);
+    if (slot != NULL && slot->state == GS_STATE_WAITING && slot->resource == (uint32_t) v[1] &&
+        (slot->reason == GS_WAIT_LOCK || slot->reason == GS_WAIT_JOIN)) {
+        uint64_t whom = v[2] & ID_MASK;
+        slot_begin(slot);
+        slot->fd_plus_1 = whom <= GS_RING_NOT_STARTED ? (uint32_t) whom : 0;
+        slot_end(slot);
+    }
+    Py_RETURN_NONE;
+}
+
 METHOD(ready)
 {
     NUMBERS(3, NONE); /* handle, reason, by */
@@ -386,6 +400,7 @@ static PyMethodDef ring_methods[] = {
     {"resource", (PyCFunction) ring_resource, METH_NOARGS, PyDoc_STR("The next serial number.")},
     FAST(spawn, "spawn(reason, name, numbered, parent): a greenlet begins; its handle."),
     FAST(rename, "rename(handle, name, numbered): it is called this from here on."),
+    FAST(awaits, "awaits(handle, resource, whom): whom it waits for has changed, if it still waits for that."),
     FAST(ready, "ready(handle, reason, by): it can run."),
     {"switch", (PyCFunction) ring_switch, METH_O, PyDoc_STR("switch(handle): the hub is about to switch to it.")},
     {"throw", (PyCFunction) ring_throw, METH_O, PyDoc_STR("throw(handle): the hub is about to raise in it.")},

@@ -21,10 +21,10 @@ api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t deadlin
 }
 
 static void
-api_park(PyObject *self, int reason, uint32_t resource, uint64_t deadline_ms)
+api_park(PyObject *self, int reason, uint32_t resource, int fd, uint64_t deadline_ms)
 {
     RING_OR_RETURN(self);
-    park_at(ring, now_ns(ring), &(Waiting){(uint64_t) reason, resource, (uint64_t) -1, deadline_ms, "", 0}, 0);
+    park_at(ring, now_ns(ring), &(Waiting){(uint64_t) reason, resource, (uint64_t) fd, deadline_ms, "", 0}, 0);
 }
 
 static void

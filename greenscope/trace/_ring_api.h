@@ -15,7 +15,7 @@
 typedef struct {
     PyTypeObject *type; /* of what the others take as `ring` */
     void (*wait)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t deadline_ms, PyObject *peer);
-    void (*park)(PyObject *ring, int reason, uint32_t resource, uint64_t deadline_ms);
+    void (*park)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t deadline_ms);
     void (*give_way)(PyObject *ring, uint64_t handle, uint64_t deadline_ms);
     void (*ready)(PyObject *ring, uint64_t handle, int reason, uint64_t by);
     void (*fire)(PyObject *ring, uint64_t handle, int watch, uint32_t resource, int fd);

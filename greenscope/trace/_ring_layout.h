@@ -22,6 +22,7 @@
 #define GS_RING_HANDLE_BITS   40
 #define GS_RING_NO_FD         0xFFFFFFFFu
 #define GS_RING_NO_ERRNO      65535
+#define GS_RING_NOT_STARTED   0x7FFFFFFFu
 
 /* Offsets in the header. */
 #define GS_HEADER_MAGIC              0

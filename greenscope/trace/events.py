@@ -20,6 +20,8 @@ from enum import IntEnum, unique
 
 __all__ = [
     "EVENT_KINDS",
+    "FOR_ONE",
+    "NOT_STARTED",
     "NO_ERRNO",
     "NO_FD",
     "Detail",
@@ -43,6 +45,10 @@ NO_FD = 0xFFFFFFFF
 
 NO_ERRNO = 0xFFFF
 """What stands for the errno of an exception that has none."""
+
+
+NOT_STARTED = 0x7FFFFFFF
+"""What stands for the greenlet whose end is waited for, as long as it was not started and has no number."""
 
 
 @unique
@@ -110,6 +116,10 @@ class Wait(IntEnum):
     THREAD = 10
     CHILD = 11
     SIGNAL = 12
+
+
+FOR_ONE = frozenset({Wait.LOCK, Wait.JOIN})
+"""Waits for what one greenlet is to do: let go of a lock, or end. Which, is in the place of a descriptor."""
 
 
 @unique
@@ -271,7 +281,8 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "greenlet_park",
         "it switched to the hub, to wait",
         reason="Wait",
-        aux="descriptor + 1 where there is one (65535: larger; see watcher_open)",
+        aux="descriptor + 1 where there is one (65535: larger; see watcher_open); of a wait for a lock or an end, the"
+        " greenlet that holds it or is to end, where that is known",
         site="the first frame outside greenscope's runtime",
         arg="resource, and milliseconds until its deadline << 32 (0: no deadline)",
     ),

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from greenscope.trace.events import FOR_ONE
 from greenscope.trace.record_cursor import RecordCursor
 from greenscope.trace.records import EVENT_DTYPE, Batch, Event, Gap, GreenletSlot, Site
 from greenscope.trace.ring_header import RingInfo
@@ -192,6 +193,7 @@ class RingReader:
     def _greenlet(self, slot: bytes) -> GreenletSlot:
         (_, name, greenlet, since, resource, fd_plus_1, deadline, run_ns, switches, site, state, reason, flags,
          peer_length, parent, spawn_site, spawn_reason, peer) = SLOT.unpack(slot)  # fmt: skip
+        for_one = state == STATES["waiting"] and reason in FOR_ONE
         return GreenletSlot(
             greenlet=greenlet,
             name=self.string(name),
@@ -202,13 +204,14 @@ class RingReader:
             reason=reason,
             since_ns=since,
             resource=resource,
-            fd=fd_plus_1 - 1 if fd_plus_1 else None,
+            fd=fd_plus_1 - 1 if fd_plus_1 and not for_one else None,
             peer=peer[: min(peer_length, PEER_BYTES)].decode("utf-8", "replace"),
             deadline_ns=deadline,
             site=site,
             spawn_site=spawn_site,
             run_ns=run_ns,
             switches=switches,
+            awaits=fd_plus_1 if for_one else 0,
         )
 
     # -- the writer -----------------------------------------------------------------------------

@@ -100,3 +100,5 @@ class GreenletSlot(NamedTuple):
     spawn_site: int
     run_ns: int
     switches: int
+    awaits: int = 0
+    """Of a wait for a lock or an end: the greenlet that has it in its hand; 0 if that is not known."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import time
 
-from greenscope.trace.events import Detail, Kind, Ready, Spawn, Wait
+from greenscope.trace.events import FOR_ONE, NOT_STARTED, Detail, Kind, Ready, Spawn, Wait
 from greenscope.trace.ring_layout import (
     CAPACITY_UNIT,
     EVENT,
@@ -152,6 +152,14 @@ class Ring(Notes, Sites):
             slot.flags = FLAG_NUMBERED if numbered else 0
             self._write_slot((handle >> HANDLE_BITS) - 1, slot)
         self._event(handle, Kind.GREENLET_NAME, 0, numbered, 0, name)
+
+    def awaits(self, handle: int, resource: int, whom: int) -> None:
+        """Whom it waits for has changed: who holds a lock, or who is to end; if it still waits for that."""
+        slot = self._slot(handle)
+        if slot is not None and slot.state == _WAITING and slot.resource == resource & _U32 and slot.reason in FOR_ONE:
+            whom &= _ID_MASK
+            slot.fd_plus_1 = whom if whom <= NOT_STARTED else 0
+            self._write_slot((handle >> HANDLE_BITS) - 1, slot)
 
     def ready(self, handle: int, reason: int, by: int) -> None:
         """It can run: why, and by which watcher, greenlet or timeout."""

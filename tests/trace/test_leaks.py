@@ -21,6 +21,7 @@ PLENTY = RingSizes(events=1024, slots=64, sites=64, string_bytes=1 << 14)
 # What each method is well called with; a handle is the first greenlet's.
 CALLS: dict[str, tuple[Any, ...]] = {
     "acquire": (NUMBER, 1, 0, NUMBER, NUMBER),
+    "awaits": (NUMBER, NUMBER, NUMBER),
     "callback_begin": (1, NUMBER, TEXT),
     "callback_end": (1,),
     "detach": (),

@@ -396,13 +396,14 @@ calls = st.one_of(
     st.tuples(st.just("op_end"), small, st.integers(0, 1 << 17), numbers, peers),
     st.tuples(st.just("acquire"), small, small, small, numbers, numbers),
     st.tuples(st.just("release"), small, numbers, numbers),
+    st.tuples(st.just("awaits"), small, st.integers(0, 3), numbers),
     st.tuples(st.just("callback_begin"), small, numbers, st.sampled_from(["", "f"])),
     st.tuples(st.just("callback_end"), small),
     st.tuples(st.just("set_detail"), st.integers(0, 2)),
     st.tuples(st.just("stacks"), st.booleans()),
 )
 BY_HANDLE = {"ready": 0, "switch": 0, "throw": 0, "rename": 0, "exit": 0, "fire": 0, "give_way": 0,
-             "timeout_fire": 0, "spawn": 3, "acquire": 0}  # fmt: skip
+             "timeout_fire": 0, "spawn": 3, "acquire": 0, "awaits": 0}  # fmt: skip
 
 
 def play(ring: Any, program: list[tuple[Any, ...]]) -> list[Any]:

@@ -253,8 +253,9 @@ class Fold:
         deadline[timed] = self._due[np.searchsorted(self._timers, at[parks[timed]], "right") - 1]
         spans["about"][parks], spans["reason"][parks], spans["site"][parks] = resource, reason, self._site[at[parks]]
         spans["deadline"][parks], spans["peer"][parks] = deadline, peer
-        # aux is the descriptor + 1, 0 for none
-        spans["fd"][parks] = np.where(fd == NO_FD, aux.astype(np.uint32) - np.uint32(1), fd)
+        # aux is the descriptor + 1, 0 for none; or the greenlet that is waited for
+        said = np.where((reason == Wait.LOCK) | (reason == Wait.JOIN), np.uint32(NO_FD), aux - np.uint32(1))
+        spans["fd"][parks] = np.where(fd == NO_FD, said, fd)
         return spans
 
     def _stall(self, stall_ns: int) -> None:

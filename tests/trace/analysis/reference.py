@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from greenscope.trace.analysis import POLL, Span, Stall, State, Watcher
 from greenscope.trace.analysis.states import TRANSITIONS, Life
-from greenscope.trace.events import NO_FD, Exit, Kind, Ready, Spawn, Wait, Watch, unpack
+from greenscope.trace.events import FOR_ONE, NO_FD, Exit, Kind, Ready, Spawn, Wait, Watch, unpack
 from greenscope.trace.records import END_OF_TIME, Event, Gap, GreenletSlot
 
 _TABLE_STATES = {"spawned": Life.SPAWNED, "ready": Life.READY, "running": Life.RUNNING, "waiting": Life.WAITING}
@@ -249,7 +249,7 @@ class ReferenceTimeline:
         self._step(lane, event)
         resource, milliseconds = unpack(event.arg)
         watcher = self.watchers.get(resource)
-        fd = event.aux - 1
+        fd = event.aux - 1 if event.reason not in FOR_ONE else -1
         if watcher is not None and watcher.fd is not None:
             fd = watcher.fd
         deadline = event.time_ns + milliseconds * 1_000_000 if milliseconds else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from greenscope.trace.analysis.diagnoses.deadlock import Deadlock
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
 from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
 from greenscope.trace.analysis.diagnoses.spin import Spin
@@ -18,7 +19,7 @@ from greenscope.trace.analysis.thresholds import Thresholds
 
 __all__ = ["DIAGNOSES", "Diagnosis", "Evidence", "Finding", "Severity", "Thresholds", "Who", "diagnose", "worst_first"]
 
-DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline, Spin)
+DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline, Deadlock, Spin)
 """All of them, in the order of the documentation."""
 
 _ORDER = tuple(Severity)

@@ -1,0 +1,146 @@
+"""Whom a wait for a lock, or for an end, is up to: the greenlet table says it, and keeps it right."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import greenscope.runtime as runtime
+from greenscope.runtime import sleep, spawn
+from greenscope.runtime.lock import BoundedSemaphore, Lock, RLock, Semaphore
+from greenscope.trace.events import NOT_STARTED
+from greenscope.trace.reader import RingReader
+
+Table = Callable[[], dict[int, int]]
+
+
+@pytest.fixture
+def awaits(hub: runtime.Hub) -> Table:
+    """Gives whom each greenlet that waits for one other waits for, by their numbers."""
+
+    def read() -> dict[int, int]:
+        assert hub.recorder.path is not None
+        with contextlib.closing(RingReader(hub.recorder.path)) as reader:
+            return {slot.greenlet: slot.awaits for slot in reader.greenlets() if slot.awaits}
+
+    return read
+
+
+def number(greenlet: Any) -> int:
+    return int(greenlet._handle) & ((1 << 40) - 1)
+
+
+MAIN = 2
+
+
+def take(lock: Any) -> None:
+    lock.acquire()
+
+
+def hold(lock: Any) -> None:
+    with lock:
+        sleep(60)
+
+
+@pytest.mark.parametrize("make", [Lock, RLock, BoundedSemaphore])
+def test_who_waits_for_a_lock_waits_for_its_holder(awaits: Table, make: Any) -> None:
+    lock = make()
+    with lock:
+        waiter = spawn(take, lock)
+        sleep(0)
+        assert awaits() == {number(waiter): MAIN}
+    waiter.join()
+
+
+def test_who_waits_for_a_semaphore_of_many_waits_for_nobody(awaits: Table) -> None:
+    for semaphore in (BoundedSemaphore(2), Semaphore(1)):
+        while semaphore.acquire(blocking=False):
+            pass
+        waiter = spawn(semaphore.acquire)
+        sleep(0)
+        assert awaits() == {}
+        semaphore.release()
+        waiter.join()
+
+
+def test_the_first_in_line_is_told_when_the_lock_goes_to_another(awaits: Table) -> None:
+    lock = Lock()
+    lock.acquire()
+    first, second, third = (spawn(take, lock) for _ in range(3))
+    sleep(0)
+    assert awaits() == {number(one): MAIN for one in (first, second, third)}
+    lock.release()
+    sleep(0)
+    assert awaits() == {number(second): number(first), number(third): MAIN}
+    lock.release()
+    sleep(0)
+    assert awaits() == {number(third): number(second)}
+    lock.release()
+    third.join()
+
+
+def test_when_the_first_gives_up_the_next_is_told(awaits: Table) -> None:
+    lock = Lock()
+    lock.acquire()
+    first, second, third = (spawn(hold, lock) for _ in range(3))
+    sleep(0)
+    lock.release()
+    sleep(0)
+    second.kill()
+    assert awaits() == {number(third): number(first)}
+    runtime.killall([first, third])
+
+
+def test_a_lock_that_is_taken_twice_may_be_a_signal_unless_it_is_with_a_with(awaits: Table) -> None:
+    def twice() -> None:
+        with lock, lock:
+            pass
+
+    def signal() -> None:
+        other.acquire()
+        other.acquire()
+
+    lock, other = Lock(), Lock()
+    stuck, waits = spawn(twice), spawn(signal)
+    sleep(0)
+    assert awaits() == {number(stuck): number(stuck)}
+    other.release()
+    waits.join()
+    stuck.kill()
+
+
+def test_who_joins_waits_for_that_greenlet(awaits: Table) -> None:
+    worker = spawn(sleep, 60)
+    joiner, getter = spawn(worker.join), spawn(worker.get)
+    sleep(0)
+    assert awaits() == {number(joiner): number(worker), number(getter): number(worker)}
+    worker.kill()
+    runtime.joinall([joiner, getter])
+
+
+def test_who_joins_a_greenlet_that_was_not_started_is_told_when_it_is(awaits: Table) -> None:
+    worker = runtime.Greenlet(sleep, 60)
+    joiner = spawn(worker.join)
+    sleep(0)
+    assert awaits() == {number(joiner): NOT_STARTED}
+    worker.start()
+    assert awaits() == {number(joiner): number(worker)}
+    worker.kill()
+    joiner.join()
+
+
+def test_who_joins_all_waits_for_the_first_that_has_not_ended(awaits: Table) -> None:
+    workers = [spawn(sleep, 60) for _ in range(3)]
+    joiner, any_of = spawn(runtime.joinall, workers), spawn(runtime.joinall, workers, count=1)
+    sleep(0)
+    assert awaits() == {number(joiner): number(workers[0])}
+    workers[1].kill()
+    any_of.join()
+    assert awaits() == {number(joiner): number(workers[0])}
+    workers[0].kill()
+    assert awaits() == {number(joiner): number(workers[2])}
+    workers[2].kill()
+    joiner.join()
