@@ -19,6 +19,7 @@ from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Gap
 from greenscope.trace.ring_file import RingSizes
 from greenscope.trace.ring_layout import HEADER, MAX_BURST, write_field
+from greenscope.trace.ring_source import RingSource
 from tests.trace.rings import SMALL, begin, new_ring
 
 
@@ -162,6 +163,27 @@ def test_a_string_is_never_longer_than_a_screen_can_take(tmp_path: Path) -> None
     number = ring.string("x" * 50_000)
     with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
         assert reader.string(number) == "x" * 4096
+
+
+def test_of_a_slot_that_changes_faster_than_it_is_read_it_is_told_whose_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring, _ = new_ring("c", tmp_path / "a.gsr")
+    _, main = begin(ring)
+    with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
+        read = RingSource.read
+
+        def read_slowly(source: RingSource, offset: int, size: int) -> bytes:
+            ring.switch(main)
+            return read(source, offset, size)
+
+        monkeypatch.setattr(RingSource, "read", read_slowly)
+        assert [(slot.greenlet, slot.name, slot.state) for slot in reader.greenlets()] == [
+            (1, "hub", "spawned"),
+            (2, "main", "running"),
+        ]
+        slot = list(reader._source.slots())[1]
+        assert not slot[0] & 1, "a copy is read as one that is whole"
 
 
 def test_a_slot_that_is_being_written_for_ever_is_left_out(tmp_path: Path) -> None:
