@@ -46,7 +46,7 @@ class Semaphore(Linkable):
         hub: as gevent's; a semaphore of ours serves every hub.
     """
 
-    __slots__ = ("_holder", "_watchers", "counter")
+    __slots__ = ("_holder", "_signals", "_watchers", "counter")
 
     _what = "a semaphore"
     _kind = Resource.SEMAPHORE
@@ -60,6 +60,7 @@ class Semaphore(Linkable):
         self._hub_number = 0
         self._watchers: deque[Any] = NOBODY  # who wants to know, and does not come in
         self._holder: Any = None  # the greenlet that is in, if it has one at a time
+        self._signals = False  # somebody else has let the next one in: whom a wait is up to is not known
         self.counter = value
 
     def locked(self) -> bool:
@@ -174,7 +175,7 @@ class Semaphore(Linkable):
         state: State | None = getattr(holder, "_state", None)
         if state is not None and state.hub is hub:  # handles of another thread's hub mean others here
             hub.recorder.acquire(state.handle, self._kind, 1, place.resource, 0)
-            if in_with or holder is not running():
+            if not self._signals and (in_with or holder is not running()):
                 name_awaited(place, number_of(state.handle))
 
     def _name_again(self) -> None:
@@ -186,11 +187,19 @@ class Semaphore(Linkable):
         if first.greenlet is None:  # it is about to park, and asks itself
             return
         state, holder = first.state, getattr(self._holder, "_state", None)
-        whom = holder.handle if holder is not None and holder.hub is state.hub else 0
+        known = holder is not None and holder.hub is state.hub and not self._signals
+        whom = holder.handle if known else 0
         if get_ident() == state.hub.thread:
             state.hub.recorder.awaits(state.handle, first.resource, whom)
         elif not state.hub.loop.closed:
             state.hub.loop.call_threadsafe(state.hub.recorder.awaits, state.handle, first.resource, whom)
+
+    def _is_holders_turn(self) -> bool:
+        """Whether it is the holder who runs, as far as that is known."""
+        try:
+            return self._holder is None or self._holder is running()
+        except RuntimeError:  # greenlet has been finalized: the interpreter is about to end
+            return True
 
     def _hand_over(self) -> None:
         while True:
@@ -205,6 +214,7 @@ class Semaphore(Linkable):
             except IndexError:  # whoever it was waits no longer
                 continue
             if self._has_holder:
+                self._signals = self._signals or not self._is_holders_turn()
                 self._holder = place.greenlet
             if place.give():
                 if self._has_holder and self._line:

@@ -104,6 +104,7 @@ class Examination:
             slots = self.reader.greenlets()
             if sum(slot.state == "running" for slot in slots) < 2:
                 break
+        self.model.complete = not self.reader.counters()["slots_lost"]
         self.model.look(slots, max(now, max((slot.since_ns for slot in slots), default=0)), self.state)
         found = diagnose(self.model)
         self.seen.update((finding.cause, finding) for finding in found)

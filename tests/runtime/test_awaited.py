@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import greenscope.runtime as runtime
-from greenscope.runtime import sleep, spawn
+from greenscope.runtime import Event, sleep, spawn
 from greenscope.runtime.lock import BoundedSemaphore, Lock, RLock, Semaphore
 from greenscope.trace.events import NOT_STARTED
 from greenscope.trace.reader import RingReader
@@ -67,19 +67,24 @@ def test_who_waits_for_a_semaphore_of_many_waits_for_nobody(awaits: Table) -> No
 
 
 def test_the_first_in_line_is_told_when_the_lock_goes_to_another(awaits: Table) -> None:
-    lock = Lock()
+    def hold(go: Event) -> None:
+        with lock:
+            go.wait()
+
+    lock, goes = Lock(), [Event() for _ in range(3)]
     lock.acquire()
-    first, second, third = (spawn(take, lock) for _ in range(3))
+    first, second, third = holders = [spawn(hold, go) for go in goes]
     sleep(0)
-    assert awaits() == {number(one): MAIN for one in (first, second, third)}
+    assert awaits() == {number(one): MAIN for one in holders}
     lock.release()
     sleep(0)
     assert awaits() == {number(second): number(first), number(third): MAIN}
-    lock.release()
-    sleep(0)
+    goes[0].set()
+    first.join()
     assert awaits() == {number(third): number(second)}
-    lock.release()
-    third.join()
+    goes[1].set()
+    goes[2].set()
+    runtime.joinall(holders)
 
 
 def test_when_the_first_gives_up_the_next_is_told(awaits: Table) -> None:
@@ -92,6 +97,20 @@ def test_when_the_first_gives_up_the_next_is_told(awaits: Table) -> None:
     second.kill()
     assert awaits() == {number(third): number(first)}
     runtime.killall([first, third])
+
+
+def test_a_lock_that_others_than_its_holder_release_is_a_signal_and_up_to_nobody(awaits: Table) -> None:
+    lock = Lock()
+    lock.acquire()
+    waiters = [spawn(take, lock) for _ in range(3)]
+    sleep(0)
+    lock.release()
+    sleep(0)
+    lock.release()  # which the first of them holds
+    sleep(0)
+    assert awaits() == {}
+    lock.release()
+    runtime.joinall(waiters)
 
 
 def test_a_lock_that_is_taken_twice_may_be_a_signal_unless_it_is_with_a_with(awaits: Table) -> None:

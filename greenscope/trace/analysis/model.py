@@ -18,6 +18,7 @@ from greenscope.trace.analysis.rates import Rates
 from greenscope.trace.analysis.states import State
 from greenscope.trace.analysis.thresholds import Thresholds
 from greenscope.trace.analysis.timeline import Timeline
+from greenscope.trace.analysis.wakers import Wakers
 from greenscope.trace.events import Spawn
 from greenscope.trace.records import Batch, GreenletSlot, Site
 
@@ -64,6 +65,9 @@ class Model:
         self.numbers = numbers
         self.timeline = Timeline(start, numbers.string, self.thresholds.stall_ns, keep_spans)
         self.rates = Rates(start)
+        self.wakers = Wakers()
+        self.complete = True
+        """Whether every living greenlet had room in the table."""
         self.watched_ns = 0
         """The threshold of the process's watchdog, which sees the stacks of stalls; 0 if it has none."""
         self.now = start
@@ -76,7 +80,9 @@ class Model:
 
     def apply(self, batch: Batch, table: Iterable[GreenletSlot] = ()) -> None:
         """Take up what a reader gave; arguments as of ``Timeline.apply``."""
-        self.rates.add(self.timeline.apply(batch, table), batch.lost)
+        folded = self.timeline.apply(batch, table)
+        self.rates.add(folded, batch.lost)
+        self.wakers.add(folded, batch.lost)
 
     def look(self, slots: Iterable[GreenletSlot], now: int, state: str) -> None:
         """Say what the greenlet table was, when, and whether the process lived."""

@@ -25,6 +25,7 @@ class Thresholds:
     stall_ms: int = _setting(100, "hub-blocked, blocking-call: a run this long")
     wait_ms: int = _setting(30_000, "wait-no-deadline: a wait for a peer this long, without a deadline")
     deadlock_ms: int = _setting(1_000, "deadlock: waits in a circle this long")
+    orphan_ms: int = _setting(10_000, "orphan-wait: a wait this long since nobody is left who could end it")
     spin_per_s: int = _setting(5_000, "spin: this many empty turns a second at one line")
     spin_ms: int = _setting(500, "spin: for this long")
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from greenscope.trace.analysis.diagnoses.deadlock import Deadlock
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
 from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
+from greenscope.trace.analysis.diagnoses.orphan_wait import OrphanWait
 from greenscope.trace.analysis.diagnoses.spin import Spin
 from greenscope.trace.analysis.diagnoses.wait_no_deadline import WaitNoDeadline
 from greenscope.trace.analysis.finding import Evidence, Finding, Severity, Who
@@ -19,7 +20,7 @@ from greenscope.trace.analysis.thresholds import Thresholds
 
 __all__ = ["DIAGNOSES", "Diagnosis", "Evidence", "Finding", "Severity", "Thresholds", "Who", "diagnose", "worst_first"]
 
-DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline, Deadlock, Spin)
+DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline, Deadlock, OrphanWait, Spin)
 """All of them, in the order of the documentation."""
 
 _ORDER = tuple(Severity)
