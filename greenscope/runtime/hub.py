@@ -393,9 +393,17 @@ class Hub(_greenlet.greenlet):
 
     def refuse_second_wait(self, watcher: Wakeable) -> None:
         """Raise what a greenlet gets that waits where another one does."""
+        self.record_refusal(watcher)
         raise ConcurrentObjectUseError(
             f"cannot wait for {watcher.describe()}: greenlet {name_of(watcher.greenlet)} waits for it already"
         )
+
+    def record_refusal(self, watcher: Wakeable) -> None:
+        """Say in the recording that who runs may not wait on ``watcher``, because another greenlet does."""
+        if watcher.fd >= 0:
+            self.recorder.watcher_refuse(
+                watcher.reason, watcher.resource, watcher.fd, watcher.state.handle, watcher.peer
+            )
 
     def refuse_switch(self, target: _greenlet.greenlet, entry: Wakeable) -> None:
         """Raise what a greenlet gets that somebody else than the hub switched to."""

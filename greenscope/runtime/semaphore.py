@@ -187,8 +187,9 @@ class Semaphore(Linkable):
         if first.greenlet is None:  # it is about to park, and asks itself
             return
         state, holder = first.state, getattr(self._holder, "_state", None)
-        known = holder is not None and holder.hub is state.hub and not self._signals
-        whom = holder.handle if known else 0
+        whom = 0
+        if holder is not None and holder.hub is state.hub and not self._signals:
+            whom = holder.handle
         if get_ident() == state.hub.thread:
             state.hub.recorder.awaits(state.handle, first.resource, whom)
         elif not state.hub.loop.closed:

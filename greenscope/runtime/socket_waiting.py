@@ -55,6 +55,8 @@ def wait(watcher: IoWatcher, timeout: float | None = None, timeout_exc: Any = ti
         OSError: EBADF, the wait was cancelled or the descriptor closed.
     """
     hub = hub or get_hub()
+    if watcher.greenlet is not None:
+        hub.record_refusal(watcher)
     if watcher.callback is not None or watcher.greenlet is not None:
         raise ConcurrentObjectUseError(f"cannot wait for {watcher.describe()}: it is in use by another greenlet")
     if timeout is None:

@@ -90,6 +90,19 @@ NOTE(request_end)
     Py_RETURN_NONE;
 }
 
+NOTE(watcher_refuse)
+{
+    uint64_t v[4]; /* watch, resource, fd, other; then the peer */
+    UNLESS_DETACHED(NONE);
+    if (nargs != 5 || numbers(args, 4, 4, v) < 0 || !bytes_given(args[4]))
+        return wrong(nargs, 5);
+    uint64_t fd_plus_1 = (v[2] + 1) & UINT32_MAX;
+    record_text(ring, GS_KIND_WATCHER_REFUSE, (uint8_t) v[0],
+                (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), ring_site_here(ring),
+                pack(v[1], v[3] & ID_MASK), args[4]);
+    Py_RETURN_NONE;
+}
+
 NOTE(op_begin)
 {
     NUMBERS(4, NONE); /* op, tls, resource, fd */

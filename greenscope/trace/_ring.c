@@ -414,6 +414,8 @@ static PyMethodDef ring_methods[] = {
     FAST(watcher_fire, "watcher_fire(watch, resource, high): it fired, and the hub will call a function for it."),
     FAST(watcher_stop, "watcher_stop(watch, resource, high): nobody waits on it any more."),
     FAST(watcher_close, "watcher_close(watch, resource, high): the watcher is gone."),
+    FAST(watcher_refuse,
+         "watcher_refuse(watch, resource, fd, other, peer): what runs may not wait where another does."),
     FAST(timeout_start, "timeout_start(reason, milliseconds): a timeout begins; its number."),
     FAST(timeout_fire, "timeout_fire(handle, reason, timeout): its time is over."),
     FAST(timeout_cancel, "timeout_cancel(reason, timeout): it was stopped in time."),

@@ -355,6 +355,7 @@ PyObject *ring_mark(Ring *ring, PyObject *text);
 PyObject *ring_request_begin(Ring *ring, PyObject *text);
 NOTE(span_end);
 NOTE(request_end);
+NOTE(watcher_refuse);
 NOTE(op_begin);
 NOTE(op_end);
 NOTE(acquire);

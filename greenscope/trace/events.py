@@ -68,6 +68,7 @@ class Kind(IntEnum):
     WATCHER_FIRE = 18
     WATCHER_STOP = 19
     WATCHER_CLOSE = 20
+    WATCHER_REFUSE = 21
     TIMEOUT_START = 32
     TIMEOUT_FIRE = 33
     TIMEOUT_CANCEL = 34
@@ -326,6 +327,16 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         reason="Watch",
         site="where that was, at level teach",
         arg="resource, and descriptor << 32",
+    ),
+    Kind.WATCHER_REFUSE: KindDoc(
+        "watcher_refuse",
+        "somebody wanted to wait on it where another greenlet does, and got an error",
+        greenlet="the greenlet that got the error",
+        reason="Watch",
+        aux="descriptor + 1 (65535: larger)",
+        site="the first frame outside greenscope's runtime",
+        arg="resource, and the greenlet that waits already << 32",
+        text="the peer's address",
     ),
     Kind.TIMEOUT_START: KindDoc(
         "timeout_start",

@@ -81,6 +81,13 @@ class Notes:
 
     # -- what a level adds ----------------------------------------------------------------------
 
+    def watcher_refuse(self, watch: int, resource: int, fd: int, other: int, peer: bytes) -> None:
+        """What runs may not wait where another greenlet, a handle, waits already."""
+        if not self._detached:
+            aux = min((fd + 1) & 0xFFFFFFFF, 0xFFFF)
+            arg = pack(resource, other & _ID_MASK)
+            self._event_with_text(Kind.WATCHER_REFUSE, watch, aux, self._site(), arg, peer)
+
     def op_begin(self, op: int, tls: int, resource: int, fd: int) -> None:
         """A socket is called: what for (``Op``), and the watcher that it would wait on (0: none yet)."""
         if not self._detached:

@@ -55,6 +55,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "watcher_close": (1, NUMBER, NUMBER),
     "watcher_fire": (1, NUMBER, NUMBER),
     "watcher_open": (1, NUMBER, PEER),
+    "watcher_refuse": (1, NUMBER, NUMBER, NUMBER, PEER),
     "watcher_start": (1, NUMBER, NUMBER),
     "watcher_stop": (1, NUMBER, NUMBER),
 }

@@ -380,6 +380,7 @@ calls = st.one_of(
     st.tuples(st.just("watcher_fire"), small, numbers, numbers),
     st.tuples(st.just("watcher_stop"), small, numbers, numbers),
     st.tuples(st.just("watcher_close"), small, numbers, numbers),
+    st.tuples(st.just("watcher_refuse"), small, numbers, st.integers(-1, 1 << 17), numbers, peers),
     st.tuples(st.just("timeout_start"), small, numbers),
     st.tuples(st.just("timeout_fire"), small, small, numbers),
     st.tuples(st.just("timeout_cancel"), small, numbers),

@@ -1,4 +1,4 @@
-"""What the program says itself, and what the watchdog saw: spans, requests, marks, stalls with their stacks.
+"""What the program says itself, what the watchdog saw, and who was refused: spans, requests, marks, stalls.
 
 The last thousand of each are kept, and what goes on. A span or a request has a number, by which its
 end finds its beginning; one whose beginning was lost is not kept, since nobody could say what it was.
@@ -17,7 +17,7 @@ import numpy.typing as npt
 from greenscope.trace.events import Kind, unpack
 from greenscope.trace.records import Site
 
-__all__ = ["Note", "Notes", "frames_of"]
+__all__ = ["Note", "Notes", "Refusal", "frames_of"]
 
 _KEEP = 1000
 _KEEP_OPEN = 1 << 14
@@ -41,6 +41,19 @@ class Note:
     how: int = 0
     error: str = ""
     status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """That ``greenlet`` wanted to wait where ``other`` did, for a descriptor in one direction (``watch``)."""
+
+    at: int
+    greenlet: int
+    other: int
+    watch: int
+    fd: int
+    peer: str
+    site: int
 
 
 class _Pairs:
@@ -93,11 +106,14 @@ class Notes:
         self.marks: deque[Note] = deque(maxlen=_KEEP)
         self.stalls: deque[Note] = deque(maxlen=_KEEP)
         """What the watchdog saw; the last may go on."""
+        self.refusals: deque[Refusal] = deque(maxlen=_KEEP)
 
     def add(
         self, events: npt.NDArray[Any], kinds: npt.NDArray[np.uint8], at: npt.NDArray[np.int64], texts: dict[int, str]
     ) -> None:
         """Take up a batch: its events, their kinds and times, and what their text records said."""
+        for index in np.flatnonzero(kinds == Kind.WATCHER_REFUSE)[-_KEEP:].tolist():
+            self._refusal(events[index], int(at[index]), texts.get(index, ""))
         if not ((kinds >= Kind.SPAN_BEGIN) & (kinds <= Kind.STALL_END)).any():
             return
         name = self._name
@@ -109,6 +125,11 @@ class Notes:
             self.marks.append(Note(greenlet, time, time, texts.get(index, ""), site))
         for index in np.flatnonzero((kinds == Kind.STALL_BEGIN) | (kinds == Kind.STALL_END))[-2 * _KEEP :].tolist():
             self._stall(events[index], int(at[index]), texts.get(index, ""))
+
+    def _refusal(self, event: np.void, at: int, peer: str) -> None:
+        other, fd = unpack(int(event["arg"]))[1], int(event["aux"]) - 1
+        who, watch, site = int(event["greenlet"]), int(event["reason"]), int(event["site"])
+        self.refusals.append(Refusal(at, who, other, watch, fd, peer, site))
 
     def _stall(self, event: np.void, at: int, stack: str) -> None:
         if event["kind"] == Kind.STALL_BEGIN:

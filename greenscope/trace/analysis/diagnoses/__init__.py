@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from greenscope.trace.analysis.diagnoses.contended_socket import ContendedSocket
 from greenscope.trace.analysis.diagnoses.deadlock import Deadlock
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
 from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
@@ -20,7 +21,7 @@ from greenscope.trace.analysis.thresholds import Thresholds
 
 __all__ = ["DIAGNOSES", "Diagnosis", "Evidence", "Finding", "Severity", "Thresholds", "Who", "diagnose", "worst_first"]
 
-DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline, Deadlock, OrphanWait, Spin)
+DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline, Deadlock, OrphanWait, ContendedSocket, Spin)
 """All of them, in the order of the documentation."""
 
 _ORDER = tuple(Severity)
