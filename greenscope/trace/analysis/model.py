@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from greenscope.trace.analysis.callbacks import Callbacks
 from greenscope.trace.analysis.finding import Who
 from greenscope.trace.analysis.rates import Rates
 from greenscope.trace.analysis.states import State
@@ -66,6 +67,7 @@ class Model:
         self.timeline = Timeline(start, numbers.string, self.thresholds.stall_ns, keep_spans)
         self.rates = Rates(start)
         self.wakers = Wakers()
+        self.callbacks = Callbacks()
         self.complete = True
         """Whether every living greenlet had room in the table."""
         self.watched_ns = 0
@@ -83,6 +85,7 @@ class Model:
         folded = self.timeline.apply(batch, table)
         self.rates.add(folded, batch.lost)
         self.wakers.add(folded, batch.lost)
+        self.callbacks.add(folded, self.hub, batch.lost)
 
     def look(self, slots: Iterable[GreenletSlot], now: int, state: str) -> None:
         """Say what the greenlet table was, when, and whether the process lived."""

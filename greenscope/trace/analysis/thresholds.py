@@ -27,6 +27,7 @@ class Thresholds:
     deadlock_ms: int = _setting(1_000, "deadlock: waits in a circle this long")
     orphan_ms: int = _setting(10_000, "orphan-wait: a wait this long since nobody is left who could end it")
     contended_ms: int = _setting(1_000, "contended-socket: two watchers of one descriptor, waited on this long")
+    lost_ms: int = _setting(5_000, "lost-wakeup: a wait this long since its watcher fired")
     spin_per_s: int = _setting(5_000, "spin: this many empty turns a second at one line")
     spin_ms: int = _setting(500, "spin: for this long")
 

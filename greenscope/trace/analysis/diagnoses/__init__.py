@@ -12,6 +12,7 @@ from greenscope.trace.analysis.diagnoses.contended_socket import ContendedSocket
 from greenscope.trace.analysis.diagnoses.deadlock import Deadlock
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
 from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
+from greenscope.trace.analysis.diagnoses.lost_wakeup import LostWakeup
 from greenscope.trace.analysis.diagnoses.orphan_wait import OrphanWait
 from greenscope.trace.analysis.diagnoses.spin import Spin
 from greenscope.trace.analysis.diagnoses.wait_no_deadline import WaitNoDeadline
@@ -21,7 +22,15 @@ from greenscope.trace.analysis.thresholds import Thresholds
 
 __all__ = ["DIAGNOSES", "Diagnosis", "Evidence", "Finding", "Severity", "Thresholds", "Who", "diagnose", "worst_first"]
 
-DIAGNOSES: tuple[type[Diagnosis], ...] = (HubBlocked, WaitNoDeadline, Deadlock, OrphanWait, ContendedSocket, Spin)
+DIAGNOSES: tuple[type[Diagnosis], ...] = (
+    HubBlocked,
+    WaitNoDeadline,
+    Deadlock,
+    OrphanWait,
+    ContendedSocket,
+    LostWakeup,
+    Spin,
+)
 """All of them, in the order of the documentation."""
 
 _ORDER = tuple(Severity)
