@@ -7,7 +7,8 @@ import * as format from "./model/format";
 import { Locator } from "./model/locator";
 import { Recording } from "./model/recording";
 import { requestFor, requestKey } from "./model/request";
-import { isGone, nextStall } from "./model/stalls";
+import { nextFinding } from "./model/findings";
+import { isGone } from "./model/stalls";
 import { Viewport } from "./model/viewport";
 import type { TimeWindow } from "./model/window";
 import { LanePainter } from "./plot/painter";
@@ -17,11 +18,12 @@ import { TimeAxis } from "./plot/timeaxis";
 import { PointerControl } from "./pointer";
 import { fetchRings, streamUrl } from "./protocol/api";
 import { Connection } from "./protocol/connection";
-import type { Message, Ring, Stall, Status } from "./protocol/messages";
+import type { Finding, Message, Ring, Stall, Status } from "./protocol/messages";
 import { SelectionControl } from "./selection";
 import { Cards } from "./views/cards";
 import { announce, byId } from "./views/dom";
 import { Empty } from "./views/empty";
+import { FindingList } from "./views/findings";
 import { Header } from "./views/header";
 import { Help } from "./views/help";
 import { listenKeys } from "./views/keys";
@@ -29,7 +31,6 @@ import { AXIS_STRIP, LanesView } from "./views/lanes";
 import { Legend } from "./views/legend";
 import { Meter } from "./views/meter";
 import { Side } from "./views/side";
-import { StallList } from "./views/stalls";
 import { GreenletTable } from "./views/table";
 import { Tabs } from "./views/tabs";
 import { Theme } from "./views/theme";
@@ -65,9 +66,9 @@ export class App {
     (id, name) => this.showGreenlet(id, name),
     () => this.sendView(),
   );
-  private readonly stallList = new StallList((stall) => this.showStall(stall));
+  private readonly findingList = new FindingList((finding) => this.showFinding(finding));
   private readonly side = new Side({
-    showStall: (stall) => this.showStall(stall),
+    showFinding: (finding) => this.showFinding(finding),
     fit: () => this.fit(),
     close: () => this.selection.clear(),
   });
@@ -191,6 +192,7 @@ export class App {
     else if (message.type === "lanes") this.lanesCame();
     else if (message.type === "greenlets" && !held) this.showTable();
     else if (message.type === "latency" && !held) this.showMinimap();
+    else if (message.type === "findings") this.findingsCame();
     else if (message.type === "error") {
       announce(message.message);
       console.warn(`greenscope: ${message.message}`);
@@ -210,11 +212,17 @@ export class App {
     }
     this.selection.stallsCame(status.stalls);
     if (!viewport.paused) this.cards.show(status, this.started);
-    this.showStalls();
+    this.showFindings();
     this.showSide();
     this.showHeader();
     this.showNoLanes();
     if (this.recording!.latency === null) this.showMinimap();
+  }
+
+  private findingsCame(): void {
+    this.selection.findingsCame(this.recording!.findings);
+    this.showFindings();
+    this.showSide();
   }
 
   private lanesCame(): void {
@@ -313,14 +321,22 @@ export class App {
     announce(`Stall of ${stall.name}, ${format.duration(stall.duration)}`);
   }
 
-  private stepStall(direction: -1 | 1): void {
-    const { from, to } = this.viewport.window;
-    const start = this.selection.current?.stall?.start ?? (direction < 0 ? to : from);
-    const begin = this.recording?.status?.begin ?? 0;
-    const kept = (this.recording?.stalls ?? []).filter((each) => !isGone(each, begin));
-    const stall = nextStall(kept, start, direction);
-    if (stall === null) announce(direction < 0 ? "No earlier stall" : "No later stall");
-    else this.showStall(stall);
+  private showFinding(finding: Finding): void {
+    const greenlet = finding.greenlet?.id ?? this.recording?.hub ?? null;
+    this.tabs.choose("timeline");
+    this.look((view, extent) => view.fit(finding.start, finding.start + finding.duration, extent));
+    if (greenlet !== null) {
+      this.selection.selectFinding(finding, greenlet);
+      this.reveal(greenlet);
+    }
+    announce(`${finding.severity}: ${finding.sentence}`);
+  }
+
+  private stepFinding(direction: -1 | 1): void {
+    const finding = nextFinding(this.recording?.findings ?? [], this.selection.current?.finding ?? null, direction);
+    if (finding !== null) this.showFinding(finding);
+    else if (this.recording?.findings.length) announce(direction < 0 ? "This is the worst" : "This is the last");
+    else announce("Nothing is wrong");
   }
 
   private showGreenlet(greenlet: number, name: string): void {
@@ -346,7 +362,7 @@ export class App {
       this.search = search.value;
       this.sendView();
       this.showTable();
-      this.showStalls();
+      this.showFindings();
       this.showNoLanes();
       this.touch();
     });
@@ -375,7 +391,7 @@ export class App {
       pan: (share) => this.pan(share),
       fit: () => this.fit(),
       whole: () => this.look((view, extent) => view.whole(extent)),
-      stall: (direction) => this.stepStall(direction),
+      finding: (direction) => this.stepFinding(direction),
       clear: () => {
         this.pointer.clear();
         this.selection.clear();
@@ -418,9 +434,10 @@ export class App {
     this.table.show(recording.greenlets, this.search, recording.hub);
   }
 
-  private showStalls(): void {
-    const status = this.recording?.status;
-    if (status) this.stallList.show(status, this.selection.current?.stall ?? null, this.search, this.started);
+  private showFindings(): void {
+    const { recording } = this;
+    if (recording === null) return;
+    this.findingList.show(recording.diagnosis, this.selection.current?.finding ?? null, this.search, recording.live, this.started);
   }
 
   private showMinimap(): void {
@@ -435,7 +452,7 @@ export class App {
       selected === null
         ? null
         : { ...selected, hub: selected.greenlet === recording?.hub, row: recording?.row(selected.greenlet) ?? null };
-    this.side.show(shown, recording?.status ?? null, this.extent().now, this.started);
+    this.side.show(shown, recording, this.extent().now, this.started);
   }
 
   private showNoLanes(): void {
@@ -444,7 +461,7 @@ export class App {
 
   private selectionChanged(): void {
     this.lanes.showSelected(this.selection.current?.greenlet ?? null);
-    this.showStalls();
+    this.showFindings();
     this.showSide();
     this.touch();
   }

@@ -1,9 +1,10 @@
-/** What is selected: a span of a greenlet, or a stall; and what the viewer says of it. */
+/** What is selected: a span of a greenlet, a stall, or a finding; and what the viewer says of it. */
 
+import { sameCause } from "./model/findings";
 import { inside, segmentAt } from "./model/hit";
 import type { Recording } from "./model/recording";
 import { stallOf } from "./model/stalls";
-import { State, type Span, type Stall } from "./protocol/messages";
+import { State, type Finding, type Span, type Stall } from "./protocol/messages";
 import { Spans } from "./protocol/spans";
 
 export interface Selected {
@@ -15,6 +16,7 @@ export interface Selected {
   end: number;
   span: Span | null;
   stall: Stall | null;
+  finding: Finding | null;
 }
 
 export interface SelectionContext {
@@ -52,6 +54,7 @@ export class SelectionControl {
       end,
       span: null,
       stall: segment?.state === State.STALLED ? stallOf(recording!.stalls, greenlet, start, end) : null,
+      finding: null,
     });
     this.ask();
   }
@@ -65,8 +68,31 @@ export class SelectionControl {
       end: stall.start + stall.duration,
       span: null,
       stall,
+      finding: null,
     });
     this.ask();
+  }
+
+  /** Selects a finding, with what its greenlet did at that time. */
+  selectFinding(finding: Finding, greenlet: number): void {
+    this.set({
+      greenlet,
+      name: finding.greenlet?.name ?? "hub",
+      time: finding.start + finding.duration / 2,
+      start: finding.start,
+      end: finding.start + finding.duration,
+      span: null,
+      stall: null,
+      finding,
+    });
+  }
+
+  /** A finding grows while it goes on, and gets worse when it strikes again. */
+  findingsCame(findings: readonly Finding[]): void {
+    const { current } = this;
+    if (current?.finding === null || current === null) return;
+    const fresh = findings.find((each) => sameCause(each, current.finding));
+    if (fresh) this.current = { ...current, finding: fresh, start: fresh.start, end: fresh.start + fresh.duration };
   }
 
   /** Asks again for a span that was still going on. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from greenscope.trace.reader import RingInfo
 __all__ = ["Listing", "Rates", "Session", "monotonic_ns"]
 
 _CHUNK = 1 << 15  # folded in some 10 ms, in which nobody else is served
+_log = logging.getLogger("greenscope")
+_EXAMINE_NS = 400_000_000
 _RATE_NS = 2_000_000_000
 
 
@@ -62,6 +65,8 @@ class Session(Examination):
         self.id = path.stem
         self.pages = 0  # how many look at it
         self.failed = False
+        self._examined = -_EXAMINE_NS
+        self._examined_last = False  # when there was nothing more to come
         self._samples: deque[_Sample] = deque([_Sample(clock(), 0, 0, 0)])
 
     @property
@@ -74,6 +79,19 @@ class Session(Examination):
         behind = super().follow(limit)
         self._sample(self._clock())
         return behind
+
+    def examine(self) -> None:
+        """Find what is wrong by now, unless that was asked a moment ago, or nothing can have changed."""
+        now = self._clock()
+        if self.failed or self._examined_last or now - self._examined < _EXAMINE_NS or self.behind > _CHUNK:
+            return
+        self._examined = now
+        self._examined_last = not self.unfinished
+        try:
+            self.findings()
+        except Exception:  # noqa: BLE001 - a file is untrusted, and what else it shows must go on
+            _log.exception("%s cannot be diagnosed", self.info.path)
+            self._examined_last = True
 
     def begin(self) -> int:
         """The left end: when the ring began, or the oldest that is kept."""

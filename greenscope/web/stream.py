@@ -17,12 +17,13 @@ from fastapi import WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from greenscope.web import present
+from greenscope.web.findings import findings
 from greenscope.web.session import Session
 
 __all__ = ["Stream", "View"]
 
 _TICK_SECONDS = 0.1
-_STATUS_TICKS, _TABLE_TICKS, _LATENCY_TICKS = 2, 5, 10
+_STATUS_TICKS, _TABLE_TICKS, _LATENCY_TICKS, _FINDINGS_TICKS = 2, 5, 10, 5
 _SEGMENTS_HEADER = struct.Struct("<IIIIdd")
 _SEGMENTS, _SNAPSHOT = 1, 1
 _MARGIN = 4  # buckets resent before the last tick's end: what went on there may have become a summary
@@ -112,6 +113,7 @@ class Stream:
             (_STATUS_TICKS, lambda: present.status(session)),
             (_TABLE_TICKS, lambda: self._table(view)),
             (_LATENCY_TICKS, lambda: present.latency(session)),
+            (_FINDINGS_TICKS, lambda: findings(session)),
         ]
         for ticks, make in due:
             if tick % ticks == 0:

@@ -96,10 +96,29 @@ def test_a_service_is_watched_live_and_its_death_is_seen(page: Page, demo: Demo,
 
     # A stall appears, with who it was.
     page.get_by_role("tab", name="Stalls").click()
-    stall = page.locator("#stalls li").first
+    stall = page.locator("#stalls li").filter(has_text="hub-blocked").first
     expect(stall).to_contain_text("report", timeout=20 * SECONDS)
-    expect(stall).to_contain_text(f"service.py:{line_of('sleep(random.uniform(2.5, 4.5))')}")
+    expect(stall).to_contain_text(re.compile(r"service\.py:\d+ in render"))
     assert int(re.findall(r"(\d+) ms", stall.inner_text())[0]) >= 100
+    expect(page.locator("#stalls-badge")).to_have_text(str(page.locator("#stalls li").count()))
+
+    # Chosen, it is on the timeline, with the stack and the line of source that took the time.
+    stall.get_by_role("button").click()
+    expect(page.get_by_role("tab", name="Timeline")).to_have_attribute("aria-selected", "true")
+    side = page.locator("#side")
+    expect(side.get_by_role("heading", name=re.compile("hub-blocked"))).to_be_visible()
+    expect(side.locator(".stack .culprit")).to_have_text(re.compile(r"service\.py:\d+ render"))
+    expect(side.locator(".stack li").nth(1)).to_have_text(re.compile(r"service\.py:\d+ Shop\.report"))
+    (at,) = re.findall(r"service\.py:(\d+)", side.locator(".stack .culprit").inner_text())
+    here = side.locator(".source-line.here code")
+    assert here.inner_text().strip() == SERVICE.read_text().splitlines()[int(at) - 1].strip()
+    # The keyboard goes through them: this one is the first, or the last.
+    page.keyboard.press("[")
+    page.keyboard.press("]")
+    expect(side.locator(".finding-told")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(side.locator("h2")).to_have_text("What is wrong")
+    page.get_by_role("button", name="Back to live").click()
 
     # The table says what the service does: the kernel and its source are asked what that is.
     page.get_by_role("tab", name="Greenlets").click()

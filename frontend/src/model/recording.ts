@@ -1,7 +1,7 @@
 /** One recording as far as the viewer has told of it. */
 
 import type { Frame } from "../protocol/frame";
-import type { Greenlets, Lanes, Latency, Message, Ring, Row, Stall, Status } from "../protocol/messages";
+import type { Finding, Findings, Greenlets, Lanes, Latency, Message, Ring, Row, Stall, Status } from "../protocol/messages";
 import { RingClock } from "./clock";
 import { SegmentStore } from "./segments";
 import type { Extent } from "./window";
@@ -13,6 +13,8 @@ export class Recording {
   lanes: Lanes = { type: "lanes", total: 0, first: 0, lanes: [] };
   greenlets: Greenlets = { type: "greenlets", now: 0, total: 0, rows: [] };
   latency: Latency | null = null;
+  /** null until the viewer has looked. */
+  diagnosis: Findings | null = null;
 
   constructor(public ring: Ring) {}
 
@@ -35,6 +37,9 @@ export class Recording {
       case "latency":
         this.latency = message;
         break;
+      case "findings":
+        this.diagnosis = message;
+        break;
       case "error":
         break;
     }
@@ -51,6 +56,10 @@ export class Recording {
 
   get stalls(): readonly Stall[] {
     return this.status?.stalls ?? [];
+  }
+
+  get findings(): readonly Finding[] {
+    return this.diagnosis?.findings ?? [];
   }
 
   extent(localMs: number): Extent {

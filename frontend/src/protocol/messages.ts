@@ -162,12 +162,50 @@ export interface Latency {
   values: number[];
 }
 
+export interface Who {
+  id: number;
+  name: string;
+}
+
+export interface Evidence {
+  text: string;
+  at: number | null;
+  greenlet: Who | null;
+  site: Site | null;
+}
+
+/** One cause of trouble, however often it struck; docs/diagnoses.md. */
+export interface Finding {
+  id: string;
+  severity: "critical" | "warning" | "note";
+  greenlet: Who | null;
+  site: Site | null;
+  start: number;
+  end: number | null;
+  duration: number;
+  count: number;
+  resource: string | null;
+  others: Who[];
+  others_total: number;
+  sentence: string;
+  advice: string;
+  evidence: Evidence[];
+  stack: Site[];
+  source: { first: number; lines: string[] } | null;
+}
+
+export interface Findings {
+  type: "findings";
+  total: number;
+  findings: Finding[];
+}
+
 export interface Problem {
   type: "error";
   message: string;
 }
 
-export type Message = Hello | Status | Lanes | Greenlets | Latency | Problem;
+export type Message = Hello | Status | Lanes | Greenlets | Latency | Findings | Problem;
 
 /** The states of a segment and of a row. */
 export const State = { RUNNING: 0, READY: 1, WAITING: 2, STALLED: 3 } as const;

@@ -9,7 +9,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
       ["W S", "zoom in, out"],
       ["A D", "pan left, right"],
       ["0", "the whole recording"],
-      ["F", "fit the selected stall or span"],
+      ["F", "fit the selected finding, stall or span"],
       ["L", "back to live"],
       ["Space", "pause, resume"],
     ],
@@ -18,7 +18,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     "Find",
     [
       ["/", "search by name, file, fd or peer"],
-      ["[ ]", "previous, next stall"],
+      ["[ ]", "the finding before, after, worst first"],
       ["1 2 3", "timeline, greenlets, stalls"],
       ["Esc", "close, clear the selection"],
     ],

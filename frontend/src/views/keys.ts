@@ -14,7 +14,7 @@ export interface KeyActions {
   pan(share: number): void;
   fit(): void;
   whole(): void;
-  stall(direction: -1 | 1): void;
+  finding(direction: -1 | 1): void;
   clear(): void;
   cursor(rows: number, direction: -1 | 0 | 1): void;
   page(direction: -1 | 1): void;
@@ -39,8 +39,8 @@ export function listenKeys(actions: KeyActions): void {
     f: () => actions.fit(),
     l: () => actions.live(),
     "0": () => actions.whole(),
-    "[": () => actions.stall(-1),
-    "]": () => actions.stall(1),
+    "[": () => actions.finding(-1),
+    "]": () => actions.finding(1),
     Escape: () => actions.clear(),
   };
   const onPlot: Record<string, () => void> = {

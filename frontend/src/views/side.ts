@@ -1,16 +1,17 @@
-/** The panel beside the lanes: the selected stall, the selected span, or the newest stalls. */
+/** The panel beside the lanes: the selected finding, stall or span, or what is wrong. */
 
 import * as format from "../model/format";
 import { lookOf } from "../model/looks";
-import { isGone } from "../model/stalls";
-import type { Row, Span, Stall, Status } from "../protocol/messages";
+import { causeOf, findingOf } from "../model/findings";
+import type { Recording } from "../model/recording";
+import type { Finding, Row, Span, Stall } from "../protocol/messages";
 import { byId, el } from "./dom";
 import { factRows, facts, insideText, siteNode, stateName, type Fact } from "./details";
-import { stallItem } from "./stalls";
+import { findingItem, findingNodes, stackNodes } from "./findings";
 import { swatch } from "./swatch";
 
 export interface SideEvents {
-  showStall(stall: Stall): void;
+  showFinding(finding: Finding): void;
   fit(): void;
   close(): void;
 }
@@ -21,8 +22,11 @@ export interface Selection {
   hub: boolean;
   span: Span | null;
   stall: Stall | null;
+  finding: Finding | null;
   row: Row | null;
 }
+
+const NEWEST = 8;
 
 export class Side {
   private readonly root = byId("side");
@@ -30,24 +34,37 @@ export class Side {
 
   constructor(private readonly events: SideEvents) {}
 
-  show(selection: Selection | null, status: Status | null, now: number, started: number): void {
+  show(selection: Selection | null, recording: Recording | null, now: number, started: number): void {
+    const status = recording?.status ?? null;
+    const findings = recording?.findings ?? [];
+    const live = recording?.live ?? false;
+    const made = selection?.stall ? findingOf(findings, selection.stall) : null;
     // Rebuilding would take the focus from a button; so only when what it says has changed.
     const key = JSON.stringify([
       selection,
       selection?.span?.open ? Math.round(now / 1e8) : 0,
-      selection === null ? status?.stalls.slice(0, 8) : 0,
-      selection === null ? status?.stall_threshold : 0,
-      selection === null ? status?.stalls.slice(0, 8).filter((stall) => isGone(stall, status.begin)).length : 0,
+      selection === null ? findings.slice(0, NEWEST).map((each) => [causeOf(each), each.sentence]) : 0,
+      selection === null ? recording?.diagnosis === null : 0,
+      made === null ? 0 : causeOf(made),
       status?.state,
       started,
     ]);
     if (key === this.shown) return;
     this.shown = key;
     const focused = this.root.contains(document.activeElement) ? document.activeElement?.id : null;
-    if (selection === null) this.showNewest(status, started);
-    else if (selection.stall !== null) this.showStall(selection, selection.stall, now, started, status?.state === "live");
+    if (selection === null) this.showAll(recording, live, started);
+    else if (selection.finding !== null) this.showFinding(selection.finding, live, started);
+    else if (selection.stall !== null) this.showStall(selection, selection.stall, made, now, started, live);
     else this.showSpan(selection, now, started);
     if (focused) document.getElementById(focused)?.focus();
+  }
+
+  private showFinding(finding: Finding, live: boolean, started: number): void {
+    this.root.replaceChildren(
+      this.head(`${finding.id} · ${format.duration(finding.duration)}`, finding.severity === "critical"),
+      ...findingNodes(finding, live, started),
+      el("div", { class: "side-actions" }, this.fitButton()),
+    );
   }
 
   private head(title: string, alarm: boolean): HTMLElement {
@@ -62,7 +79,7 @@ export class Side {
     return fit;
   }
 
-  private showStall(selection: Selection, stall: Stall, now: number, started: number, live: boolean): void {
+  private showStall(selection: Selection, stall: Stall, made: Finding | null, now: number, started: number, live: boolean): void {
     const { span, row } = selection;
     const open = live && stall.end === null;
     const list: Fact[] = [
@@ -83,7 +100,8 @@ export class Side {
       el("p", {}, el("strong", {}, stall.name), open ? " holds the hub without yielding. " : " held the hub without yielding. ", heldUp(stall)),
       factRows(list),
     );
-    if (lines.length > 0) {
+    if (made !== null) this.root.append(...stackNodes(made));
+    else if (lines.length > 0) {
       this.root.append(
         el("h3", {}, after === null ? "After this line" : "Between these lines"),
         factRows(lines),
@@ -132,18 +150,15 @@ export class Side {
     this.root.append(el("div", { class: "side-actions" }, this.fitButton()));
   }
 
-  private showNewest(status: Status | null, started: number): void {
-    const stalls = status?.stalls.slice(0, 8) ?? [];
-    this.root.replaceChildren(el("div", { class: "side-head" }, el("h2", {}, stalls.length > 0 ? "Newest stalls" : "Details")));
-    if (stalls.length > 0) {
-      const list = el("ul", { class: "stalls compact" });
-      const context = { started, begin: status?.begin ?? 0, live: status?.state === "live" };
-      for (const stall of stalls) list.append(stallItem(stall, context, () => this.events.showStall(stall)));
+  private showAll(recording: Recording | null, live: boolean, started: number): void {
+    const findings = recording?.findings.slice(0, NEWEST) ?? [];
+    this.root.replaceChildren(el("div", { class: "side-head" }, el("h2", {}, findings.length > 0 ? "What is wrong" : "Details")));
+    if (findings.length > 0) {
+      const list = el("ul", { class: "findings compact" });
+      for (const each of findings) list.append(findingItem(each, live, started, false, () => this.events.showFinding(each)));
       this.root.append(list);
-    } else if (status !== null) {
-      this.root.append(
-        el("p", { class: "calm" }, `No greenlet has held the hub for ${format.duration(status.stall_threshold)} or longer.`),
-      );
+    } else if (recording?.diagnosis) {
+      this.root.append(el("p", { class: "calm" }, "Nothing is wrong."));
     }
     this.root.append(el("p", { class: "hint" }, "Click a span in a lane to see what it waited on, at which line, and what woke it."));
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { isGone, nextStall, stallOf, stallPlace } from "../../src/model/stalls";
+import { isGone, stallOf } from "../../src/model/stalls";
 import { FIRST_ORDER, lineText, matches, reads, reordered, waitingOn } from "../../src/model/table";
 import type { Row, Stall } from "../../src/protocol/messages";
 
@@ -55,12 +55,6 @@ describe("stalls", () => {
   });
   const stalls = [stall(300), stall(200), stall(100, 2)];
 
-  it("are stepped through by their start", () => {
-    expect(nextStall(stalls, 200, 1)?.start).toBe(300);
-    expect(nextStall(stalls, 200, -1)?.start).toBe(100);
-    expect(nextStall(stalls, 300, 1)).toBeNull();
-  });
-
   it("are found by greenlet and time", () => {
     expect(stallOf(stalls, 1, 205, 206)?.start).toBe(200);
     expect(stallOf(stalls, 2, 205, 206)).toBeNull();
@@ -69,15 +63,5 @@ describe("stalls", () => {
   it("are gone when all of them was before what is kept", () => {
     expect(isGone(stall(100), 110)).toBe(true);
     expect(isGone(stall(100), 105)).toBe(false);
-  });
-
-  it("were between two lines, and more is not known", () => {
-    const site = (line: number) => ({ file: "/srv/hog.py", line, function: "Hog.run" });
-    const at = (more: Partial<Stall>, live = true): string => stallPlace({ ...stall(0), ...more }, live);
-    expect(at({ before: site(6), after: site(9) })).toBe("between hog.py:6 and hog.py:9 · Hog.run");
-    expect(at({ before: site(6), end: null })).toBe("after hog.py:6, still running · Hog.run");
-    expect(at({ before: site(6), end: null }, false)).toBe("after hog.py:6, until the recording ends · Hog.run");
-    expect(at({ before: site(6) })).toBe("after hog.py:6, until its end · Hog.run");
-    expect(at({})).toBe("");
   });
 });
