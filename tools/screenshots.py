@@ -1,6 +1,7 @@
-"""Take the pictures in docs/: the demo's dashboard after a stall, dark and light.
+"""Take the pictures in docs/: the demo's dashboard after a stall, dark and light; and one of each diagnosis.
 
     python -m tools.screenshots
+    python -m tools.screenshots --diagnoses [ID…]    all, or some; of the plain programs in tests/diagnosis/zoo
 
 Look at them before they are committed.
 """
@@ -12,26 +13,67 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from tests.diagnosis.programs import Program, programs
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
 SIZE: ViewportSize = {"width": 1440, "height": 900}
+SMALL: ViewportSize = {"width": 1200, "height": 640}
 SECONDS = 1000
 
 
-def select_newest_stall(page: Page) -> None:
+def select_a_stall(page: Page) -> None:
     """Wait for a screen full of events with a stall in it, and choose that stall."""
     page.wait_for_function("() => window.greenscope?.view().to > 14e9", timeout=60 * SECONDS)
     page.locator("#lanes-canvas").focus()
-    page.keyboard.press("[")
+    page.keyboard.press("]")
     page.wait_for_timeout(SECONDS)
+
+
+def picture_of(program: Program, browser: Browser) -> None:
+    """Run a program that has something wrong, and take the picture of what is found."""
+    with tempfile.TemporaryDirectory() as name, program.running(Path(name) / "rings") as process:
+        directory = Path(name) / "rings"
+        while not list(directory.glob("*.gsr")):
+            pass
+        thresholds = [f"--threshold={key}={getattr(program.thresholds, key)}" for key in program.thresholds.names()]
+        command = [sys.executable, "-m", "greenscope", "serve", "--port", "0", *thresholds, str(directory)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as viewer:
+            assert viewer.stderr is not None
+            page = browser.new_page(viewport=SMALL, color_scheme="dark")
+            page.goto(re.findall(r"http://\S+", viewer.stderr.readline())[0])
+            page.wait_for_selector("#stalls-badge:not([hidden])", timeout=60 * SECONDS)
+            page.wait_for_timeout(2 * SECONDS)  # for something to be seen after it as well
+            page.locator("#lanes-canvas").focus()
+            page.keyboard.press("]")
+            page.wait_for_timeout(SECONDS)
+            page.screenshot(path=DOCS / "diagnoses" / f"{program.finding}.png")
+            page.close()
+            viewer.send_signal(signal.SIGINT)
+        process.kill()
+
+
+def pictures_of_diagnoses(ids: list[str]) -> None:
+    """One picture of each, or of these."""
+    (DOCS / "diagnoses").mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for program in programs():
+            if program.name.endswith("_plain") and (not ids or program.finding in ids):
+                picture_of(program, browser)
+        browser.close()
 
 
 def main() -> None:
     """Run the demo, and take one picture of each theme."""
+    if sys.argv[1:2] == ["--diagnoses"]:
+        pictures_of_diagnoses(sys.argv[2:])
+        return
     command = [sys.executable, "-m", "greenscope", "demo", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as demo, sync_playwright() as playwright:
         assert demo.stdout is not None
@@ -40,7 +82,7 @@ def main() -> None:
         for theme in ("dark", "light"):
             page = browser.new_page(viewport=SIZE, color_scheme="dark" if theme == "dark" else "light")
             page.goto(url)
-            select_newest_stall(page)
+            select_a_stall(page)
             page.screenshot(path=DOCS / f"dashboard-{theme}.png")
             if theme == "dark":
                 page.get_by_role("tab", name="Greenlets").click()
