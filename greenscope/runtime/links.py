@@ -203,7 +203,9 @@ class Ending(_greenlet.greenlet):
         """It has a number from now on, which those that wait for its end already do not know."""
         recorder = self._hub.recorder
         for place in list(self._joiners):
-            if place.greenlet is not None and place.state.hub is self._hub and place.item is self:
+            if getattr(place, "greenlet", None) is None:  # one that is not parked yet; or a pool, which never parks
+                continue
+            if place.state.hub is self._hub and place.item is self:
                 recorder.awaits(place.state.handle, place.resource, self._handle)
 
     def _tell_end(self) -> None:
