@@ -65,7 +65,7 @@ class Model:
         self.thresholds = thresholds if thresholds is not None else Thresholds()
         self.numbers = numbers
         self.timeline = Timeline(start, numbers.string, self.thresholds.stall_ns, keep_spans)
-        self.rates = Rates(start)
+        self.rates = Rates(start, self.thresholds)
         self.wakers = Wakers()
         self.callbacks = Callbacks()
         self.complete = True

@@ -7,15 +7,20 @@ enough that one who watches is told at once; older times have been told, or were
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
+from greenscope.trace.analysis.fold import Fold
 from greenscope.trace.analysis.series import Covered, Series
+from greenscope.trace.analysis.spans import SpanArray
 from greenscope.trace.analysis.states import State
+from greenscope.trace.analysis.thresholds import Thresholds
 from greenscope.trace.analysis.timeline import Folded
 from greenscope.trace.events import Kind, Wait
 
 __all__ = ["Rates"]
 
 _TURN_NS, _TURNS = 20_000_000, 500
+_SLICE_NS, _SLICES = 100_000_000, 100
 _EMPTY_NS = 30_000
 _HALF = np.uint64(32)
 
@@ -25,9 +30,10 @@ class Rates:
 
     Args:
         start: when the ring began (CLOCK_MONOTONIC ns).
+        thresholds: from when on something is counted.
     """
 
-    def __init__(self, start: int) -> None:
+    def __init__(self, start: int, thresholds: Thresholds) -> None:
         self.known_since = start
         """Since when nothing was lost."""
         self.began_known = True
@@ -35,6 +41,10 @@ class Rates:
         self.known = Covered(_TURN_NS, _TURNS)
         self.turns = Series(_TURN_NS, _TURNS)
         """Empty turns, by the line: it gave way there, or waited for nearly no time, and was there again at once."""
+        self.slices = Series(_SLICE_NS, _SLICES)
+        """How long runs took that were long, and no stall, by the line that they went on from."""
+        self.known_slices = Covered(_SLICE_NS, _SLICES)
+        self._slice_ns = thresholds.hog_slice_ms * 1_000_000
         self._last = start
 
     def add(self, folded: Folded | None, lost: int) -> None:
@@ -47,22 +57,33 @@ class Rates:
             self.known_since = self._last = int(folded.at[0])
         last = int(folded.at[-1])
         self.known.add_time(self._last, last)
+        self.known_slices.add_time(self._last, last)
         self._last = last
         if folded.fold is not None:
-            self._add_turns(folded)
+            self._add_runs(folded, folded.fold)
 
-    def _add_turns(self, folded: Folded) -> None:
-        fold, events = folded.fold, folded.events
-        assert fold is not None
-        spans, ended = fold.closed, fold.closed_by
+    def _add_runs(self, folded: Folded, fold: Fold) -> None:
+        spans = fold.closed
         runs = np.flatnonzero(spans["state"] == State.RUNNING)
-        runs = runs[folded.kinds[ended[runs]] == Kind.GREENLET_PARK]
-        ended = ended[runs]
+        length = spans["end"][runs] - spans["start"][runs]
+        long = np.flatnonzero(length >= self._slice_ns)
+        if len(long):
+            self._add_slices(spans.take(runs[long]))
+        self._add_turns(folded, spans, fold.closed_by, runs[length <= _EMPTY_NS])
+
+    def _add_slices(self, long: SpanArray) -> None:
+        long = long[np.argsort(long["end"], kind="stable")]
+        long = long[long["site"] != 0]
+        self.slices.add(long["site"], long["end"], long["end"] - long["start"], long["greenlet"])
+
+    def _add_turns(
+        self, folded: Folded, spans: SpanArray, closed_by: npt.NDArray[np.intp], runs: npt.NDArray[np.intp]
+    ) -> None:
+        events, ended = folded.events, closed_by[runs]
+        # A deadline of no time is told as one of a millisecond.
+        gives_way = (events["reason"][ended] == Wait.YIELD) | ((events["arg"][ended] >> _HALF) == 1)
+        gives_way &= folded.kinds[ended] == Kind.GREENLET_PARK
+        runs, ended = runs[gives_way], ended[gives_way]
         site = events["site"][ended]
-        short = spans["end"][runs] - spans["start"][runs] <= _EMPTY_NS
-        back = np.flatnonzero(short & (spans["site"][runs] == site) & (site != 0))
-        ended, runs = ended[back], runs[back]
-        gives_way = events["reason"][ended] == Wait.YIELD
-        gives_way |= (events["arg"][ended] >> _HALF) == 1  # a deadline of no time is told as one of a millisecond
-        empty = np.flatnonzero(gives_way)
-        self.turns.add(site[back[empty]], folded.at[ended[empty]], 1, spans["greenlet"][runs[empty]])
+        back = np.flatnonzero((spans["site"][runs] == site) & (site != 0))
+        self.turns.add(site[back], folded.at[ended[back]], 1, spans["greenlet"][runs[back]])

@@ -68,8 +68,11 @@ class Series:
             keys, number = keys[kept], number[kept]
             amounts = amounts[kept] if isinstance(amounts, np.ndarray) else amounts
             about = about[kept] if isinstance(about, np.ndarray) else about
-        which = distinct(keys)
-        row = np.array([self._row(key) for key in which.tolist()], np.intp)[np.searchsorted(which, keys)]
+        if (keys == keys[0]).all():
+            row = np.full(len(keys), self._row(int(keys[0])), np.intp)
+        else:
+            which = distinct(keys)
+            row = np.array([self._row(key) for key in which.tolist()], np.intp)[np.searchsorted(which, keys)]
         np.add.at(self._sums.reshape(-1), row * self._count + number % self._count, amounts)
         self._about[row] = about
         if len(self._rows) > self._most:

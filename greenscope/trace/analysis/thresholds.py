@@ -28,6 +28,8 @@ class Thresholds:
     orphan_ms: int = _setting(10_000, "orphan-wait: a wait this long since nobody is left who could end it")
     contended_ms: int = _setting(1_000, "contended-socket: two watchers of one descriptor, waited on this long")
     lost_ms: int = _setting(5_000, "lost-wakeup: a wait this long since its watcher fired")
+    hog_slice_ms: int = _setting(20, "hog-by-slices: a run this long counts")
+    hog_percent: int = _setting(50, "hog-by-slices: so much of a second goes into such runs at one line")
     spin_per_s: int = _setting(5_000, "spin: this many empty turns a second at one line")
     spin_ms: int = _setting(500, "spin: for this long")
 

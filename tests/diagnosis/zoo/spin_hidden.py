@@ -2,6 +2,7 @@
 
 finding: spin
 greenlet: serve
+thresholds: stall_ms=1000
 """
 
 import noise

@@ -2,6 +2,7 @@
 
 finding: spin
 greenlet: watch
+thresholds: stall_ms=1000
 """
 
 import greenscope.runtime as g

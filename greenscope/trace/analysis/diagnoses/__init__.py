@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from greenscope.trace.analysis.diagnoses.contended_socket import ContendedSocket
 from greenscope.trace.analysis.diagnoses.deadlock import Deadlock
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
+from greenscope.trace.analysis.diagnoses.hog_by_slices import HogBySlices
 from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
 from greenscope.trace.analysis.diagnoses.lost_wakeup import LostWakeup
 from greenscope.trace.analysis.diagnoses.orphan_wait import OrphanWait
@@ -29,6 +30,7 @@ DIAGNOSES: tuple[type[Diagnosis], ...] = (
     OrphanWait,
     ContendedSocket,
     LostWakeup,
+    HogBySlices,
     Spin,
 )
 """All of them, in the order of the documentation."""
