@@ -72,7 +72,7 @@ def ring_of(directory: Path, process: subprocess.Popen[str]) -> Path:
     return until(lambda: next(directory.glob(f"{process.pid}-1.gsr"), None), process)
 
 
-def until(look: Callable[[], T], process: subprocess.Popen[str]) -> T:
+def until(look: Callable[[], T | None], process: subprocess.Popen[str]) -> T:
     """What ``look`` gives, as soon as that is something."""
     by = time.monotonic() + _PATIENCE
     while not (found := look()):
