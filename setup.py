@@ -39,6 +39,7 @@ setup(
                     "greenscope/trace/_watchdog.c",
                     "greenscope/trace/_watchforks.c",
                     "greenscope/trace/_watchstalls.c",
+                    "greenscope/trace/_watchcalls.c",
                     "greenscope/trace/_stackwalk.c",
                     "greenscope/trace/_watchstacks.c",
                     "greenscope/trace/_watchserver.c",

@@ -44,6 +44,7 @@ def test_every_event_kind_and_reason_is_in_the_format_page_with_its_number() -> 
         events.Resource,
         events.Op,
         events.Detail,
+        events.Blocked,
         events.Snapshot,
     ):
         listed = ", ".join(f"{int(member)} {member.name.lower()}" for member in reasons)

@@ -32,6 +32,7 @@ ENUMS: tuple[type[IntEnum], ...] = (
     events.Resource,
     events.Op,
     events.Detail,
+    events.Blocked,
     events.Snapshot,
 )
 

@@ -215,6 +215,22 @@
 #define GS_DETAIL_IO     1
 #define GS_DETAIL_TEACH  2
 
+/* Reasons of ``stall_begin``: what the hub's thread did in the kernel when it was looked at. */
+#define GS_BLOCKED_UNKNOWN 0
+#define GS_BLOCKED_RUNNING 1
+#define GS_BLOCKED_GIL     2
+#define GS_BLOCKED_SLEEP   3
+#define GS_BLOCKED_RECEIVE 4
+#define GS_BLOCKED_SEND    5
+#define GS_BLOCKED_CONNECT 6
+#define GS_BLOCKED_ACCEPT  7
+#define GS_BLOCKED_POLL    8
+#define GS_BLOCKED_LOCK    9
+#define GS_BLOCKED_CHILD   10
+#define GS_BLOCKED_PIPE    11
+#define GS_BLOCKED_FILE    12
+#define GS_BLOCKED_OTHER   13
+
 /* The header's ``snapshot_reason``: why a snapshot was made. */
 #define GS_SNAPSHOT_ASKED     0
 #define GS_SNAPSHOT_SIGNAL    1

@@ -1,9 +1,9 @@
 /* What the watchdog's C files share.
  *
- * _watchdog.c has the thread and the list of rings; _watchstalls.c notices stalls; _stackwalk.c reads stacks without
- * the GIL; _watchstacks.c puts them into words; _watchserver.c answers on the socket; _snapshots.c copies rings;
- * _watchforks.c has the thread away while the process forks. One mutex guards the list of rings; it is held for
- * milliseconds at most, and nobody waits for the GIL while holding it.
+ * _watchdog.c has the thread and the list of rings; _watchstalls.c notices stalls; _watchcalls.c asks the kernel what
+ * a thread waits in; _stackwalk.c reads stacks without the GIL; _watchstacks.c puts them into words; _watchserver.c
+ * answers on the socket; _snapshots.c copies rings; _watchforks.c has the thread away while the process forks. One
+ * mutex guards the list of rings; it is held for milliseconds at most, and nobody waits for the GIL while holding it.
  */
 #ifndef GREENSCOPE_WATCH_H
 #define GREENSCOPE_WATCH_H
@@ -92,6 +92,11 @@ int watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_
 
 /* The ring is about to be closed. */
 void watch_last(Watched *ring);
+
+/* -- _watchcalls.c ---------------------------------------------------------------------------- */
+
+/* What a thread of ours, by the system's number, does in the kernel at this moment: a GS_BLOCKED. */
+uint8_t call_of(uint64_t thread);
 
 /* -- _stackwalk.c ----------------------------------------------------------------------------- */
 

@@ -9,8 +9,8 @@
  *   - a process that was stopped finds the watchdog late as well, which begins anew then;
  *   - a thread whose hub has not run yet (a program that starts) keeps nobody from anything.
  *
- * What it notices it writes to the ring's watch section, whose only writer it is: stall_begin, with the stack,
- * when the threshold is over, and stall_end when the hub has switched.
+ * What it notices it writes to the ring's watch section, whose only writer it is: stall_begin, with the stack and
+ * what the thread waits for in the kernel, when the threshold is over, and stall_end when the hub has switched.
  */
 #include "_watch.h"
 
@@ -99,14 +99,15 @@ watch_slot(Watched *ring, uint64_t number)
 }
 
 static void
-watch_write(Watched *ring, uint8_t kind, uint64_t now, uint64_t greenlet, uint64_t arg, const char *text, size_t length)
+watch_write(Watched *ring, uint8_t kind, uint8_t reason, uint64_t now, uint64_t greenlet, uint64_t arg,
+            const char *text, size_t length)
 {
     uint64_t head = header_u64(ring, GS_HEADER_WATCH_HEAD),
              texts = (length + GS_RING_TEXT_BYTES - 1) / GS_RING_TEXT_BYTES;
     if (header_u64(ring, GS_HEADER_WATCH_CAPACITY) < 2 * GS_RING_WATCH_BURST)
         return;
-    *watch_slot(ring, head++) =
-        (Event){.time_ns = now, .greenlet = greenlet, .kind = kind, .aux = (uint16_t) texts, .arg = arg};
+    *watch_slot(ring, head++) = (Event){
+        .time_ns = now, .greenlet = greenlet, .kind = kind, .reason = reason, .aux = (uint16_t) texts, .arg = arg};
     for (uint64_t i = 0; i < texts; i++) {
         TextEvent record = {.kind = GS_KIND_TEXT, .following = (uint16_t) (texts - 1 - i)};
         uint8_t bytes[GS_RING_TEXT_BYTES] = {0};
@@ -128,7 +129,8 @@ stall_begins(Watched *ring, uint64_t now, uint64_t since)
     ring->stall_from_ns = since;
     ring->stall_greenlet = ring->doing.greenlet;
     ring->stall_kept = 0;
-    watch_write(ring, GS_KIND_STALL_BEGIN, now, ring->doing.greenlet, since, stack,
+    uint8_t blocked = call_of(header_u64(ring, GS_HEADER_THREAD_ID));
+    watch_write(ring, GS_KIND_STALL_BEGIN, blocked, now, ring->doing.greenlet, since, stack,
                 stacks_text(ring->thread, stack, sizeof stack));
 }
 
@@ -137,7 +139,7 @@ stall_ends(Watched *ring, uint64_t at)
 {
     uint64_t from = ring->stall_from_ns;
     ring->stall_number = 0;
-    watch_write(ring, GS_KIND_STALL_END, at, ring->stall_greenlet, at > from ? at - from : 0, NULL, 0);
+    watch_write(ring, GS_KIND_STALL_END, 0, at, ring->stall_greenlet, at > from ? at - from : 0, NULL, 0);
 }
 
 int

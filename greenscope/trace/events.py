@@ -24,6 +24,7 @@ __all__ = [
     "NOT_STARTED",
     "NO_ERRNO",
     "NO_FD",
+    "Blocked",
     "Detail",
     "Exit",
     "Kind",
@@ -212,6 +213,26 @@ class Detail(IntEnum):
     SWITCH = 0
     IO = 1
     TEACH = 2
+
+
+@unique
+class Blocked(IntEnum):
+    """Reasons of ``stall_begin``: what the hub's thread did in the kernel when it was looked at."""
+
+    UNKNOWN = 0
+    RUNNING = 1
+    GIL = 2
+    SLEEP = 3
+    RECEIVE = 4
+    SEND = 5
+    CONNECT = 6
+    ACCEPT = 7
+    POLL = 8
+    LOCK = 9
+    CHILD = 10
+    PIPE = 11
+    FILE = 12
+    OTHER = 13
 
 
 @unique
@@ -432,6 +453,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "stall_begin",
         "the hub has not switched for longer than the watchdog's threshold",
         greenlet="the greenlet that runs; the hub, if it is one of its callbacks",
+        reason="Blocked",
         arg="since when it runs (ns)",
         text="the stack, innermost frame first: file, line and function with tabs between, one frame a line",
     ),

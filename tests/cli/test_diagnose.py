@@ -127,7 +127,7 @@ def test_forty_runs_at_one_line_are_one_finding(tmp_path: Path):
     subprocess.run(command, cwd=tmp_path, env={**os.environ, "GREENSCOPE_STALL_MS": "4"}, check=True, timeout=60)
     done = diagnose("a.gsr", "--json", "--threshold", "stall_ms=4", cwd=tmp_path)
     (finding,) = json.loads(done.stdout)["findings"]
-    assert (finding["id"], finding["site"]["line"], finding["going_on"]) == ("hub-blocked", 6, False)
+    assert (finding["id"], finding["site"]["line"], finding["going_on"]) == ("blocking-call", 6, False)
     assert finding["count"] == 40
     assert "the longest of 40 such runs" in finding["sentence"]
 

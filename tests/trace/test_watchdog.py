@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from greenscope.trace.events import Kind, Snapshot
+from greenscope.trace.events import Blocked, Kind, Snapshot
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event
 from greenscope.trace.stacks import NoAnswerError, ask, stacks_of
@@ -110,10 +110,14 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 # What is a stall.
 
 CULPRITS = {
-    "a loop in Python": ("spin()", ["spin", "culprit"]),
-    "a native sleep": ("time.sleep(0.4)", ["culprit"]),
-    "a C call that keeps the GIL": ("ctypes.PyDLL(None).usleep(400000)", ["culprit"]),
-    "a hopeless regular expression": ("re.fullmatch('(a+)+b', 'a' * 24)", ["Pattern", "fullmatch", "culprit"]),
+    "a loop in Python": ("spin()", ["spin", "culprit"], Blocked.RUNNING),
+    "a native sleep": ("time.sleep(0.4)", ["culprit"], Blocked.SLEEP),
+    "a C call that keeps the GIL": ("ctypes.PyDLL(None).usleep(400000)", ["culprit"], Blocked.SLEEP),
+    "a hopeless regular expression": (
+        "re.fullmatch('(a+)+b', 'a' * 24)",
+        ["Pattern", "fullmatch", "culprit"],
+        Blocked.RUNNING,
+    ),
 }
 
 
@@ -121,7 +125,7 @@ CULPRITS = {
 def test_a_greenlet_that_does_not_switch_is_recorded_with_its_stack(
     what: str, run: Callable[..., str], trace_directory: Path
 ):
-    code, expected = CULPRITS[what]
+    code, expected, blocked = CULPRITS[what]
     run(f"""
 def culprit():
     g.sleep(0.01)
@@ -135,10 +139,70 @@ g.spawn(culprit).join()
     assert functions(began)[-1] == "Greenlet.run"  # a greenlet's stack ends at its root
     (at,) = [text for text in began.text.splitlines() if text.endswith("\tculprit")]
     assert at.split("\t")[1] == str(BEGIN.count("\n") + 4)
+    assert began.reason == blocked
     assert ended is not None
     assert ended.greenlet == began.greenlet == 3
     assert ended.arg >= 100_000_000
     assert began.arg + ended.arg == ended.time_ns
+
+
+WAITS = {
+    "for a lock": ("native_lock.acquire()", Blocked.LOCK),
+    "for a lock, with a timeout": ("native_lock.acquire(timeout=10)", Blocked.LOCK),
+    "for a condition of C's": ("condition.wait(10)", Blocked.LOCK),
+    "for a socket to read": ("ours.recv(1)", Blocked.RECEIVE),
+    "for a socket to read, as a file": ("os.read(ours.fileno(), 1)", Blocked.RECEIVE),
+    "for a connection to accept": ("listener.accept()", Blocked.ACCEPT),
+    "for a socket with a timeout": ("ours.settimeout(10); ours.recv(1)", Blocked.POLL),
+    "for room to send": ("ours.sendall(bytes(1 << 24))", Blocked.SEND),
+    "for a pipe": ("os.read(pipe[0], 1)", Blocked.PIPE),
+    "for a child process": ("os.waitpid(child.pid, 0)", Blocked.CHILD),
+    "for a file's lock": ("fcntl.flock(second, fcntl.LOCK_EX)", Blocked.FILE),
+    "for a signal": ("signal.sigwait([signal.SIGUSR2])", Blocked.OTHER),
+}
+
+
+@pytest.mark.parametrize("what", WAITS)
+def test_what_a_stall_waits_for_in_the_kernel_is_recorded(
+    what: str, start: Callable[..., subprocess.Popen[str]], trace_directory: Path
+):
+    code, blocked = WAITS[what]
+    start(f"""
+import fcntl, socket, subprocess
+native_lock = threading.Lock()
+native_lock.acquire()
+condition = threading.Condition()
+condition.acquire()
+ours, theirs = socket.socketpair()
+listener = socket.create_server(("127.0.0.1", 0))
+pipe = os.pipe()
+child = subprocess.Popen(["sleep", "20"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+first, second = (os.open(__file__, os.O_RDWR) for _ in range(2))
+fcntl.flock(first, fcntl.LOCK_EX)
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+
+def culprit():
+    g.sleep(0.01)
+    {code}
+g.spawn(culprit).join()
+""")
+    ((began, _),) = wait_for(lambda: stalls(trace_directory))
+    assert Blocked(began.reason) == blocked
+
+
+def test_a_wait_for_the_gil_is_not_taken_for_one_for_a_lock(run: Callable[..., str], trace_directory: Path):
+    run("""
+def culprit():
+    g.sleep(0.01)
+    thread = threading.Thread(target=ctypes.PyDLL(None).usleep, args=(400000,))
+    thread.start()
+    while thread.is_alive():
+        pass
+g.spawn(culprit).join()
+""")
+    ((began, _),) = stalls(trace_directory)
+    # It wakes every five milliseconds to ask for the GIL, and may be seen at just that.
+    assert began.reason in (Blocked.GIL, Blocked.RUNNING)
 
 
 def test_a_name_that_changes_while_it_is_read_stays_within_its_bounds(run: Callable[..., str], trace_directory: Path):

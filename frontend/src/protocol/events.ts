@@ -149,6 +149,25 @@ export const Detail = {
 } as const;
 export type Detail = (typeof Detail)[keyof typeof Detail];
 
+/** Reasons of ``stall_begin``: what the hub's thread did in the kernel when it was looked at. */
+export const Blocked = {
+  UNKNOWN: 0,
+  RUNNING: 1,
+  GIL: 2,
+  SLEEP: 3,
+  RECEIVE: 4,
+  SEND: 5,
+  CONNECT: 6,
+  ACCEPT: 7,
+  POLL: 8,
+  LOCK: 9,
+  CHILD: 10,
+  PIPE: 11,
+  FILE: 12,
+  OTHER: 13,
+} as const;
+export type Blocked = (typeof Blocked)[keyof typeof Blocked];
+
 /** The header's ``snapshot_reason``: why a snapshot was made. */
 export const Snapshot = {
   ASKED: 0,

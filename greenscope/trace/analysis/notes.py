@@ -30,7 +30,8 @@ class Note:
 
     ``name`` is a span's; the lines of a request: its id, and what it asks for; what a mark says; the
     stack of a stall, innermost frame first. ``end`` is 0 while it goes on. ``how`` (an ``Exit``) and
-    ``error`` (the class of an exception) say how it ended, ``status`` what a request was answered with.
+    ``error`` (the class of an exception) say how it ended, ``status`` what a request was answered with,
+    ``blocked`` (a ``Blocked``) what the thread of a stall did in the kernel.
     """
 
     greenlet: int
@@ -41,6 +42,7 @@ class Note:
     how: int = 0
     error: str = ""
     status: int = 0
+    blocked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +136,7 @@ class Notes:
     def _stall(self, event: np.void, at: int, stack: str) -> None:
         if event["kind"] == Kind.STALL_BEGIN:
             since = min(int(event["arg"]), at)
-            self.stalls.append(Note(int(event["greenlet"]), since, 0, stack))
+            self.stalls.append(Note(int(event["greenlet"]), since, 0, stack, blocked=int(event["reason"])))
         elif self.stalls and not self.stalls[-1].end:
             last = self.stalls[-1]
             self.stalls[-1] = replace(last, end=max(min(last.start + int(event["arg"]), at), last.start))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from greenscope.trace.analysis.diagnoses.blocking_call import BlockingCall
 from greenscope.trace.analysis.diagnoses.contended_socket import ContendedSocket
 from greenscope.trace.analysis.diagnoses.deadlock import Deadlock
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
@@ -25,6 +26,7 @@ __all__ = ["DIAGNOSES", "Diagnosis", "Evidence", "Finding", "Severity", "Thresho
 
 DIAGNOSES: tuple[type[Diagnosis], ...] = (
     HubBlocked,
+    BlockingCall,
     WaitNoDeadline,
     Deadlock,
     OrphanWait,

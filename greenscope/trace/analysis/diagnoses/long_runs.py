@@ -1,24 +1,43 @@
-"""Runs longer than the threshold: what the fold saw of them, and the stack that the watchdog saw them in.
+"""Runs longer than the threshold: what the fold saw of them, and what the watchdog saw them in.
 
-The fold knows each run exactly, but only the lines before and after it. The watchdog knows the stack, and
-the runs of the hub itself, but looks only now and then. Both are put together by time.
+The fold knows each run exactly, but only the lines before and after it. The watchdog knows the stack, what the
+thread did in the kernel, and the runs of the hub itself, but looks only now and then. Both are put together by
+time, and then by line: what is said of a line's runs is one finding, of one diagnosis.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from operator import attrgetter
 
-from greenscope.trace.analysis.finding import Who
+from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
+from greenscope.trace.analysis.finding import Evidence, Finding, Who
 from greenscope.trace.analysis.model import Model, line_of_program
 from greenscope.trace.analysis.notes import Note, frames_of
 from greenscope.trace.analysis.stalls import Stall
+from greenscope.trace.analysis.words import duration, many, place
+from greenscope.trace.events import Blocked
 from greenscope.trace.records import Site
 
-__all__ = ["LongRun", "long_runs"]
+__all__ = ["LongRun", "Seen", "finding_of", "long_runs", "runs_by_line", "worst_of"]
 
 _LOOKS_AGAIN = 2
 """Thresholds of the watchdog's after which it has seen a stall, or will not."""
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the watchdog saw a run in: the stack, innermost frame first, and what its thread did (``Blocked``)."""
+
+    frames: tuple[Site, ...] = ()
+    blocked: int = Blocked.UNKNOWN
+
+
+_NOTHING_SEEN = Seen()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +48,7 @@ class LongRun:
     start: int
     end: int
     site: Site | None
-    frames: tuple[Site, ...]
+    seen: Seen
 
     @property
     def going_on(self) -> bool:
@@ -49,22 +68,88 @@ def long_runs(model: Model) -> Iterator[LongRun]:
     going_on = timeline.stall_now(model.now)
     if going_on is not None:
         runs.append(going_on)
-    notes = [next((note for note in reversed(seen) if _is_of(note, run)), None) for run in runs]
+    notes = [_note_of(run, seen) for run in runs]
     # What goes on from a line is taken for what was seen to go on from there, while it was too short to be seen.
-    frames_after = {run.before: frames_of(note.name) for run, note in zip(runs, notes, strict=True) if note is not None}
+    seen_after = {run.before: _seen(note) for run, note in zip(runs, notes, strict=True) if note is not None}
     for run, note in zip(runs, notes, strict=True):
         if note is None and run is going_on and model.now - run.start < model.watched_ns * _LOOKS_AGAIN:
             continue  # the stack, and so the line, will be known in a moment
-        frames = frames_of(note.name) if note is not None else frames_after.get(run.before, ())
-        yield _run(model, run.greenlet, run.start, run.end, run.before, frames)
+        what = _seen(note) if note is not None else seen_after.get(run.before, _NOTHING_SEEN)
+        yield _run(model, run.greenlet, run.start, run.end, run.before, what)
     for note in seen:
         if note.greenlet == model.hub and (note.end or model.now) - note.start >= model.thresholds.stall_ns:
-            yield _run(model, note.greenlet, note.start, note.end, 0, frames_of(note.name))
+            yield _run(model, note.greenlet, note.start, note.end, 0, _seen(note))
 
 
-def _is_of(note: Note, run: Stall) -> bool:
-    return note.greenlet == run.greenlet and note.start <= (run.end or note.start) and run.start <= note.start
+def _note_of(run: Stall, notes: list[Note]) -> Note | None:
+    """The last that began within a run; stalls are noted one after the other."""
+    last = bisect_right(notes, run.end, key=attrgetter("start")) if run.end else len(notes)
+    for note in reversed(notes[:last]):
+        if note.start < run.start:
+            break
+        if note.greenlet == run.greenlet:
+            return note
+    return None
 
 
-def _run(model: Model, greenlet: int, start: int, end: int, before: int, frames: tuple[Site, ...]) -> LongRun:
-    return LongRun(model.who(greenlet), start, end, line_of_program(frames) or model.site(before), frames)
+def _seen(note: Note) -> Seen:
+    return Seen(frames_of(note.name), note.blocked)
+
+
+def _run(model: Model, greenlet: int, start: int, end: int, before: int, seen: Seen) -> LongRun:
+    return LongRun(model.who(greenlet), start, end, line_of_program(seen.frames) or model.site(before), seen)
+
+
+def runs_by_line(model: Model) -> list[list[LongRun]]:
+    """All of them, those of a line together; those of no line that is known, by their greenlet."""
+    at_line: dict[object, list[LongRun]] = {}
+    for run in long_runs(model):
+        at_line.setdefault(run.site or run.greenlet.id, []).append(run)
+    return list(at_line.values())
+
+
+def worst_of(runs: Sequence[LongRun], now: int) -> LongRun:
+    """The longest."""
+    return max(runs, key=lambda run: run.lasted(now))
+
+
+def finding_of(
+    diagnosis: Diagnosis, model: Model, runs: list[LongRun], verb: str, how: str, advice: str, seen: str
+) -> Finding:
+    """What is said of a line's runs, and of who could have run meanwhile.
+
+    Args:
+        diagnosis: whose finding it is.
+        verb: what the greenlet did to the hub: "kept".
+        how: follows how long that was; empty, or with a space before it.
+        seen: what was seen of each run.
+    """
+    now = model.now
+    worst = worst_of(runs, now)
+    kept = model.ready_during(worst.start, worst.end or now)
+    goes_on = "has " if worst.going_on and model.state == "live" else ""
+    took = duration(worst.lasted(now))
+    sentence = f"{worst.greenlet.name} {goes_on}{verb} the hub for {took}{how}, at {place(worst.site)}"
+    if len(runs) > 1:
+        total = sum(run.lasted(now) for run in runs)
+        sentence += f", the longest of {len(runs)} such runs, {duration(total)} in all"
+    if kept:
+        sentence += f"; {many(len(kept), 'greenlet')} could have run meanwhile"
+    told = (Evidence(seen, run.start, run.greenlet, run.site) for run in runs[-_NAMED:])
+    waited = (
+        Evidence(f"could have run for {duration(one.ns)} of it", 0, model.who(one.greenlet)) for one in kept[:_NAMED]
+    )
+    return Finding(
+        id=diagnosis.id,
+        severity=diagnosis.severity,
+        sentence=f"{sentence}.",
+        advice=advice,
+        since=worst.start,
+        until=worst.end,
+        greenlet=worst.greenlet,
+        site=worst.site,
+        others=tuple(model.who(one.greenlet) for one in kept),
+        count=len(runs),
+        evidence=tuple(chain(told, waited)),
+        stack=worst.seen.frames,
+    )
