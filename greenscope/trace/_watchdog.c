@@ -190,7 +190,9 @@ watch_run(void *Py_UNUSED(unused))
             snapshot_ask(GS_SNAPSHOT_SIGNAL);
         pthread_mutex_lock(&watch_lock);
         if (now >= due_ns) {
-            if (now - due_ns > period) /* it was stopped, or had nothing to look at */
+            /* It was stopped, or had nothing to look at. Of what was stopped for a whole threshold, half of that is
+             * seen at least; a little late is everybody on a busy machine, where stalls are looked for most. */
+            if (now - due_ns > thresholds.stall_ns / 2)
                 from_ns = now;
             int idle = 1;
             for (Watched *ring = watched; ring != NULL; ring = ring->next)

@@ -45,7 +45,6 @@ class Examination:
         self.reader = RingReader(path)
         self.info: RingInfo = self.reader.info
         self.model = Model(self.info.start_monotonic_ns, self.reader, thresholds)
-        self.model.watched_ns = self.info.stall_ns
         self.timeline = self.model.timeline
         self.state = self.reader.state()
         """As of ``RingReader.state``, when that was last asked."""
@@ -105,6 +104,7 @@ class Examination:
             if sum(slot.state == "running" for slot in slots) < 2:
                 break
         self.model.complete = not self.reader.counters()["slots_lost"]
+        self.model.watched_ns = self.reader.watched_ns
         self.model.look(slots, max(now, max((slot.since_ns for slot in slots), default=0)), self.state)
         found = diagnose(self.model)
         self.seen.update((finding.cause, finding) for finding in found)

@@ -67,6 +67,11 @@ class RingReader:
         return self._source.field("head")
 
     @property
+    def watched_ns(self) -> int:
+        """The threshold of the process's watchdog, which comes to a ring a moment after it began; 0: there is none."""
+        return self._source.field("stall_ns")
+
+    @property
     def position(self) -> int:
         """How many of them were read or lost."""
         return self._cursor.position

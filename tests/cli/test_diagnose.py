@@ -39,7 +39,7 @@ import time
 import greenscope.runtime as g
 g.sleep(0)
 for _ in range(40):
-    time.sleep(0.005)
+    time.sleep(0.02)
     g.sleep(0)
 """
 
@@ -154,7 +154,7 @@ def test_run_says_at_the_end_what_was_wrong_and_gives_the_programs_exit_code(tmp
     command = [sys.executable, "-m", "greenscope", "run", "--port", "0", "--diagnose", "app.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
     assert done.returncode == 7
-    assert "critical: hub-blocked" in done.stderr
+    assert "critical: blocking-call" in done.stderr
     assert "at app.py:8 in <module>" in done.stderr
 
 

@@ -111,6 +111,6 @@ def test_a_line_that_waits_and_computes_is_one_finding_by_what_took_longer(
     assert (finding.id, finding.count) == (id_, 2)
 
 
-def test_a_run_that_was_not_seen_is_taken_for_those_that_were_from_the_same_line() -> None:
-    (finding,) = found((1, 0, ""), (300, Blocked.SLEEP, APP), (110, 0, ""))
-    assert (finding.id, finding.count) == ("blocking-call", 2)
+def test_a_run_that_was_not_seen_is_taken_for_those_that_were_between_the_same_lines() -> None:
+    (finding,) = found((110, 0, ""), (300, Blocked.SLEEP, APP), (110, 0, ""))
+    assert (finding.id, finding.count) == ("blocking-call", 3)

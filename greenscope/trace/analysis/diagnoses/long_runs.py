@@ -24,7 +24,7 @@ from greenscope.trace.records import Site
 
 __all__ = ["LongRun", "Seen", "finding_of", "long_runs", "runs_by_line", "worst_of"]
 
-_LOOKS_AGAIN = 2
+_LOOKS_AGAIN = 3
 """Thresholds of the watchdog's after which it has seen a stall, or will not."""
 _NAMED = 3
 
@@ -69,12 +69,17 @@ def long_runs(model: Model) -> Iterator[LongRun]:
     if going_on is not None:
         runs.append(going_on)
     notes = [_note_of(run, seen) for run in runs]
-    # What goes on from a line is taken for what was seen to go on from there, while it was too short to be seen.
-    seen_after = {run.before: _seen(note) for run, note in zip(runs, notes, strict=True) if note is not None}
+    # What lies between two waits is taken for what was seen to lie there, while it was too short to be seen.
+    seen_after, seen_before = {}, {}
+    for run, note in zip(runs, notes, strict=True):
+        if note is not None and note.name:
+            seen_after[run.before] = seen_before[run.after] = _seen(note)
+    seen_before.pop(0, None)
     for run, note in zip(runs, notes, strict=True):
         if note is None and run is going_on and model.now - run.start < model.watched_ns * _LOOKS_AGAIN:
             continue  # the stack, and so the line, will be known in a moment
-        what = _seen(note) if note is not None else seen_after.get(run.before, _NOTHING_SEEN)
+        alike = seen_after.get(run.before) or seen_before.get(run.after) or _NOTHING_SEEN
+        what = _seen(note) if note is not None and note.name else alike
         yield _run(model, run.greenlet, run.start, run.end, run.before, what)
     for note in seen:
         if note.greenlet == model.hub and (note.end or model.now) - note.start >= model.thresholds.stall_ns:
