@@ -110,10 +110,7 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
             hub.wait_io(watcher)
             return
         if watcher.greenlet is not None:
-            raise ConcurrentObjectUseError(
-                f"cannot wait for {watcher.describe()}: greenlet "
-                f"{getattr(watcher.greenlet, 'name', 'main')} waits for it already"
-            )
+            hub.refuse_second_wait(watcher)
         timer = SocketTimeout(seconds, timeout_exc, ref=False)  # type: ignore[arg-type]
         timer.start()
         try:

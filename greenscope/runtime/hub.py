@@ -48,7 +48,7 @@ from greenscope.runtime.current import (
 from greenscope.runtime.exceptions import BlockingSwitchOutError, ConcurrentObjectUseError, InvalidSwitchError, LoopExit
 from greenscope.runtime.hub_waiter import Waiter
 from greenscope.runtime.loop import Loop
-from greenscope.runtime.parked import name_of, parked
+from greenscope.runtime.parked import line_of, name_of, parked
 from greenscope.runtime.waiter import Callback, State, Wakeable, running
 from greenscope.runtime.waiter import Waiter as Parking
 from greenscope.runtime.wakeup import SignalWakeup
@@ -396,6 +396,7 @@ class Hub(_greenlet.greenlet):
         self.record_refusal(watcher)
         raise ConcurrentObjectUseError(
             f"cannot wait for {watcher.describe()}: greenlet {name_of(watcher.greenlet)} waits for it already"
+            + (line_of(watcher.greenlet) if watcher.greenlet is not None else "")
         )
 
     def record_refusal(self, watcher: Wakeable) -> None:

@@ -1,6 +1,6 @@
-"""Who waits for what, in words: what a program whose greenlets all wait for ever is told.
+"""Who waits for what, in words: what a program is told whose greenlets all wait for ever, or whose timeout fires.
 
-Owns the text of ``LoopExit`` and the names of greenlets in messages. There is no list of all
+Owns the text of ``LoopExit``, and the names and lines of greenlets in messages. There is no list of all
 greenlets, because keeping one would cost every spawn; the garbage collector has one, and this is the
 end of the program, or nearly.
 """
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import greenlet as _greenlet
 
+from greenscope.trace.events import Wait
+
 if TYPE_CHECKING:
     from greenscope.runtime.hub import Hub
 
-__all__ = ["name_of", "parked"]
+__all__ = ["explain", "line_of", "name_of", "parked"]
 
 _LISTED = 50
 _HERE = __file__.removesuffix("parked.py")
@@ -29,12 +31,24 @@ def parked(hub: Hub) -> str:
             state: Any = getattr(target, "_state", None)
             entry = state.waiting_on if state is not None and state.hub is hub else None
             if entry is not None and entry.greenlet is target:
-                found.append((target, f"{entry.describe()}{_line(target)}"))
+                found.append((target, f"{entry.describe()}{line_of(target)}"))
     found.sort(key=lambda pair: (pair[0] is not hub.parent, pair[0]._state.handle & 0xFFFFFFFFFF))
     lines = [f"  {name_of(target)}: {what}" for target, what in found[:_LISTED]]
     if len(found) > _LISTED:
         lines.append(f"  and {len(found) - _LISTED} more")
     return "\n".join(lines)
+
+
+def explain(error: BaseException, target: _greenlet.greenlet) -> None:
+    """Note, for the traceback of what is about to be raised in a parked greenlet, what it waits for, and who has that.
+
+    A timeout may be raised again and again: only the last time is noted.
+    """
+    state: Any = getattr(target, "_state", None)
+    entry = state.waiting_on if state is not None else None
+    if entry is not None and entry.greenlet is target:
+        whom = f", which greenlet #{entry.fd + 1} holds" if entry.reason == Wait.LOCK and entry.fd >= 0 else ""
+        error.__notes__ = [f"while waiting for {entry.describe()}{whom}"]
 
 
 def name_of(thing: object) -> str:
@@ -47,7 +61,7 @@ def name_of(thing: object) -> str:
     return getattr(thing, "__qualname__", None) or repr(thing)
 
 
-def _line(target: _greenlet.greenlet) -> str:
+def line_of(target: _greenlet.greenlet) -> str:
     """`` at FILE:LINE``, of the first frame of a parked greenlet that is not ours."""
     frame = target.gr_frame
     while frame is not None and frame.f_code.co_filename.startswith(_HERE):

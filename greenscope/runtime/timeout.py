@@ -21,6 +21,7 @@ from greenlet import greenlet
 
 from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.loop import Timer, milliseconds
+from greenscope.runtime.parked import explain
 from greenscope.runtime.waiter import State, running
 from greenscope.trace.events import Ready, Timeouts
 
@@ -187,7 +188,13 @@ class Timeout(BaseException):
         target = self._greenlet
         if target is None:  # cancelled
             return True
-        if target.dead or hub.interrupt(target, self._error(), Ready.TIMEOUT, self._number):
+        if target.dead:
+            self._forget()
+            return True
+        error = self._error()
+        if error is not self.exception and self.exception is not False:  # the program's own is not written on
+            explain(error, target)
+        if hub.interrupt(target, error, Ready.TIMEOUT, self._number):
             self._forget()
             return True
         return False

@@ -152,7 +152,7 @@ def test_recv_of_nothing_within_the_timeout(kit, tcp):
     client, _ = tcp
     client.settimeout(0.02)
     assert client.gettimeout() == 0.02
-    with pytest.raises(TimeoutError, match=r"^timed out$"):
+    with pytest.raises(TimeoutError, match=r"(?m)^timed out$"):
         client.recv(1)
 
 

@@ -128,7 +128,7 @@ def test_parts_of_a_record_wait_to_be_read(pair):
 @pytest.mark.parametrize("what", ["read", "write", "handshake"])
 def test_the_time_is_over(kit, pair, plain, contexts, what):
     client, _ = pair
-    with pytest.raises(TimeoutError, match=f"The {what} operation timed out$"):
+    with pytest.raises(TimeoutError, match=f"(?m)The {what} operation timed out$"):
         if what == "handshake":
             one, other = kit.socket.socketpair()
             with one, other:

@@ -81,7 +81,7 @@ def call(request, full):
 
 def test_it_times_out_in_the_standard_librarys_words(call, full, hub):
     full[0].settimeout(0.005)
-    with pytest.raises(TimeoutError, match=r"^timed out$"):
+    with pytest.raises(TimeoutError, match=r"(?m)^timed out$"):
         call()
     assert hub.loop.active == 0
     assert runtime.getcurrent()._state.timeouts == []
@@ -156,7 +156,7 @@ def test_accept_waits_is_killed_and_times_out(hub):
         waiting.kill()
         assert isinstance(waiting.value, GreenletExit)
         listener.settimeout(0.005)
-        with pytest.raises(TimeoutError, match=r"^timed out$"):
+        with pytest.raises(TimeoutError, match=r"(?m)^timed out$"):
             listener.accept()
         with pytest.raises(TimeoutError):
             listener._accept()
@@ -182,7 +182,7 @@ def slow_server():
 def test_connect_times_out_and_is_killed(slow_server, hub):
     with socket.socket() as one:
         one.settimeout(0.02)
-        with pytest.raises(TimeoutError, match=r"^timed out$"):
+        with pytest.raises(TimeoutError, match=r"(?m)^timed out$"):
             one.connect(slow_server)
     with socket.socket() as one:
         one.settimeout(0.02)
@@ -236,7 +236,7 @@ def test_a_unix_listener_whose_backlog_is_full_is_connected_to_when_there_is_roo
         assert not all(each.ready() for each in waiting)
         with socket.socket(stdlib.AF_UNIX) as impatient:
             impatient.settimeout(0.005)
-            with pytest.raises(TimeoutError, match=r"^timed out$"):
+            with pytest.raises(TimeoutError, match=r"(?m)^timed out$"):
                 impatient.connect(path)
             assert impatient.connect_ex(path) == errno.EAGAIN
             impatient.setblocking(False)
