@@ -6,6 +6,9 @@ enough that one who watches is told at once; older times have been told, or were
 
 from __future__ import annotations
 
+from collections import deque
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,14 +18,26 @@ from greenscope.trace.analysis.spans import SpanArray
 from greenscope.trace.analysis.states import State
 from greenscope.trace.analysis.thresholds import Thresholds
 from greenscope.trace.analysis.timeline import Folded
-from greenscope.trace.events import Kind, Wait
+from greenscope.trace.events import Kind, Ready, Wait
 
-__all__ = ["Rates"]
+__all__ = ["STANDS_BACK", "Late", "Rates"]
+
+STANDS_BACK = (Ready.YIELD, Ready.SPAWN)
+"""Why a greenlet is ready that others may well come before: it has let them, or has not begun."""
 
 _TURN_NS, _TURNS = 20_000_000, 500
 _SLICE_NS, _SLICES = 100_000_000, 100
 _EMPTY_NS = 30_000
 _HALF = np.uint64(32)
+_KEEP = 1000
+
+
+class Late(NamedTuple):
+    """That a greenlet was ready, from when to when, before it ran."""
+
+    greenlet: int
+    start: int
+    end: int
 
 
 class Rates:
@@ -44,6 +59,9 @@ class Rates:
         self.slices = Series(_SLICE_NS, _SLICES)
         """How long runs took that were long, and no stall, by the line that they went on from."""
         self.known_slices = Covered(_SLICE_NS, _SLICES)
+        self.late: deque[Late] = deque(maxlen=_KEEP)
+        """Who was ready for too long before it ran, the last of them."""
+        self._late_ns = thresholds.starved_ms * 1_000_000
         self._slice_ns = thresholds.hog_slice_ms * 1_000_000
         self._last = start
 
@@ -69,7 +87,15 @@ class Rates:
         long = np.flatnonzero(length >= self._slice_ns)
         if len(long):
             self._add_slices(spans.take(runs[long]))
+        if fold.latency.max(initial=0) >= self._late_ns:
+            self._add_late(spans)
         self._add_turns(folded, spans, fold.closed_by, runs[length <= _EMPTY_NS])
+
+    def _add_late(self, spans: SpanArray) -> None:
+        late = spans[(spans["state"] == State.READY) & (spans["end"] - spans["start"] >= self._late_ns)]
+        late = late[~np.isin(late["reason"], STANDS_BACK)]
+        late = late[np.argsort(late["end"], kind="stable")][-_KEEP:]
+        self.late.extend(map(Late, late["greenlet"].tolist(), late["start"].tolist(), late["end"].tolist()))
 
     def _add_slices(self, long: SpanArray) -> None:
         long = long[np.argsort(long["end"], kind="stable")]

@@ -32,6 +32,7 @@ class Thresholds:
     hog_percent: int = _setting(50, "hog-by-slices: so much of a second goes into such runs at one line")
     spin_per_s: int = _setting(5_000, "spin: this many empty turns a second at one line")
     spin_ms: int = _setting(500, "spin: for this long")
+    starved_ms: int = _setting(500, "starved: ready this long before it ran")
 
     @property
     def stall_ns(self) -> int:

@@ -17,6 +17,7 @@ from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
 from greenscope.trace.analysis.diagnoses.lost_wakeup import LostWakeup
 from greenscope.trace.analysis.diagnoses.orphan_wait import OrphanWait
 from greenscope.trace.analysis.diagnoses.spin import Spin
+from greenscope.trace.analysis.diagnoses.starved import Starved
 from greenscope.trace.analysis.diagnoses.wait_no_deadline import WaitNoDeadline
 from greenscope.trace.analysis.finding import Evidence, Finding, Severity, Who
 from greenscope.trace.analysis.model import Model
@@ -34,6 +35,7 @@ DIAGNOSES: tuple[type[Diagnosis], ...] = (
     LostWakeup,
     HogBySlices,
     Spin,
+    Starved,
 )
 """All of them, in the order of the documentation."""
 
