@@ -19,6 +19,7 @@ TRACE_WRITES = (
     "greenscope.trace.levels",
     "greenscope.trace.notes",
     "greenscope.trace.recorder",
+    "greenscope.trace.stall_log",
 )
 RING = ("greenscope.trace.ring*", "greenscope.trace._ring")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -32,11 +33,13 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "greenscope.trace.notes": ("greenscope.trace.events", "greenscope.trace.here", "greenscope.trace.recorder"),
     "greenscope.trace.events": (),
     "greenscope.trace.watchdog": ("greenscope.trace.events", "greenscope.trace.recorder", *RING),  # the recorder's type
+    "greenscope.trace.stall_log": ("greenscope.trace.events", *RING),
     "greenscope.trace.ring*": ("greenscope.trace.events", "greenscope.trace.levels", *RING),
     "greenscope.trace.recorder": (
         "greenscope.trace.events",
         "greenscope.trace.here",
         "greenscope.trace.levels",
+        "greenscope.trace.stall_log",
         "greenscope.trace.watchdog",
         *RING,
     ),

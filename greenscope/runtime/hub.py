@@ -54,7 +54,9 @@ from greenscope.runtime.waiter import Waiter as Parking
 from greenscope.runtime.wakeup import SignalWakeup
 from greenscope.runtime.watcher import IoWatcher, Watcher
 from greenscope.trace.events import Ready, Snapshot, Spawn, Wait
+from greenscope.trace.levels import levels
 from greenscope.trace.recorder import open_recorder
+from greenscope.trace.stall_log import log_of
 
 __all__ = [
     "ConcurrentObjectUseError",
@@ -493,6 +495,18 @@ class Hub(_greenlet.greenlet):
 
     def __repr__(self) -> str:
         return f"<Hub {self.number} of {self.recorder.path or 'no recording'}>"
+
+
+def _log_stall(text: str) -> None:
+    """Tell the program's log of a stall, in a greenlet: a handler may wait, which the hub must not."""
+    from greenscope.runtime.greenlet import Greenlet
+
+    log = log_of()
+    if log is not None:
+        Greenlet.spawn(log, "%s", text).name = "stall-log"
+
+
+levels.on_stall = _log_stall
 
 
 def sleep(seconds: float = 0, ref: bool = True) -> None:

@@ -165,10 +165,9 @@ NOTE(set_detail)
     Py_RETURN_NONE;
 }
 
-void
-ring_hear_detail(Ring *ring)
+static void
+hear_detail(Ring *ring, int wanted)
 {
-    int wanted = atomic_exchange_explicit(&ring->detail_wanted, -1, memory_order_relaxed);
     PyObject *module = PyImport_ImportModule("greenscope.trace.levels"), *done = NULL;
     if (module != NULL)
         done = PyObject_CallMethod(module, "hear", "i", wanted);
@@ -176,4 +175,26 @@ ring_hear_detail(Ring *ring)
         PyErr_WriteUnraisable((PyObject *) ring);
     Py_XDECREF(done);
     Py_XDECREF(module);
+}
+
+/* What other threads, which run no Python, have left for this one. */
+void
+ring_hear(Ring *ring)
+{
+    int wanted = atomic_exchange_explicit(&ring->detail_wanted, -1, memory_order_relaxed);
+    if (wanted >= 0)
+        hear_detail(ring, wanted);
+    if (atomic_exchange_explicit(&ring->stall_over, 0, memory_order_relaxed)) {
+        PyObject *done = PyObject_CallMethod((PyObject *) ring, "on_stall_over", NULL);
+        if (done == NULL)
+            PyErr_WriteUnraisable((PyObject *) ring);
+        Py_XDECREF(done);
+    }
+}
+
+/* A recorder's own does more. */
+PyObject *
+ring_on_stall_over(PyObject *Py_UNUSED(ring), PyObject *Py_UNUSED(unused))
+{
+    Py_RETURN_NONE;
 }

@@ -254,8 +254,9 @@ METHOD(poll_end)
     NUMBERS(1, NONE); /* fired */
     record(ring, now_ns(ring), ring->hub, GS_KIND_POLL_END, 0, (uint16_t) (v[0] > UINT16_MAX ? UINT16_MAX : v[0]), 0,
            0);
-    if (atomic_load_explicit(&ring->detail_wanted, memory_order_relaxed) >= 0)
-        ring_hear_detail(ring);
+    if (atomic_load_explicit(&ring->detail_wanted, memory_order_relaxed) >= 0 ||
+        atomic_load_explicit(&ring->stall_over, memory_order_relaxed))
+        ring_hear(ring);
     Py_RETURN_NONE;
 }
 
@@ -433,6 +434,7 @@ static PyMethodDef ring_methods[] = {
     FAST(callback_begin, "callback_begin(watch, resource, name): the hub calls a function."),
     FAST(callback_end, "callback_end(how): the function is over."),
     FAST(set_detail, "set_detail(level): from here on so much is recorded."),
+    {"on_stall_over", ring_on_stall_over, METH_NOARGS, PyDoc_STR("The watchdog has seen a stall end.")},
     {"watch", (PyCFunction) ring_watch, METH_O,
      PyDoc_STR("watch(path): the watchdog looks after it, for a hub of this thread; None: there is no file.")},
     {"detach", (PyCFunction) ring_detach, METH_NOARGS, PyDoc_STR("Write nothing more.")},

@@ -94,6 +94,7 @@ typedef struct {
     int stacks;                  /* whether the whole stack is recorded where a greenlet parks */
     int detail;                  /* Detail: how much is recorded */
     _Atomic int detail_wanted;   /* what another thread asks for, without the GIL; -1: nothing */
+    _Atomic int stall_over;      /* the watchdog saw one end, and nobody was told yet */
     unsigned long long clock_ns; /* a test's clock; 0: the real one */
     uint64_t next_greenlet;
     uint32_t next_resource;
@@ -365,7 +366,8 @@ NOTE(callback_end);
 NOTE(set_detail);
 
 /* Let the whole process have the level that was asked for. */
-void ring_hear_detail(Ring *ring);
+void ring_hear(Ring *ring);
+PyObject *ring_on_stall_over(PyObject *ring, PyObject *unused);
 
 /* -- _watchdog.c ------------------------------------------------------------------------------ */
 

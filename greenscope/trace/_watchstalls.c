@@ -140,6 +140,7 @@ stall_ends(Watched *ring, uint64_t at)
     uint64_t from = ring->stall_from_ns;
     ring->stall_number = 0;
     watch_write(ring, GS_KIND_STALL_END, 0, at, ring->stall_greenlet, at > from ? at - from : 0, NULL, 0);
+    atomic_store_explicit(&ring->ring->stall_over, 1, memory_order_relaxed);
 }
 
 int

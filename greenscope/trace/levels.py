@@ -38,6 +38,8 @@ class Levels:
         self.stacks = stacks
         self.recorders: Callable[[], Iterable[Recorder]] = tuple
         """The rings that are written; ``recorder`` sets it."""
+        self.on_stall: Callable[[str], object] | None = None
+        """Says in the program's log that a stall is over; called by a hub. The runtime sets it."""
         self._listeners: list[Callable[[Detail], None]] = []
 
     def on_change(self, listener: Callable[[Detail], None]) -> None:

@@ -19,6 +19,7 @@ from greenscope.trace.here import here
 from greenscope.trace.levels import levels
 from greenscope.trace.ring_file import RingFile
 from greenscope.trace.ring_opening import open_ring, trace_directory, unwritten_ring
+from greenscope.trace.stall_log import log_of, stall_in
 from greenscope.trace.watchdog import trigger, watch
 
 if TYPE_CHECKING:
@@ -75,6 +76,15 @@ class Recorder(Ring):
         """Something went wrong: have the watchdog keep what led to it, unless it did so a moment ago."""
         if self in _open:
             trigger(reason)
+
+    def on_stall_over(self) -> None:
+        """A stall is over: have the runtime say so in the program's log, if there is somebody who reads it."""
+        tell = levels.on_stall
+        if tell is not None and log_of() is not None:
+            with memoryview(self._file.memory) as memory:
+                text = stall_in(memory)
+            if text is not None:
+                tell(text)
 
     def _say_ended(self) -> None:
         # What runs after this, at the very end of the interpreter, is still recorded.

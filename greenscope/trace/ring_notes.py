@@ -127,6 +127,9 @@ class Notes:
             self.detail = level
             write_field(self._buffer, "detail", level)
 
+    def on_stall_over(self) -> None:
+        """The watchdog has seen a stall end; of a ring in Python there is none."""
+
     def _hear_detail(self) -> None:
         wanted, self.detail_wanted = self.detail_wanted, -1
         hear(wanted)
