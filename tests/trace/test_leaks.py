@@ -29,6 +29,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "fire": (NUMBER, 1, NUMBER, NUMBER),
     "give_way": (NUMBER, NUMBER),
     "mark": (PEER,),
+    "on_stall_over": (),
     "op_begin": (1, 0, NUMBER, NUMBER),
     "op_end": (1, 0, NUMBER, PEER),
     "park": (1, NUMBER, NUMBER, NUMBER, PEER),
