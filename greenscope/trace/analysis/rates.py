@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from greenscope.trace.analysis.fold import Fold
+from greenscope.trace.analysis.population import Population, Things
 from greenscope.trace.analysis.series import Covered, Series
 from greenscope.trace.analysis.spans import SpanArray
 from greenscope.trace.analysis.states import State
@@ -27,8 +28,11 @@ STANDS_BACK = (Ready.YIELD, Ready.SPAWN)
 
 _TURN_NS, _TURNS = 20_000_000, 500
 _SLICE_NS, _SLICES = 100_000_000, 100
+_FIRE_NS, _FIRES = 250_000_000, 80
+_PIECES, _PIECES_KEPT = 40, 48
 _EMPTY_NS = 30_000
 _HALF = np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
 _KEEP = 1000
 
 
@@ -62,6 +66,12 @@ class Rates:
         self.late: deque[Late] = deque(maxlen=_KEEP)
         """Who was ready for too long before it ran, the last of them."""
         self._late_ns = thresholds.starved_ms * 1_000_000
+        piece_ns = max(thresholds.leak_s * 1_000_000_000 // _PIECES, 1)
+        self.timeouts = Population(piece_ns, _PIECES_KEPT)
+        self.fired = Series(_FIRE_NS, _FIRES)
+        """How many timeouts fired, by the line that started them; those of no time are a spinning line's."""
+        self.over = Series(_FIRE_NS, _FIRES)
+        """How many were over, either way."""
         self._slice_ns = thresholds.hog_slice_ms * 1_000_000
         self._last = start
 
@@ -73,10 +83,12 @@ class Rates:
             return
         if lost:
             self.known_since = self._last = int(folded.at[0])
+            self.timeouts.lose()
         last = int(folded.at[-1])
         self.known.add_time(self._last, last)
         self.known_slices.add_time(self._last, last)
         self._last = last
+        self._add_timeouts(folded)
         if folded.fold is not None:
             self._add_runs(folded, folded.fold)
 
@@ -113,3 +125,24 @@ class Rates:
         site = events["site"][ended]
         back = np.flatnonzero((spans["site"][runs] == site) & (site != 0))
         self.turns.add(site[back], folded.at[ended[back]], 1, spans["greenlet"][runs[back]])
+
+    def _add_timeouts(self, folded: Folded) -> None:
+        events, kinds = folded.events, folded.kinds
+        which = np.flatnonzero((kinds >= Kind.TIMEOUT_START) & (kinds <= Kind.TIMEOUT_CANCEL))
+        if not len(which):
+            return
+        arg, kind, at = events["arg"][which], kinds[which], folded.at[which]
+        over = self.timeouts.add(
+            Things(
+                number=arg & _LOW,
+                begins=kind == Kind.TIMEOUT_START,
+                at=at,
+                greenlet=events["greenlet"][which],
+                site=events["site"][which],
+                ms=arg >> _HALF,
+            )
+        )
+        counts = np.flatnonzero((over.ms > 1) & (over.site != 0))
+        self.over.add(over.site[counts], at[over.which[counts]])
+        fired = counts[kind[over.which[counts]] == Kind.TIMEOUT_FIRE]
+        self.fired.add(over.site[fired], at[over.which[fired]], 1, over.greenlet[fired])

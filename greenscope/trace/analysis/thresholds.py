@@ -33,6 +33,9 @@ class Thresholds:
     spin_per_s: int = _setting(5_000, "spin: this many empty turns a second at one line")
     spin_ms: int = _setting(500, "spin: for this long")
     starved_ms: int = _setting(500, "starved: ready this long before it ran")
+    storm_per_s: int = _setting(50, "timeout-storm: this many timeouts of one line fire a second")
+    leak_s: int = _setting(120, "greenlet-leak, timer-leak, watcher-leak: they grew for this long")
+    leak_more: int = _setting(300, "greenlet-leak, timer-leak, watcher-leak: and are so many more")
 
     @property
     def stall_ns(self) -> int:

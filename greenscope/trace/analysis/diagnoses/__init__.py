@@ -18,6 +18,7 @@ from greenscope.trace.analysis.diagnoses.lost_wakeup import LostWakeup
 from greenscope.trace.analysis.diagnoses.orphan_wait import OrphanWait
 from greenscope.trace.analysis.diagnoses.spin import Spin
 from greenscope.trace.analysis.diagnoses.starved import Starved
+from greenscope.trace.analysis.diagnoses.timeout_storm import TimeoutStorm
 from greenscope.trace.analysis.diagnoses.wait_no_deadline import WaitNoDeadline
 from greenscope.trace.analysis.finding import Evidence, Finding, Severity, Who
 from greenscope.trace.analysis.model import Model
@@ -36,6 +37,7 @@ DIAGNOSES: tuple[type[Diagnosis], ...] = (
     HogBySlices,
     Spin,
     Starved,
+    TimeoutStorm,
 )
 """All of them, in the order of the documentation."""
 
