@@ -138,6 +138,8 @@ class EventWords:
         match event.kind:
             case Kind.CALLBACK_BEGIN:
                 return {"watcher": low or None, "function": string(high) or None}
+            case Kind.LOOP_EXIT:
+                return {"resource": low or None, "waited_ms": high, "waiting": event.aux}
             case Kind.RESOURCE_ACQUIRE:
                 return {"resource": low, "left": high, "earlier": bool(event.aux)}
             case Kind.RESOURCE_RELEASE:
@@ -181,7 +183,7 @@ def _shown(name: str, numbered: bool, greenlet: int) -> str:
 
 
 def _reason(enum: str, event: Event) -> str:
-    if event.kind == Kind.GREENLET_PARK:
+    if event.kind in (Kind.GREENLET_PARK, Kind.LOOP_EXIT):
         return LABELS.get(event.reason, str(event.reason))
     return _word(getattr(events, enum), event.reason)
 

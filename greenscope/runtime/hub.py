@@ -48,7 +48,7 @@ from greenscope.runtime.current import (
 from greenscope.runtime.exceptions import BlockingSwitchOutError, ConcurrentObjectUseError, InvalidSwitchError, LoopExit
 from greenscope.runtime.hub_waiter import Waiter
 from greenscope.runtime.loop import Loop
-from greenscope.runtime.parked import line_of, name_of, parked
+from greenscope.runtime.parked import in_words, left_by, line_of, name_of, parked
 from greenscope.runtime.waiter import Callback, State, Wakeable, running
 from greenscope.runtime.waiter import Waiter as Parking
 from greenscope.runtime.wakeup import SignalWakeup
@@ -465,8 +465,11 @@ class Hub(_greenlet.greenlet):
             self.loop.run(self.loop.ONCE)
             self.recorder.poll_end(len(self.ready))
             return
+        waiting = parked(self)
+        self.recorder.loop_exit(left_by(waiting), len(waiting))
         self.recorder.snapshot_because(Snapshot.LOOP_EXIT)
-        error = LoopExit(f"every greenlet waits, and nothing is left that could wake one:\n{parked(self)}")
+        error = LoopExit(f"every greenlet waits, and nothing is left that could wake one:\n{in_words(waiting)}")
+        del waiting
         if not self.interrupt(main, error, Ready.OTHER, 0):
             main.throw(error)
 

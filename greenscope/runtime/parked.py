@@ -17,26 +17,52 @@ from greenscope.trace.events import Wait
 if TYPE_CHECKING:
     from greenscope.runtime.hub import Hub
 
-__all__ = ["explain", "line_of", "name_of", "parked"]
+__all__ = ["explain", "in_words", "left_by", "line_of", "name_of", "parked"]
 
 _LISTED = 50
 _HERE = __file__.removesuffix("parked.py")
 
 
-def parked(hub: Hub) -> str:
-    """A line for each greenlet of a hub that waits: its name, what for, and where; the main greenlet first."""
-    found: list[tuple[Any, str]] = []
+def parked(hub: Hub) -> list[Any]:
+    """The greenlets of a hub that wait, in the order of their numbers, but the main greenlet first."""
+    found: list[Any] = []
     for target in gc.get_objects():
         if isinstance(target, _greenlet.greenlet):
             state: Any = getattr(target, "_state", None)
             entry = state.waiting_on if state is not None and state.hub is hub else None
             if entry is not None and entry.greenlet is target:
-                found.append((target, f"{entry.describe()}{line_of(target)}"))
-    found.sort(key=lambda pair: (pair[0] is not hub.parent, pair[0]._state.handle & 0xFFFFFFFFFF))
-    lines = [f"  {name_of(target)}: {what}" for target, what in found[:_LISTED]]
-    if len(found) > _LISTED:
-        lines.append(f"  and {len(found) - _LISTED} more")
+                found.append(target)
+    found.sort(key=lambda target: (target is not hub.parent, _number(target)))
+    return found
+
+
+def in_words(waiting: list[Any]) -> str:
+    """A line for each of them: its name, what it waits for, and where."""
+    lines = [
+        f"  {name_of(target)}: {target._state.waiting_on.describe()}{line_of(target)}" for target in waiting[:_LISTED]
+    ]
+    if len(waiting) > _LISTED:
+        lines.append(f"  and {len(waiting) - _LISTED} more")
     return "\n".join(lines)
+
+
+def left_by(waiting: list[Any]) -> int:
+    """Whose wait that of the first of them comes down to: its own, or that of a greenlet whose end it waits for.
+
+    Returns:
+        A handle; 0 if nobody waits.
+    """
+    if not waiting:
+        return 0
+    last = at = waiting[0]
+    others = {id(target): target for target in waiting}
+    while at is not None:
+        last = at
+        del others[id(at)]  # each once: they may wait for one another
+        entry = at._state.waiting_on
+        at = others.get(id(getattr(entry, "item", None))) if entry.reason == Wait.JOIN else None
+    handle: int = last._state.handle
+    return handle
 
 
 def explain(error: BaseException, target: _greenlet.greenlet) -> None:
@@ -59,6 +85,11 @@ def name_of(thing: object) -> str:
     if isinstance(thing, _greenlet.greenlet):
         return "main" if thing.parent is None else "raw greenlet"
     return getattr(thing, "__qualname__", None) or repr(thing)
+
+
+def _number(target: Any) -> int:
+    number: int = target._state.handle & 0xFFFFFFFFFF
+    return number
 
 
 def line_of(target: _greenlet.greenlet) -> str:

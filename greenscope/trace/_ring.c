@@ -260,6 +260,19 @@ METHOD(poll_end)
     Py_RETURN_NONE;
 }
 
+METHOD(loop_exit)
+{
+    NUMBERS(2, NONE); /* handle, how many wait */
+    uint64_t now = now_ns(ring), waited_ms = 0;
+    const Slot *slot = slot_of(ring, v[0]);
+    if (slot != NULL && now > slot->since_ns)
+        waited_ms = (now - slot->since_ns) / 1000000;
+    record(ring, now, v[0], GS_KIND_LOOP_EXIT, slot != NULL ? slot->reason : 0,
+           (uint16_t) (v[1] > UINT16_MAX ? UINT16_MAX : v[1]), slot != NULL ? slot->site : 0,
+           pack(slot != NULL ? slot->resource : 0, waited_ms > UINT32_MAX ? UINT32_MAX : waited_ms));
+    Py_RETURN_NONE;
+}
+
 static PyObject *
 ring_detach(Ring *ring, PyObject *Py_UNUSED(unused))
 {
@@ -422,6 +435,7 @@ static PyMethodDef ring_methods[] = {
     FAST(timeout_cancel, "timeout_cancel(reason, timeout): it was stopped in time."),
     FAST(poll_begin, "poll_begin(blocks): the hub asks the kernel."),
     FAST(poll_end, "poll_end(fired): the kernel answered."),
+    FAST(loop_exit, "loop_exit(handle, waiting): nothing is left to wake anyone, above all this one."),
     {"span_begin", (PyCFunction) ring_span_begin, METH_O, PyDoc_STR("span_begin(name): its number.")},
     FAST(span_end, "span_end(span, how, error): it is over."),
     {"mark", (PyCFunction) ring_mark, METH_O, PyDoc_STR("mark(text): the program left a mark.")},

@@ -77,6 +77,7 @@ class Kind(IntEnum):
     POLL_END = 49
     CALLBACK_BEGIN = 50
     CALLBACK_END = 51
+    LOOP_EXIT = 52
     RESOURCE_ACQUIRE = 64
     RESOURCE_RELEASE = 65
     OP_BEGIN = 80
@@ -388,6 +389,15 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         arg="the watcher it is called for (0: none), and the function's name (string) << 32",
     ),
     Kind.CALLBACK_END: KindDoc("callback_end", "the function is over", greenlet="the hub", reason="Exit"),
+    Kind.LOOP_EXIT: KindDoc(
+        "loop_exit",
+        "everybody waits, and nothing is left that could wake anyone: LoopExit will be raised in the main greenlet",
+        greenlet="the one that the main greenlet's wait comes down to, itself or one that it waits for",
+        reason="Wait",
+        aux="how many greenlets wait (65535: or more)",
+        site="where it waits",
+        arg="the resource that it waits on, and for how many milliseconds it has << 32",
+    ),
     Kind.RESOURCE_ACQUIRE: KindDoc(
         "resource_acquire",
         "a greenlet holds it from here on: came in through a lock, took from a queue, saw an event set",

@@ -289,6 +289,18 @@ class Ring(Notes, Sites):
         if self.detail_wanted >= 0:
             self._hear_detail()
 
+    def loop_exit(self, handle: int, waiting: int) -> None:
+        """Nothing is left that could wake anyone, above all this one; so many wait."""
+        if self._detached:
+            return
+        now, slot = self._now(), self._slot(handle)
+        reason, site, resource, waited_ms = 0, 0, 0, 0
+        if slot is not None:
+            reason, site, resource = slot.reason, slot.site, slot.resource
+            waited_ms = min(max(now - slot.since_ns, 0) // 1_000_000, _U32)
+        arg = resource | waited_ms << 32
+        self._event(handle, Kind.LOOP_EXIT, reason, min(waiting, 0xFFFF), site, arg, now)
+
     def detach(self) -> None:
         """Write nothing more: the file is another process's (after a fork) or closed."""
         self._detached = True

@@ -1,7 +1,8 @@
 """The programs of the zoo: what each says of itself, and how it is run and looked at.
 
 A program's docstring says which ``finding`` it is an example of, which ``greenlet`` (by its name) is to be
-found, and which ``thresholds`` it needs; a comment ``# <- here`` marks the line.
+found, and which ``thresholds`` it needs; a comment ``# <- here`` marks the line. With ``ends: yes`` it does so by
+itself.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ class Program:
     greenlet: str
     thresholds: Thresholds
     line: int
+    ends: bool
 
     @property
     def name(self) -> str:
@@ -64,7 +66,7 @@ def _read(path: Path) -> Program:
     lines = [number for number, line in enumerate(source.splitlines(), 1) if line.endswith("# <- here")]
     assert len(lines) == 1, f"{path}: one line is to be marked with # <- here"
     thresholds = Thresholds(**{name: int(value) for name, value in given.items()})
-    return Program(path, said["finding"], said["greenlet"], thresholds, lines[0])
+    return Program(path, said["finding"], said["greenlet"], thresholds, lines[0], "ends" in said)
 
 
 def ring_of(directory: Path, process: subprocess.Popen[str]) -> Path:

@@ -14,6 +14,8 @@ from greenscope.trace.snapshot import snapshot
 from tests.diagnosis.programs import Program, examined, programs, ring_of, until
 
 PROGRAMS = programs()
+LASTING = [program for program in PROGRAMS if not program.ends]
+ENDING = [program for program in PROGRAMS if program.ends]
 
 
 def told(findings: list[Finding]) -> list[tuple[str, str, str, int]]:
@@ -42,7 +44,7 @@ def test_every_diagnosis_has_two_programs_one_of_them_hidden_in_noise():
     }
 
 
-@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
+@pytest.mark.parametrize("program", LASTING, ids=lambda program: program.name)
 def test_it_is_found_live_in_a_snapshot_and_after_its_death(program: Program, tmp_path: Path):
     expected = [(program.finding, program.greenlet, program.path.name, program.line)]
     directory = tmp_path / "rings"
@@ -62,3 +64,20 @@ def test_it_is_found_live_in_a_snapshot_and_after_its_death(program: Program, tm
         finally:
             examination.close()
     assert told(examined(ring, program.thresholds)) == expected
+
+
+@pytest.mark.parametrize("program", ENDING, ids=lambda program: program.name)
+def test_it_is_found_in_what_it_left_when_it_had_ended_by_itself(program: Program, tmp_path: Path):
+    expected = [(program.finding, program.greenlet, program.path.name, program.line)]
+    directory, copy = tmp_path / "rings", tmp_path / "copy.gsr"
+    with program.running(directory) as process:
+        ring = ring_of(directory, process)
+        examination = Examination(ring, program.thresholds)
+        try:
+            process.communicate()
+            assert told(examination.findings()) == expected
+        finally:
+            examination.close()
+    assert told(examined(ring, program.thresholds)) == expected
+    snapshot(ring, copy)
+    assert told(examined(copy, program.thresholds)) == expected

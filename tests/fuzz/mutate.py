@@ -67,6 +67,7 @@ def _write(ring, file, rounds: int) -> None:
         if number % 2:
             ring.exit(worker, number % 3)
     ring.ready(hub, 0, 0)
+    ring.loop_exit(main, 2)
 
 
 def mutated(seed: bytes, rng: random.Random) -> bytearray:

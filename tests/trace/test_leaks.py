@@ -28,6 +28,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "exit": (NUMBER, 0),
     "fire": (NUMBER, 1, NUMBER, NUMBER),
     "give_way": (NUMBER, NUMBER),
+    "loop_exit": (NUMBER, NUMBER),
     "mark": (PEER,),
     "on_stall_over": (),
     "op_begin": (1, 0, NUMBER, NUMBER),

@@ -386,6 +386,7 @@ calls = st.one_of(
     st.tuples(st.just("timeout_cancel"), small, numbers),
     st.tuples(st.just("poll_begin"), st.integers(0, 1)),
     st.tuples(st.just("poll_end"), numbers),
+    st.tuples(st.just("loop_exit"), small, numbers),
     st.tuples(st.just("string"), st.text(max_size=40)),
     st.tuples(st.just("resource")),
     st.tuples(st.just("span_begin"), st.sampled_from(["", "a", "sp\N{LATIN SMALL LETTER A WITH DIAERESIS}n"])),
@@ -404,7 +405,7 @@ calls = st.one_of(
     st.tuples(st.just("stacks"), st.booleans()),
 )
 BY_HANDLE = {"ready": 0, "switch": 0, "throw": 0, "rename": 0, "exit": 0, "fire": 0, "give_way": 0,
-             "timeout_fire": 0, "spawn": 3, "acquire": 0, "awaits": 0}  # fmt: skip
+             "timeout_fire": 0, "spawn": 3, "acquire": 0, "awaits": 0, "loop_exit": 0}  # fmt: skip
 
 
 def play(ring: Any, program: list[tuple[Any, ...]]) -> list[Any]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from greenscope.trace.analysis.callbacks import Callbacks
 from greenscope.trace.analysis.finding import Who
+from greenscope.trace.analysis.loop_exits import LoopExits
 from greenscope.trace.analysis.rates import Rates
 from greenscope.trace.analysis.states import State
 from greenscope.trace.analysis.thresholds import Thresholds
@@ -68,6 +69,7 @@ class Model:
         self.rates = Rates(start, self.thresholds)
         self.wakers = Wakers()
         self.callbacks = Callbacks()
+        self.loop_exits = LoopExits()
         self.complete = True
         """Whether every living greenlet had room in the table."""
         self.watched_ns = 0
@@ -86,6 +88,7 @@ class Model:
         self.rates.add(folded, batch.lost)
         self.wakers.add(folded, batch.lost)
         self.callbacks.add(folded, self.hub, batch.lost)
+        self.loop_exits.add(folded)
 
     def look(self, slots: Iterable[GreenletSlot], now: int, state: str) -> None:
         """Say what the greenlet table was, when, and whether the process lived."""

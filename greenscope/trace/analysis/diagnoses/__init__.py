@@ -14,6 +14,7 @@ from greenscope.trace.analysis.diagnoses.deadlock import Deadlock
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
 from greenscope.trace.analysis.diagnoses.hog_by_slices import HogBySlices
 from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
+from greenscope.trace.analysis.diagnoses.loop_exit import LoopExit
 from greenscope.trace.analysis.diagnoses.lost_wakeup import LostWakeup
 from greenscope.trace.analysis.diagnoses.orphan_wait import OrphanWait
 from greenscope.trace.analysis.diagnoses.spin import Spin
@@ -32,6 +33,7 @@ DIAGNOSES: tuple[type[Diagnosis], ...] = (
     WaitNoDeadline,
     Deadlock,
     OrphanWait,
+    LoopExit,
     ContendedSocket,
     LostWakeup,
     HogBySlices,
