@@ -23,6 +23,7 @@ COMMANDS = (
     "ps",
     "stacks",
     "diagnose",
+    "profile",
     "detail",
     "snapshot",
     "events",

@@ -6,20 +6,18 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import click
 
+from greenscope.cli.ring_argument import rings_at
 from greenscope.cli.thresholds import THRESHOLD_OPTION, thresholds_of
 from greenscope.cli.words import line_of, printable, wall_time
 from greenscope.errors import GreenscopeError
 from greenscope.trace.analysis.diagnoses import DIAGNOSES, Finding
 from greenscope.trace.analysis.finding import Who
 from greenscope.trace.examination import Examination
-from greenscope.trace.recorder import trace_directory
 from greenscope.trace.records import Site
-from greenscope.trace.rings import rings_of
 
 __all__ = ["VERSION", "diagnose", "finding_as_json", "findings_as_text"]
 
@@ -52,7 +50,7 @@ def diagnose(what: str, json_: bool, fail_on: tuple[str, ...], given: tuple[str,
             raise GreenscopeError(f"--fail-on: there is no diagnosis {name!r}; there are {', '.join(known)}, and any")
     thresholds = thresholds_of(given)
     looked: list[tuple[Examination, list[Finding]]] = []
-    for path in _paths(what):
+    for path in rings_at(what):
         with closing(Examination(path, thresholds)) as examination:
             looked.append((examination, examination.findings()))
     if json_:
@@ -64,15 +62,6 @@ def diagnose(what: str, json_: bool, fail_on: tuple[str, ...], given: tuple[str,
     ids = {finding.id for _, findings in looked for finding in findings}
     if ids and (_ANY in fail_on or ids.intersection(fail_on)):
         sys.exit(1)
-
-
-def _paths(what: str) -> list[Path]:
-    path = Path(what)
-    if path.is_file():
-        return [path]
-    if not (what.isascii() and what.isdecimal()):
-        raise GreenscopeError(f"{what!r} is neither the number of a process nor a file")
-    return [ring.path for ring in rings_of(trace_directory(create=False), int(what))]
 
 
 # As text.

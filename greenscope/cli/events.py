@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from greenscope.cli.event_words import TEACHING, EventWords
 from greenscope.cli.ring_argument import RingArgument
+from greenscope.cli.times import Time
 from greenscope.trace.events import EVENT_KINDS, Kind
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Batch, Event, EventArray
@@ -22,27 +22,15 @@ from greenscope.trace.records import Batch, Event, EventArray
 __all__ = ["events"]
 
 _KINDS = {doc.name: kind for kind, doc in EVENT_KINDS.items() if kind != Kind.TEXT}
-_UNITS = {"ns": 1, "us": 1e3, "µs": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9}
 _LAST = (1 << 64) - 1
-
-
-class _Time(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases only
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Nanoseconds."""
-        match = re.fullmatch(r"([0-9]{1,19}(?:\.[0-9]{1,9})?)(ns|us|µs|ms|s|m|h)?", str(value))
-        if match is None:
-            self.fail(f"{value!r} is not a time: 1.5s, 200ms, 30us, 2m; without a unit, seconds", param, ctx)
-        return round(float(match[1]) * _UNITS[match[2] or "s"])
 
 
 @click.command()
 @click.argument("path", metavar="FILE.gsr | PID", type=RingArgument())
 @click.option("--greenlet", "greenlets", multiple=True, metavar="N|NAME", help="Only of these; may be repeated.")
 @click.option("--kind", "kinds", multiple=True, type=click.Choice(list(_KINDS)), help="Only these; may be repeated.")
-@click.option("--from", "begin", type=_Time(), default="0", help="Only from this time on, since the ring began.")
-@click.option("--to", "end", type=_Time(), default=None, help="Only before this time.")
+@click.option("--from", "begin", type=Time(), default="0", help="Only from this time on, since the ring began.")
+@click.option("--to", "end", type=Time(), default=None, help="Only before this time.")
 @click.option("--json", "as_json", is_flag=True, help="An object a line; docs/recordings.md lists the fields.")
 def events(
     path: Path, greenlets: tuple[str, ...], kinds: tuple[str, ...], begin: int, end: int | None, as_json: bool

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from greenscope.cli.columns import laid_out, widths_of
 from greenscope.cli.hub_view import HubView
 from greenscope.cli.words import duration, line_of, printable, wall_time
 from greenscope.trace.analysis.table import Row, counts, waiting_on
@@ -59,7 +60,7 @@ def _plain(views: Sequence[HubView]) -> Iterator[str]:
     table = [_COLUMNS, *(_cells(view, row) for view in views for row in view.chosen)]
     if len(table) > 1:
         yield ""
-        yield from _laid_out(table, _widths(table))
+        yield from laid_out(table, widths_of(table), _NUMERIC)
 
 
 def _picture(views: Sequence[HubView], width: int, height: int | None = None) -> Group:
@@ -73,7 +74,7 @@ def _picture(views: Sequence[HubView], width: int, height: int | None = None) ->
     table = [_COLUMNS, *(_cells(view, row, short=True) for view, row in rows[:room])]
     if len(views) == 1:
         table = [("", *cells[1:]) for cells in table]
-    lines = [line[: max(width, 1)] for line in _laid_out(table, _widths(table, width))]
+    lines = [line[: max(width, 1)] for line in laid_out(table, _widths(table, width), _NUMERIC)]
     texts = [Text(line, no_wrap=True, overflow="ellipsis") for line in [*heads, ""]]
     styles = ["bold", *(_STYLES[row.state] for _, row in rows[:room])]
     texts.extend(Text(line, style, no_wrap=True) for line, style in zip(lines, styles, strict=True))
@@ -82,29 +83,17 @@ def _picture(views: Sequence[HubView], width: int, height: int | None = None) ->
     return Group(*texts)
 
 
-def _widths(table: Sequence[_Cells], most: int | None = None) -> list[int]:
+def _widths(table: Sequence[_Cells], most: int) -> list[int]:
     """How wide each column is, cut to a terminal's width if need be."""
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    if most is not None:
-        shown = sum(width > 0 for width in widths)
-        excess = sum(widths) + 2 * (shown - 1) - most
-        while excess > 0:
-            widest = max(_ELASTIC, key=widths.__getitem__)
-            if widths[widest] <= _NARROWEST:
-                break
-            widths[widest] -= 1
-            excess -= 1
+    widths = widths_of(table)
+    excess = sum(widths) + 2 * (sum(width > 0 for width in widths) - 1) - most
+    while excess > 0:
+        widest = max(_ELASTIC, key=widths.__getitem__)
+        if widths[widest] <= _NARROWEST:
+            break
+        widths[widest] -= 1
+        excess -= 1
     return widths
-
-
-def _laid_out(table: Sequence[_Cells], widths: Sequence[int]) -> Iterator[str]:
-    columns = [(index, width) for index, width in enumerate(widths) if width]
-    for cells in table:
-        texts = []
-        for index, width in columns:
-            text = cells[index] if len(cells[index]) <= width else cells[index][: width - 1] + "…"
-            texts.append(text.rjust(width) if index in _NUMERIC else text.ljust(width))
-        yield "  ".join(texts).rstrip()
 
 
 def _cells(view: HubView, row: Row, short: bool = False) -> _Cells:

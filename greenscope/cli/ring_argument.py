@@ -1,4 +1,4 @@
-"""What a command that looks at one ring is given: a file, or the number of a process that has one ring."""
+"""What a command that looks at rings is given: a file, or the number of a process."""
 
 from __future__ import annotations
 
@@ -10,7 +10,21 @@ from greenscope.errors import GreenscopeError
 from greenscope.trace.recorder import trace_directory
 from greenscope.trace.rings import rings_of
 
-__all__ = ["RingArgument"]
+__all__ = ["RingArgument", "rings_at"]
+
+
+def rings_at(what: str) -> list[Path]:
+    """A file, or the rings of all hubs of a process.
+
+    Raises:
+        GreenscopeError: it is neither, or the process has none.
+    """
+    path = Path(what)
+    if path.is_file():
+        return [path]
+    if not (what.isascii() and what.isdecimal()):
+        raise GreenscopeError(f"{what!r} is neither the number of a process nor a file")
+    return [ring.path for ring in rings_of(trace_directory(create=False), int(what))]
 
 
 class RingArgument(click.ParamType):  # type: ignore[type-arg]  # generic in newer releases only

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["AwaySeries", "LatencyHistogram"]
+__all__ = ["BUCKETS", "AwaySeries", "LatencyHistogram", "bucket", "least"]
 
 _SECOND = 1_000_000_000
 _SUB_BITS = 4  # a bucket is 1/16 of its power of two: within 6 %
-_BUCKETS = 64 << (_SUB_BITS + 1)
+BUCKETS = 64 << (_SUB_BITS + 1)
+"""There are fewer buckets than this."""
 
 _Times = npt.NDArray[np.int64]
 
@@ -29,7 +30,7 @@ class LatencyHistogram:
             return
         second = at // _SECOND
         for number in np.unique(second)[-(self._seconds.maxlen or 0) :].tolist():
-            counts = np.bincount(_bucket(latency[second == number]), minlength=_BUCKETS)
+            counts = np.bincount(bucket(latency[second == number]), minlength=BUCKETS)
             if self._seconds and self._seconds[-1][0] == number:
                 counts += self._seconds.pop()[1]
             self._seconds.append((number, counts))
@@ -37,16 +38,20 @@ class LatencyHistogram:
     def quantile(self, share: float, now: int) -> int:
         """The latency that this share of the last seconds' wake-ups stayed within; 0 when there were none."""
         oldest = now // _SECOND - (self._seconds.maxlen or 0)
-        total = sum((counts for second, counts in self._seconds if second > oldest), np.zeros(_BUCKETS, np.int64))
+        total = sum((counts for second, counts in self._seconds if second > oldest), np.zeros(BUCKETS, np.int64))
         within = np.cumsum(total)
         if not within[-1]:
             return 0
-        bucket = int(np.searchsorted(within, within[-1] * share))
-        shift = bucket >> (_SUB_BITS + 1)
-        return (bucket & ((1 << (_SUB_BITS + 1)) - 1)) << shift
+        return least(int(np.searchsorted(within, within[-1] * share)))
 
 
-def _bucket(latency: _Times) -> _Times:
+def least(number: int) -> int:
+    """The smallest time in a bucket."""
+    return (number & ((1 << (_SUB_BITS + 1)) - 1)) << (number >> (_SUB_BITS + 1))
+
+
+def bucket(latency: _Times) -> _Times:
+    """The numbers of the buckets that times are in: greater for greater ones."""
     shift = np.maximum(np.frexp(latency.astype(np.float64))[1].astype(np.int64) - _SUB_BITS - 1, 0)
     shift -= (latency >> shift < 1 << _SUB_BITS) & (shift > 0)  # a float may have been rounded up
     return (shift << (_SUB_BITS + 1)) + (latency >> shift)

@@ -7,7 +7,8 @@ changed since, and the events to come say it for the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ from greenscope.trace.records import END_OF_TIME, Batch, GreenletSlot
 __all__ = ["DEFAULT_STALL_NS", "Folded", "Timeline"]
 
 DEFAULT_STALL_NS = 100_000_000
+_GAPS = 1000
 _LANE_IN_SPANS = 16  # what a lane counts as; more than its memory, so that a row's number has 16 bits, which sort fast
 
 
@@ -72,6 +74,8 @@ class Timeline:
         self.events = 0
         self.lost = 0
         self.gaps = 0
+        self.gaps_at: deque[int] = deque(maxlen=_GAPS)
+        """When the last event before each of the newest gaps happened."""
         self.illegal = 0
         self.switches = 0
         self.run_time = 0
@@ -85,6 +89,8 @@ class Timeline:
         self.latency = LatencyHistogram()
         self.away = AwaySeries(start)
         self.notes = Notes(name)
+        self.listeners: list[Callable[[SpanArray], None]] = []
+        """Each is told what ended, by greenlet and then by time, before any of it may be forgotten."""
         self._name = name
         self._keep = keep_spans
         self._poll_ended = 0
@@ -103,6 +109,7 @@ class Timeline:
         if batch.lost:
             self.gaps += 1
             self.lost += batch.lost
+            self.gaps_at.append(self.last)
             self._resume(events, table)
         self.events += len(events)
         sound = events["time_ns"] < END_OF_TIME
@@ -143,6 +150,16 @@ class Timeline:
         """What of some lanes has ended and touches a window: each one's spans in time's order."""
         return self._spans.windows(greenlets, start, end)
 
+    def chunks(self) -> Iterator[SpanArray]:
+        """All that has ended and is kept, in pieces: each sorted by greenlet and then by time, the oldest first."""
+        return (spans for _, _, spans in self._spans.each())
+
+    def going_on(self, now: int) -> SpanArray:
+        """What has not ended, as if it did now."""
+        spans = self.lanes.open.take(np.flatnonzero(self.lanes.rows["goes_on"]))
+        spans["end"] = np.maximum(spans["start"], now)
+        return spans
+
     def _fold(self, events: npt.NDArray[Any], texts: dict[int, str]) -> Folded:
         # A finalizer that ran while an event was made has written one before it; or the file is damaged.
         # Lanes are searched by time, so they never go back.
@@ -164,8 +181,13 @@ class Timeline:
             self.latency.add(fold.ran_at, fold.latency)
             if len(fold.stalls) or self.stalls.waiting:
                 self.stalls.add(fold.stalls, *fold.polls())
+            self._tell(fold.closed)
         self.watchers.end()
         return Folded(events, kinds, at, fold)
+
+    def _tell(self, ended: SpanArray) -> None:
+        for listener in self.listeners:
+            listener(ended)
 
     def _poll(self, kinds: npt.NDArray[np.uint8], at: npt.NDArray[np.int64]) -> None:
         """Take up how long the hub was away from its poll."""
@@ -192,6 +214,7 @@ class Timeline:
         self.run_time += after.run_time
         nothing = np.zeros(0, np.int64)
         self.stalls.add(after.stalls, nothing, nothing)
+        self._tell(after.closed)
 
     def _forget(self) -> None:
         """Keep memory bounded: when there is too much, drop the older half of the time kept."""
