@@ -39,7 +39,7 @@ from greenscope.trace.records import Batch
 
 _CONNECTIONS = 50
 _REQUESTS = 260_000  # eight events each: nearly twice what a ring of 32 MiB holds
-_OLD_GREENLETS = 2  # the hub and the main one
+OLD_GREENLETS = 2  # the hub and the main one
 
 SHORT = """
 from greenscope.runtime import joinall, sleep, spawn
@@ -104,7 +104,7 @@ def fold_many(path: Path, events: int) -> dict[str, float]:
             rows["time_ns"] += np.uint64(passed)
             rows["time_ns"] -= np.uint64(start)
             newest = int(rows["time_ns"].max())
-            rows["greenlet"][rows["greenlet"] > _OLD_GREENLETS] += np.uint64(turn * 1_000_000)
+            rows["greenlet"][rows["greenlet"] > OLD_GREENLETS] += np.uint64(turn * 1_000_000)
             timeline.apply(Batch(batch.lost, rows, batch.texts))
         reader.close()
         passed, turn = newest, turn + 1

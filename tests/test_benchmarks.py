@@ -73,6 +73,13 @@ def test_the_connections_benchmark_uses_every_connection_and_leaves_nothing():
         assert row["pss_bytes_per_connection"] > 0
 
 
+def test_the_benchmark_of_profiles_sums_up_both_rings():
+    rows = run("benchmarks.profiles", "--millions", "1", "--by", "none", "waker")["results"]
+    assert [row["by"] for row in rows] == ["none", "waker", "none", "waker"]
+    assert all(row["events"] >= 1_000_000 and row["cpu"] > 0 for row in rows)
+    assert [row["rows"] > 0 for row in rows] == [False, True, False, True]
+
+
 def test_the_ring_benchmark_times_every_writer():
     said = run("benchmarks.ring_write", "--number", "200", "--repeats", "1")
     columns = said["nanoseconds"]
