@@ -92,3 +92,9 @@ def test_the_benchmark_of_many_rings_lists_and_opens_them():
     said = run("benchmarks.rings", "--rings", "20", "--rounds", "1")
     assert said["rings"] == 20
     assert set(said["milliseconds"]) == {"list", "open a ring", "open a ring, and prune"}
+
+
+def test_the_diagnose_benchmark_sees_a_finding_and_diagnoses_a_ring():
+    found = run("benchmarks.diagnose", "--only", "hub-blocked", "--millions", "1", "--rounds", "1")
+    assert {row["program"] for row in found["programs"]} == {"hub_blocked_plain", "hub_blocked_hidden"}
+    assert found["many"]["events"] > 900_000
