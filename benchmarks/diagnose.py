@@ -33,7 +33,7 @@ from greenscope.trace.examination import Examination, monotonic_ns
 from tests.diagnosis.programs import Program, programs, ring_of, until
 
 _EVERY_SECONDS = 0.02
-_EVENTS_A_REQUEST = 6
+_EVENTS_A_REQUEST = 4
 _WAITS = {
     "hub-blocked": "stall_ms",
     "blocking-call": "stall_ms",
