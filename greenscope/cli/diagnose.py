@@ -26,6 +26,7 @@ VERSION = 1
 
 _OTHERS = 5
 _ANY = "any"
+_OURS = "/greenscope/runtime/"
 
 
 @click.command()
@@ -80,7 +81,8 @@ def findings_as_text(examination: Examination, findings: list[Finding]) -> Itera
         yield ""
         yield f"  {finding.severity}: {finding.id}"
         yield f"  {printable(finding.sentence)}"
-        for frame in finding.stack or (() if finding.site is None else (finding.site,)):
+        frames = finding.stack or (() if finding.site is None else (finding.site,))
+        for frame in [frame for frame in frames if _OURS not in frame.file] or frames:
             yield f"    {line_of(frame)}"
         for evidence in finding.evidence:
             when = wall_time(round(examination.wall(evidence.at) * 1e9))[11:] if evidence.at else " " * 12
