@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from greenscope.trace.events import Spawn, Wait
+from greenscope.trace.events import Spawn, Wait, Watch
 from tests.cli.test_ps import service
 from tests.trace.rings import RingSizes, begin, new_ring
 
@@ -217,6 +217,24 @@ def test_a_ring_that_has_wrapped_is_told_from_what_is_left_on(tmp_path: Path, wr
     (queue,) = [row for row in hub["rows"] if row["reason"] == "queue"]
     assert queue["total_ns"] == length > 0
     assert "records were overwritten" in profile(tmp_path / "a.gsr")
+
+
+@pytest.mark.parametrize("writer", ["c", "python"])
+def test_peers_are_known_though_what_opened_their_watchers_was_overwritten(tmp_path: Path, writer: str) -> None:
+    ring, file = new_ring(writer, tmp_path / "a.gsr", RingSizes(events=64, slots=4, sites=8, string_bytes=512))
+    _, main = begin(ring)
+    watcher = ring.watcher_open(Watch.READ, 7, b"10.0.0.5:6379")
+    for number in range(100):
+        ring.clock_ns = 1_000_000 * (number + 1)
+        ring.wait(Watch.READ, watcher, 7, 0, b"10.0.0.5:6379")
+        ring.fire(main, Watch.READ, watcher, 7)
+        ring.switch(main)
+    file.close()
+    (row,) = hub_of(tmp_path / "a.gsr", "--by", "peer")["rows"]
+    assert (row["what"], row["reason"]) == ("10.0.0.5:6379", "read")
+    assert row["count"] > 5
+    wakers = hub_of(tmp_path / "a.gsr", "--by", "waker")["rows"]
+    assert {(row["what"], row["sleeper"]) for row in wakers} == {("10.0.0.5:6379", "main")}
 
 
 def test_what_a_ring_says_cannot_command_the_terminal(tmp_path: Path) -> None:

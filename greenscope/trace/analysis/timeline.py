@@ -208,6 +208,8 @@ class Timeline:
         sound = events["time_ns"] < END_OF_TIME
         following = int(events["time_ns"][np.argmax(sound)]) if sound.any() else 0
         self._poll_ended = 0
+        table = list(table)
+        self.watchers.learn(table)
         after = resume(self.lanes, self._texts, table, self.hub, self.last, max(following, self.last), self.stall_ns)
         self._spans.append(after.closed)
         self.hub, self.running, self.ready_count = after.hub, after.running, after.ready

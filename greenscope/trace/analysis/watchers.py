@@ -7,6 +7,7 @@ open when it began.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from greenscope.trace.analysis.texts import Texts
-from greenscope.trace.events import NO_FD, Kind
+from greenscope.trace.events import NO_FD, Kind, Watch
+from greenscope.trace.records import GreenletSlot
 
 __all__ = ["Watcher", "Watchers"]
 
@@ -57,6 +59,23 @@ class Watchers:
             return None
         _, fd, peer, watch, _ = self._open[index].item()
         return Watcher(watch, None if fd == NO_FD else fd, self._texts[peer])
+
+    def learn(self, table: Iterable[GreenletSlot]) -> None:
+        """Take up from the greenlet table what was opened where it was lost: what each waits on, or did last.
+
+        A number is never used again, so it does not matter that the table is later than the events to come.
+        """
+        known = set(self._open["resource"].tolist())
+        new = []
+        for slot in table:
+            if slot.fd is not None and slot.resource and slot.resource not in known and slot.state != "free":
+                known.add(slot.resource)
+                writes = slot.state == "waiting" and slot.reason == Watch.WRITE
+                watch = Watch.WRITE if writes else Watch.READ
+                new.append((slot.resource, slot.fd, self._texts.number(slot.peer), watch, True))
+        if new:
+            merged = np.concatenate((self._open, np.array(new, _WATCHER)))
+            self._open = merged[np.argsort(merged["resource"], kind="stable")]
 
     def begin(self, events: npt.NDArray[Any], kinds: npt.NDArray[np.uint8], texts: dict[int, str]) -> None:
         """Take up what a batch opens and closes."""

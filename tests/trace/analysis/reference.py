@@ -326,6 +326,7 @@ class ReferenceTimeline:
     def _gap(self, gap: Gap, following: int, table: Iterable[GreenletSlot]) -> None:
         self.gaps += 1
         self.lost += gap.lost
+        table = list(table)
         slots = {slot.greenlet: slot for slot in table}
         self._ready = self._running = self._poll_ended = 0
         for lane in sorted(self.living.values(), key=lambda lane: lane.greenlet):
@@ -339,6 +340,11 @@ class ReferenceTimeline:
                 self._end(lane, Exit.RETURNED, self.last)
         for slot in slots.values():
             self._seed(slot, following)
+        for slot in table:
+            if slot.fd is not None and slot.resource and slot.state != "free":
+                writes = slot.state == "waiting" and slot.reason == Wait.WRITE
+                watch = Watch.WRITE if writes else Watch.READ
+                self.watchers.setdefault(slot.resource, Watcher(watch, slot.fd, slot.peer))
 
     def _seed(self, slot: GreenletSlot, following: int) -> None:
         """Take up a greenlet from the table, as far as that says what was true at ``following``."""
