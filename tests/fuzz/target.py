@@ -25,8 +25,10 @@ from click.testing import CliRunner
 from greenscope.cli.events import events
 from greenscope.cli.hub_view import look
 from greenscope.cli.info import info
+from greenscope.cli.profile import profile
 from greenscope.cli.ps import ps
 from greenscope.errors import GreenscopeError
+from greenscope.trace.analysis.profile import By
 from greenscope.trace.reader import RingReader
 from greenscope.trace.rings import rings_in
 from greenscope.trace.snapshot import snapshot
@@ -95,6 +97,9 @@ def command(path: Path) -> None:
         (info, []),
         (info, ["--json"]),
         (ps, []),
+        (profile, ["--collapsed"]),
+        *((profile, ["--by", str(by)]) for by in By),
+        (profile, ["--json", "--by", "stack", "--from", "1ms", "--to", "2s"]),
     ):
         result = CliRunner().invoke(function, [str(path), *options], catch_exceptions=True)
         error = result.exception
