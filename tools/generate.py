@@ -77,6 +77,7 @@ def c_header() -> str:
                     "handle_bits": layout.HANDLE_BITS,
                     "no_fd": f"0x{events.NO_FD:X}u",
                     "no_errno": events.NO_ERRNO,
+                    "origin_shift": events.ORIGIN_SHIFT,
                     "not_started": f"0x{events.NOT_STARTED:X}u",
                 },
             ),

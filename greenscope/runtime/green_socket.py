@@ -35,6 +35,7 @@ from greenscope.runtime.socket_options import Options
 from greenscope.runtime.socket_sendfile import SendingFiles
 from greenscope.runtime.socket_waiting import let_go, release
 from greenscope.runtime.timeout import SocketTimeout
+from greenscope.trace.events import Origin
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -50,6 +51,7 @@ class _OwnTimeout:
 
 
 _OWN = _OwnTimeout()
+_ACCEPTED = int(Origin.ACCEPTED)
 
 
 class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the standard library's name)
@@ -59,7 +61,7 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
         family, type, proto, fileno: as for the standard library's.
     """
 
-    __slots__ = ("__weakref__", "_closed", "_io_refs", "_peer", "_read", "_sock", "_write", "timeout")
+    __slots__ = ("__weakref__", "_closed", "_io_refs", "_origin", "_peer", "_read", "_sock", "_write", "timeout")
 
     def __init__(
         self,
@@ -80,14 +82,17 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
         self._sock = sock
         self._closed = False
         self._io_refs = 0
+        self._origin = 0
         self._peer: Any = None
         self._read: IoWatcher | None = None
         self._write: IoWatcher | None = None
 
     @classmethod
     def _around(cls, sock: _socket.socket, peer: Any = None) -> socket:
+        """Of a connection that was accepted."""
         new = cls.__new__(cls)
         new._setup(sock)
+        new._origin = _ACCEPTED
         new._peer = peer
         return new
 
@@ -121,13 +126,15 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
     def _reader(self) -> IoWatcher:
         watcher = self._read
         if watcher is None:
-            watcher = self._read = get_hub().loop.io(self._sock.fileno(), READ, peer=self._peer_bytes())
+            loop, peer = get_hub().loop, self._peer_bytes()
+            watcher = self._read = loop.io(self._sock.fileno(), READ, peer=peer, origin=self._origin)
         return watcher
 
     def _writer(self) -> IoWatcher:
         watcher = self._write
         if watcher is None:
-            watcher = self._write = get_hub().loop.io(self._sock.fileno(), WRITE, peer=self._peer_bytes())
+            loop, peer = get_hub().loop, self._peer_bytes()
+            watcher = self._write = loop.io(self._sock.fileno(), WRITE, peer=peer, origin=self._origin)
         return watcher
 
     def _moved(self, watcher: IoWatcher) -> IoWatcher:
@@ -313,6 +320,7 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
         """Another socket for the same connection."""
         new = self.__class__(self.family, self.type, self.proto, fileno=_socket.dup(self.fileno()))
         new.timeout = self.timeout
+        new._origin = self._origin
         return new
 
     def makefile(

@@ -162,6 +162,7 @@ class Loop(Board):
         priority: int | None = None,  # noqa: ARG002
         *,
         peer: bytes = b"",
+        origin: int = 0,
     ) -> IoWatcher:
         """A watcher of a descriptor; close it before the descriptor is closed.
 
@@ -171,6 +172,7 @@ class Loop(Board):
             ref: whether it keeps the loop alive while somebody waits for it.
             priority: gevent's, and ignored.
             peer: what is at the other end, for the recording.
+            origin: whether it was connected to or accepted, for the recording (``Origin``).
 
         Raises:
             OSError: EBADF; or EPERM, for a file that is always ready, such as a regular one.
@@ -178,7 +180,7 @@ class Loop(Board):
         """
         if events not in {READ, WRITE, READ | WRITE}:
             raise ValueError(f"a descriptor is watched to read (1), to write (2) or for either (3), not for {events!r}")
-        return IoWatcher(self, self.descriptor(fd), events, peer, ref)
+        return IoWatcher(self, self.descriptor(fd), events, peer, ref, origin)
 
     def timer(self, after: float, repeat: float = 0.0, ref: bool = True) -> TimerOfLoop:
         """A watcher that fires after so many seconds, and then every ``repeat`` seconds if that is not 0."""

@@ -20,9 +20,11 @@ from typing import Any
 from greenscope.runtime.hub import sleep
 from greenscope.runtime.resolve import resolve
 from greenscope.runtime.socket_parts import SocketPart
+from greenscope.trace.events import Origin
 
 __all__ = ["Connecting"]
 
+_CONNECTED = int(Origin.CONNECTED)
 _FIRST_DELAY = 0.001
 _MOST_DELAY = 0.1
 
@@ -61,6 +63,7 @@ class Connecting(SocketPart):
         address = resolve(address, sock.family)
         if self._write is None and self._read is None:
             self._peer = address
+            self._origin = _CONNECTED
         error = sock.connect_ex(address)
         if not error or self.timeout == 0.0:
             return error

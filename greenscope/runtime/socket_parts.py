@@ -27,6 +27,7 @@ class SocketPart:
     if TYPE_CHECKING:
         _sock: _socket.socket
         _closed: bool
+        _origin: Any
         _peer: Any
         _read: IoWatcher | None
         _write: IoWatcher | None

@@ -25,6 +25,7 @@ from typing import IO, TYPE_CHECKING, Any, NoReturn, Self
 from greenscope.runtime.current import get_hub
 from greenscope.runtime.green_socket import socket
 from greenscope.runtime.recorded_calls import record_calls
+from greenscope.trace.events import Origin
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -136,6 +137,7 @@ class SSLSocket(socket):
         return self
 
     def _begin_tls(self, server_side: bool) -> None:
+        self._origin = int(Origin.ACCEPTED if server_side else Origin.CONNECTED)
         self._sslobj = self._context._wrap_socket(
             self._sock, server_side, self.server_hostname, owner=self, session=self._session
         )
@@ -185,7 +187,8 @@ class SSLSocket(socket):
             spare = None
             if watcher.greenlet is not None:
                 # One greenlet reads and another one writes: OpenSSL may want the same of both.
-                spare = watcher = get_hub().loop.io(self._sock.fileno(), watcher.mask, peer=watcher.peer)
+                loop, fd = get_hub().loop, self._sock.fileno()
+                spare = watcher = loop.io(fd, watcher.mask, peer=watcher.peer, origin=self._origin)
             try:
                 if self.timeout is None:
                     self._wait(watcher)

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from greenscope.runtime.waiter import State, Wakeable
-from greenscope.trace.events import Ready, Wait, Watch
+from greenscope.trace.events import ORIGIN_SHIFT, Ready, Wait, Watch
 
 if TYPE_CHECKING:
     from greenscope.runtime.loop import Descriptor, Loop, Timer
@@ -56,7 +56,8 @@ class Watcher(Wakeable):
         self.args: tuple[Any, ...] | None = None
         self._active = False
         self.counts = ref
-        self.resource = loop.recorder.watcher_open(self.watch, self.fd, self.peer)
+        # Where a connection comes from is in the upper bits of what it waits for.
+        self.resource = loop.recorder.watcher_open(self.watch | self.waits_for & ~0xFF, self.fd, self.peer)
 
     def start(self, callback: Callable[..., object], *args: Any) -> None:
         """Have the hub call ``callback(*args)`` each time it fires. The callback must not wait.
@@ -212,9 +213,12 @@ class IoWatcher(Watcher):
 
     __slots__ = ("waits_for", "watch")
 
-    def __init__(self, loop: Loop, descriptor: Descriptor, events: int, peer: bytes, ref: bool) -> None:
+    def __init__(
+        self, loop: Loop, descriptor: Descriptor, events: int, peer: bytes, ref: bool, origin: int = 0
+    ) -> None:
         # One number for both: Wait's and Watch's agree for reading and writing.
-        self.watch = self.waits_for = WATCH_READ if events & READ else int(Watch.WRITE)
+        self.watch = WATCH_READ if events & READ else int(Watch.WRITE)
+        self.waits_for = self.watch | origin << ORIGIN_SHIFT
         super().__init__(loop, ref, descriptor.fd, peer)
         self.mask = events
         self.descriptor: Descriptor | _NoDescriptor = descriptor

@@ -188,7 +188,7 @@ METHOD(exit)
 
 METHOD(watcher_open)
 {
-    uint64_t v[2]; /* watch, fd; then peer */
+    uint64_t v[2]; /* watch and origin, fd; then peer */
     UNLESS_DETACHED(ZERO);
     if (nargs != 3 || !PyBytes_Check(args[2])) {
         PyErr_SetString(PyExc_TypeError, "expected two numbers and bytes");
@@ -198,8 +198,8 @@ METHOD(watcher_open)
         return NULL;
     uint32_t resource = take_resource(ring);
     size_t length = (size_t) PyBytes_GET_SIZE(args[2]);
-    put(ring, now_ns(ring), ring->current, GS_KIND_WATCHER_OPEN, (uint8_t) v[0], texts_of(length), 0,
-        pack(resource, v[1]));
+    put(ring, now_ns(ring), ring->current, GS_KIND_WATCHER_OPEN, (uint8_t) v[0],
+        (uint8_t) (v[0] >> GS_RING_ORIGIN_SHIFT), 0, pack(resource, v[1]));
     put_text(ring, PyBytes_AS_STRING(args[2]), length);
     publish(ring);
     return PyLong_FromUnsignedLong(resource);

@@ -55,7 +55,8 @@ typedef struct {
     uint64_t parent;
     uint32_t spawn_site;
     uint8_t spawn_reason;
-    uint8_t padding[3];
+    uint8_t origin;
+    uint8_t padding[2];
     uint8_t peer[GS_RING_PEER_BYTES];
 } Slot;
 
@@ -63,6 +64,7 @@ _Static_assert(sizeof(Event) == GS_RING_EVENT_SIZE, "an event is 32 bytes");
 _Static_assert(sizeof(TextEvent) == GS_RING_EVENT_SIZE, "a text record is an event");
 _Static_assert(sizeof(Slot) == GS_RING_SLOT_SIZE, "a slot is two cache lines");
 _Static_assert(offsetof(Slot, peer_length) == GS_SLOT_PEER_LENGTH, "the layout is generated");
+_Static_assert(offsetof(Slot, origin) == GS_SLOT_ORIGIN, "the layout is generated");
 _Static_assert(offsetof(Slot, peer) == GS_SLOT_PEER, "the layout is generated");
 
 /* A call site is a place in a code object. The reference keeps the address from being reused. */

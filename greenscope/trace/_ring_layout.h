@@ -22,6 +22,7 @@
 #define GS_RING_HANDLE_BITS   40
 #define GS_RING_NO_FD         0xFFFFFFFFu
 #define GS_RING_NO_ERRNO      65535
+#define GS_RING_ORIGIN_SHIFT  8
 #define GS_RING_NOT_STARTED   0x7FFFFFFFu
 
 /* Offsets in the header. */
@@ -88,6 +89,7 @@
 #define GS_SLOT_PARENT       64
 #define GS_SLOT_SPAWN_SITE   72
 #define GS_SLOT_SPAWN_REASON 76
+#define GS_SLOT_ORIGIN       77
 #define GS_SLOT_PEER         80
 
 /* States of a greenlet's slot. */

@@ -84,7 +84,8 @@ set_peer(Slot *slot, const char *peer, Py_ssize_t length)
 }
 
 typedef struct {
-    uint64_t reason, resource, fd, deadline_ms;
+    uint64_t reason; /* and Origin, from GS_RING_ORIGIN_SHIFT on */
+    uint64_t resource, fd, deadline_ms;
     const char *peer;
     Py_ssize_t peer_length;
 } Waiting;
@@ -109,8 +110,10 @@ park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
         slot->fd_plus_1 = fd_plus_1;
         slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
         /* A resource's peer is always the same: the second cache line is not touched for nothing. */
-        if (slot->resource != (uint32_t) for_what->resource || slot->peer_length != kept_of(for_what->peer_length))
+        if (slot->resource != (uint32_t) for_what->resource || slot->peer_length != kept_of(for_what->peer_length)) {
             set_peer(slot, for_what->peer, for_what->peer_length);
+            slot->origin = (uint8_t) (for_what->reason >> GS_RING_ORIGIN_SHIFT);
+        }
         slot->resource = (uint32_t) for_what->resource;
         slot_end(slot);
     }

@@ -24,12 +24,14 @@ __all__ = [
     "NOT_STARTED",
     "NO_ERRNO",
     "NO_FD",
+    "ORIGIN_SHIFT",
     "Blocked",
     "Detail",
     "Exit",
     "Kind",
     "KindDoc",
     "Op",
+    "Origin",
     "Ready",
     "Resource",
     "Snapshot",
@@ -161,6 +163,19 @@ class Watch(IntEnum):
     CHECK = 7
     IDLE = 8
     PREPARE = 9
+
+
+@unique
+class Origin(IntEnum):
+    """Where a connection comes from: ``aux`` of ``watcher_open``, and in the greenlet table."""
+
+    UNKNOWN = 0
+    CONNECTED = 1
+    ACCEPTED = 2
+
+
+ORIGIN_SHIFT = 8
+"""The runtime says it with the watcher's reason, in the bits from here on: a wait costs no more for it."""
 
 
 @unique
@@ -315,6 +330,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "a watcher was made; text records with the peer's address may follow",
         greenlet="the greenlet that runs",
         reason="Watch",
+        aux="1 if the program connected to the peer, 2 if it accepted it, 0 if that is not known",
         arg="resource, and descriptor << 32",
         text="the peer's address",
     ),

@@ -197,7 +197,7 @@ class RingReader:
 
     def _greenlet(self, slot: bytes) -> GreenletSlot:
         (_, name, greenlet, since, resource, fd_plus_1, deadline, run_ns, switches, site, state, reason, flags,
-         peer_length, parent, spawn_site, spawn_reason, peer) = SLOT.unpack(slot)  # fmt: skip
+         peer_length, parent, spawn_site, spawn_reason, origin, peer) = SLOT.unpack(slot)  # fmt: skip
         for_one = state == STATES["waiting"] and reason in FOR_ONE
         return GreenletSlot(
             greenlet=greenlet,
@@ -217,6 +217,7 @@ class RingReader:
             run_ns=run_ns,
             switches=switches,
             awaits=fd_plus_1 if for_one else 0,
+            origin=origin,
         )
 
     # -- the writer -----------------------------------------------------------------------------

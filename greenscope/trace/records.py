@@ -102,3 +102,5 @@ class GreenletSlot(NamedTuple):
     switches: int
     awaits: int = 0
     """Of a wait for a lock or an end: the greenlet that has it in its hand; 0 if that is not known."""
+    origin: int = 0
+    """Of a wait for a peer: ``Origin``."""

@@ -108,9 +108,9 @@ EVENT = struct.Struct("<QQBBHIQ")
 SITE = struct.Struct("<IIII")
 """file, function, line, caller."""
 
-SLOT = struct.Struct("<IIQQIIQQQIBBBBQIB3x48s")
+SLOT = struct.Struct("<IIQQIIQQQIBBBBQIBB2x48s")
 """sequence, name, greenlet, since_ns, resource, fd + 1, deadline_ns, run_ns, switches, site, state, reason,
-flags, peer length; on the second cache line: parent, spawn site, spawn reason, peer."""
+flags, peer length; on the second cache line: parent, spawn site, spawn reason, origin, peer."""
 
 SLOT_SIZE = 128
 SLOT_FIELDS: dict[str, int] = {
@@ -131,6 +131,7 @@ SLOT_FIELDS: dict[str, int] = {
     "parent": 64,
     "spawn_site": 72,
     "spawn_reason": 76,
+    "origin": 77,
     "peer": 80,
 }
 """Offsets within a slot, for the C writer."""

@@ -86,7 +86,7 @@ class Notes:
         if not self._detached:
             aux = min((fd + 1) & 0xFFFFFFFF, 0xFFFF)
             arg = pack(resource, other & _ID_MASK)
-            self._event_with_text(Kind.WATCHER_REFUSE, watch, aux, self._site(), arg, peer)
+            self._event_with_text(Kind.WATCHER_REFUSE, watch & 0xFF, aux, self._site(), arg, peer)
 
     def op_begin(self, op: int, tls: int, resource: int, fd: int) -> None:
         """A socket is called: what for (``Op``), and the watcher that it would wait on (0: none yet)."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import time
 
-from greenscope.trace.events import FOR_ONE, NOT_STARTED, Detail, Kind, Ready, Spawn, Wait
+from greenscope.trace.events import FOR_ONE, NOT_STARTED, ORIGIN_SHIFT, Detail, Kind, Ready, Spawn, Wait
 from greenscope.trace.ring_layout import (
     CAPACITY_UNIT,
     EVENT,
@@ -36,11 +36,12 @@ __all__ = ["Ring"]
 
 _ID_MASK = (1 << HANDLE_BITS) - 1
 _U32 = 0xFFFFFFFF
+_U8 = 0xFF
 _BY_GREENLET = frozenset((Ready.GREENLET, Ready.SPAWN, Ready.KILL, Ready.CLOSE, Ready.YIELD))
 _SPAWNED, _READY, _RUNNING, _WAITING = (STATES[s] for s in ("spawned", "ready", "running", "waiting"))
 
 # A slot, but for its sequence number, in the order of SLOT.
-_SLOT_BODY = struct.Struct("<IQQIIQQQIBBBBQIB3x48s")
+_SLOT_BODY = struct.Struct("<IQQIIQQQIBBBBQIBB2x48s")
 
 
 class _Slot:
@@ -52,6 +53,7 @@ class _Slot:
         "flags",
         "greenlet",
         "name",
+        "origin",
         "parent",
         "peer",
         "reason",
@@ -70,7 +72,7 @@ class _Slot:
         self.sequence = sequence
         self.name = self.greenlet = self.since_ns = self.resource = self.fd_plus_1 = 0
         self.deadline_ns = self.run_ns = self.switches = self.site = 0
-        self.state = self.reason = self.flags = self.parent = self.spawn_site = self.spawn_reason = 0
+        self.state = self.reason = self.flags = self.parent = self.spawn_site = self.spawn_reason = self.origin = 0
         self.peer = b""
 
 
@@ -190,13 +192,14 @@ class Ring(Notes, Sites):
         handle = self.current
         slot = self._slot(handle)
         deadline_ms = min(deadline_ms, _U32)
+        origin, reason = reason >> ORIGIN_SHIFT & _U8, reason & _U8
         if slot is not None:
             if slot.state == _RUNNING:
                 slot.run_ns += now - slot.since_ns
             slot.state, slot.reason, slot.since_ns, slot.site = _WAITING, reason, now, site
             peer = peer[:PEER_BYTES]
             if slot.resource != resource & _U32 or len(slot.peer) != len(peer):  # a resource's peer is always the same
-                slot.peer = peer
+                slot.peer, slot.origin = peer, origin
             slot.resource, slot.fd_plus_1 = resource & _U32, (fd + 1) & _U32
             slot.deadline_ns = now + deadline_ms * 1_000_000 if deadline_ms else 0
             self._write_slot((handle >> HANDLE_BITS) - 1, slot)
@@ -210,7 +213,7 @@ class Ring(Notes, Sites):
         self.ready(handle, Ready.YIELD, handle)
 
     def wait(self, watch: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
-        """``watcher_start`` and ``park`` in one: ``watch`` is READ or WRITE, which ``Wait`` numbers alike."""
+        """``watcher_start`` and ``park`` in one: ``watch`` is READ or WRITE, as ``Wait``, and an ``Origin``."""
         self.watcher_start(watch, resource, fd)
         self.park(watch, resource, fd, deadline_ms, peer)
 
@@ -229,13 +232,13 @@ class Ring(Notes, Sites):
     # -- watchers, timeouts, the loop -----------------------------------------------------------
 
     def watcher_open(self, watch: int, fd: int, peer: bytes) -> int:
-        """A watcher is made: its resource number."""
+        """A watcher is made: its resource number. ``watch`` may have an ``Origin`` in the bits of ORIGIN_SHIFT."""
         if self._detached:
             return 0
         resource = self.resource()
         arg = resource | (fd & _U32) << 32
-        texts = min(-(-len(peer) // TEXT_BYTES), MAX_BURST - 1)
-        self._put(self._now(), self.current & _ID_MASK, Kind.WATCHER_OPEN, watch, texts, 0, arg)
+        origin = watch >> ORIGIN_SHIFT & _U8
+        self._put(self._now(), self.current & _ID_MASK, Kind.WATCHER_OPEN, watch & _U8, origin, 0, arg)
         self._put_text(peer)
         self._publish()
         return resource
@@ -247,7 +250,7 @@ class Ring(Notes, Sites):
     def fire(self, handle: int, watch: int, resource: int, high: int) -> None:
         """The loop saw what it watches for, and so the greenlet that waits on it is ready."""
         site = self._waits_at_if_taught(self._slot(handle))
-        self._event(handle, Kind.WATCHER_FIRE, watch, 0, site, (resource & _U32) | (high & _U32) << 32)
+        self._event(handle, Kind.WATCHER_FIRE, watch & _U8, 0, site, (resource & _U32) | (high & _U32) << 32)
         self.ready(handle, Ready.WATCHER, resource)
 
     def watcher_fire(self, watch: int, resource: int, high: int) -> None:
@@ -363,7 +366,7 @@ class Ring(Notes, Sites):
         write_field(self._buffer, "head", self._head)
 
     def _watcher(self, kind: int, watch: int, resource: int, high: int) -> None:
-        self._event(self.current, kind, watch, 0, self._site_if_taught(), (resource & _U32) | (high & _U32) << 32)
+        self._event(self.current, kind, watch & _U8, 0, self._site_if_taught(), (resource & _U32) | (high & _U32) << 32)
 
     def _waits_at_if_taught(self, slot: _Slot | None) -> int:
         """Where a greenlet waits, or waited last, for a record that has a site at level teach only."""
@@ -426,6 +429,7 @@ class Ring(Notes, Sites):
             slot.parent,
             slot.spawn_site,
             slot.spawn_reason,
+            slot.origin,
             slot.peer,
         )
         slot.sequence = slot.sequence + 2 & _U32

@@ -11,6 +11,7 @@ import pytest
 import greenscope.runtime as runtime
 from greenscope.runtime import Event, sleep, spawn
 from greenscope.runtime.lock import BoundedSemaphore, Lock, RLock, Semaphore
+from greenscope.runtime.pool import Pool
 from greenscope.trace.events import NOT_STARTED
 from greenscope.trace.reader import RingReader
 
@@ -162,4 +163,15 @@ def test_who_joins_all_waits_for_the_first_that_has_not_ended(awaits: Table) -> 
     workers[0].kill()
     assert awaits() == {number(joiner): number(workers[2])}
     workers[2].kill()
+    joiner.join()
+
+
+def test_a_greenlet_that_was_joined_before_it_is_started_in_a_pool(awaits: Table) -> None:
+    pool = Pool(2)
+    worker = runtime.Greenlet(sleep, 60)
+    joiner = spawn(worker.join)
+    sleep(0)
+    pool.start(worker)
+    assert awaits() == {number(joiner): number(worker)}
+    pool.kill()
     joiner.join()

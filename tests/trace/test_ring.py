@@ -363,6 +363,7 @@ def test_wrong_arguments_are_a_type_error_in_c() -> None:
 
 numbers = st.integers(0, 1 << 33)
 small = st.integers(0, 6)
+reasons = st.sampled_from([0, 1, 2, 4, 7, 0x101, 0x102, 0x201, 0x202])
 peers = st.binary(max_size=300)
 calls = st.one_of(
     st.tuples(st.just("spawn"), small, small, st.integers(0, 1), small),
@@ -370,10 +371,10 @@ calls = st.one_of(
     st.tuples(st.just("switch"), small),
     st.tuples(st.just("throw"), small),
     st.tuples(st.just("rename"), small, small, st.integers(0, 1)),
-    st.tuples(st.just("park"), small, numbers, st.integers(-1, 1 << 17), numbers, peers),
-    st.tuples(st.just("wait"), small, numbers, st.integers(-1, 1 << 17), numbers, peers),
+    st.tuples(st.just("park"), reasons, numbers, st.integers(-1, 1 << 17), numbers, peers),
+    st.tuples(st.just("wait"), reasons, numbers, st.integers(-1, 1 << 17), numbers, peers),
     st.tuples(st.just("exit"), small, st.integers(0, 2)),
-    st.tuples(st.just("watcher_open"), small, st.integers(-1, 1 << 17), peers),
+    st.tuples(st.just("watcher_open"), reasons, st.integers(-1, 1 << 17), peers),
     st.tuples(st.just("watcher_start"), small, numbers, st.integers(-1, 1 << 17)),
     st.tuples(st.just("fire"), small, small, numbers, st.integers(-1, 1 << 17)),
     st.tuples(st.just("give_way"), small, numbers),

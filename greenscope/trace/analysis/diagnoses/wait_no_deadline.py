@@ -9,7 +9,7 @@ from greenscope.trace.analysis.finding import Evidence, Finding, Severity
 from greenscope.trace.analysis.model import Model
 from greenscope.trace.analysis.states import LABELS
 from greenscope.trace.analysis.words import duration, many, place
-from greenscope.trace.events import Wait
+from greenscope.trace.events import Origin, Wait
 from greenscope.trace.records import GreenletSlot
 
 __all__ = ["WaitNoDeadline"]
@@ -28,10 +28,13 @@ class WaitNoDeadline(Diagnosis):
     def check(self, model: Model) -> Iterator[Finding]:
         """A finding for each peer and line."""
         longest = model.thresholds.wait_ms * 1_000_000
+        serves = any(slot.peer.startswith("listening") for slot in model.waiting())
         together: dict[tuple[int, str], list[GreenletSlot]] = {}
         for slot in model.waiting():
             for_a_peer = slot.reason in _VERBS and slot.peer and not slot.peer.startswith("listening")
-            if for_a_peer and slot.site and not slot.deadline_ns and model.now - slot.since_ns >= longest:
+            # A server waits for whoever connected to it to say something, and may: that is a quiet client.
+            is_ours = slot.origin == Origin.CONNECTED or (slot.origin == Origin.UNKNOWN and not serves)
+            if for_a_peer and is_ours and slot.site and not slot.deadline_ns and model.now - slot.since_ns >= longest:
                 together.setdefault((slot.site, slot.peer), []).append(slot)
         return (self._finding(model, slots) for slots in together.values())
 
