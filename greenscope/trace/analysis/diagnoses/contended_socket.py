@@ -32,8 +32,7 @@ class ContendedSocket(Diagnosis):
         """A finding for each line at which the second one came."""
         refused: dict[int, list[Refusal]] = {}
         for refusal in model.timeline.notes.refusals:
-            if not refusal.peer.startswith("listening"):
-                refused.setdefault(refusal.site, []).append(refusal)
+            refused.setdefault(refusal.site, []).append(refusal)
         for refusals in refused.values():
             yield self._refused(model, refusals)
         beside: dict[int, list[list[GreenletSlot]]] = {}

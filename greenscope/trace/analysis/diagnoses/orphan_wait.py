@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
 from greenscope.trace.analysis.finding import Evidence, Finding, Severity, Who
 from greenscope.trace.analysis.holders import awaited, thing
-from greenscope.trace.analysis.model import Model
+from greenscope.trace.analysis.model import Model, is_of_program
 from greenscope.trace.analysis.wakers import OTHERS
 from greenscope.trace.analysis.words import duration, many, place
 from greenscope.trace.events import NOT_STARTED, Exit, Spawn, Wait
@@ -119,6 +119,9 @@ def _of_lock(model: Model, slot: GreenletSlot, holder: int) -> _Orphan | None:
 
 def _of_producers(model: Model, slot: GreenletSlot, is_wanted: bool) -> _Orphan | None:
     """A wait for a queue or an event; ``is_wanted``: somebody waits for its greenlet to end."""
+    site = model.site(slot.site)
+    if site is None or not is_of_program(site):  # a library's worker waits for its next job as long as it takes
+        return None
     wakers = model.wakers.of(slot.resource)
     wakers.pop(slot.greenlet, None)
     if not wakers or OTHERS in wakers or sum(waker.times for waker in wakers.values()) < _OFTEN:
