@@ -104,6 +104,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "gunicorn": ("greenscope.integrations.gunicorn",),
     "pytest": ("greenscope.integrations.pytest",),
     "click": ("greenscope.cli*", "greenscope.__main__"),
+    "rich": ("greenscope.cli*",),
+    "textual": ("greenscope.cli.top_*",),  # large: no other command is to load it
     "fastapi": ("greenscope.web*",),
     "starlette": ("greenscope.web*",),
     "uvicorn": ("greenscope.web*", "greenscope.cli*"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.cli.test_top import in_a_terminal, read_until
 from tests.test_readme import echoed, free_port
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "on-call.md").read_text()
@@ -57,12 +59,19 @@ def hanging(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[socket
 
 
 def run(command: str, pid: int, directory: Path) -> str:
-    """What a command of the page prints; a dashboard is ended when it listens."""
+    """What a command of the page prints; a dashboard is ended when it listens, `top` when it shows a hub."""
     words = command.replace("PID", str(pid)).replace("FILE.gsr", "hang.gsr").split()
     if words[0] == "kill":
         subprocess.run(words, check=True, timeout=20)
         return ""
     words = [sys.executable, "-m", *words]
+    if words[3] == "top":
+        with in_a_terminal(pid) as (viewer, fd):
+            seen = read_until(fd, b"MainThread")
+            os.write(fd, b"q")
+            read_until(fd, b"\0")  # to its end
+            assert viewer.wait(20) == 0
+        return seen.decode()
     if words[3] == "serve":
         with subprocess.Popen([*words, "--port", "0"], cwd=directory, stderr=subprocess.PIPE, text=True) as viewer:
             assert viewer.stderr is not None
@@ -111,5 +120,5 @@ def test_every_command_of_the_page_answers_while_the_service_hangs_and_after_it_
 
 def test_the_page_names_every_command_that_one_on_call_needs() -> None:
     assert {command.split()[1] for command in BLOCKS + INLINE if command.startswith("greenscope")} >= {
-        "ps", "stacks", "snapshot", "events", "info", "rings", "serve",
+        "ps", "top", "stacks", "snapshot", "events", "info", "rings", "serve",
     }  # fmt: skip

@@ -21,6 +21,7 @@ COMMANDS = (
     "record",
     "serve",
     "ps",
+    "top",
     "stacks",
     "diagnose",
     "profile",

@@ -14,7 +14,7 @@ from greenscope.trace.analysis.table import HubState, Row, hub_state, rows, stal
 from greenscope.trace.reader import RingInfo, RingReader
 from greenscope.trace.records import Event, GreenletSlot, Site
 
-__all__ = ["HubView", "look"]
+__all__ = ["HubView", "look", "newest"]
 
 # A busy hub asks the kernel every millisecond: its last poll is among the last of so many events, or of so many.
 _NEWEST = (1 << 10, 1 << 16)
@@ -66,12 +66,12 @@ def look(path: Path) -> HubView:
     with closing(RingReader(path)) as reader:
         state = reader.state()
         slots = _table(reader)
-        newest = _newest(path)
-        hub = hub_state(newest)
+        events = newest(path)
+        hub = hub_state(events)
         if state == "live":
             now = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
         else:
-            last = [*(event.time_ns for event in newest[-1:]), *(slot.since_ns for slot in slots)]
+            last = [*(event.time_ns for event in events[-1:]), *(slot.since_ns for slot in slots)]
             now = max(reader.end_ns() or reader.info.start_monotonic_ns, *last, 0)
         table = rows(slots, reader.site, now)
         return HubView(
@@ -82,7 +82,7 @@ def look(path: Path) -> HubView:
             hub=hub,
             rows=table,
             chosen=table,
-            stalled_in=stalled_in(newest) if hub is None or not hub.polling else (),
+            stalled_in=stalled_in(events) if hub is None or not hub.polling else (),
             unlisted=reader.counters()["slots_lost"],
         )
 
@@ -96,7 +96,7 @@ def _table(reader: RingReader) -> list[GreenletSlot]:
     return slots
 
 
-def _newest(path: Path) -> list[Event]:
+def newest(path: Path) -> list[Event]:
     """The newest events, so many that the hub's last poll is among them, if it is in the ring at all."""
     events: list[Event] = []
     for count in _NEWEST:

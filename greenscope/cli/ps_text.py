@@ -18,10 +18,10 @@ from greenscope.trace.analysis.table import Row, counts, waiting_on
 if TYPE_CHECKING:
     from rich.console import Group
 
-__all__ = ["show", "watch"]
+__all__ = ["COLUMNS", "NUMERIC", "cells_of", "hub_words", "life", "show", "watch"]
 
-_COLUMNS = ("Hub", "Greenlet", "State", "For", "Waiting on", "Until", "Line", "Switches", "Run time")
-_NUMERIC = frozenset({3, 5, 7, 8})
+COLUMNS = ("Hub", "Greenlet", "State", "For", "Waiting on", "Until", "Line", "Switches", "Run time")
+NUMERIC = frozenset({3, 5, 7, 8})
 _ELASTIC = (1, 4, 6)  # what is cut where the terminal is too narrow
 _NARROWEST = 8
 _OURS = "/greenscope/runtime/"
@@ -57,10 +57,10 @@ def watch(pictures: Iterator[Sequence[HubView]]) -> None:
 
 def _plain(views: Sequence[HubView]) -> Iterator[str]:
     yield from _headlines(views)
-    table = [_COLUMNS, *(_cells(view, row) for view in views for row in view.chosen)]
+    table = [COLUMNS, *(cells_of(view, row) for view in views for row in view.chosen)]
     if len(table) > 1:
         yield ""
-        yield from laid_out(table, widths_of(table), _NUMERIC)
+        yield from laid_out(table, widths_of(table), NUMERIC)
 
 
 def _picture(views: Sequence[HubView], width: int, height: int | None = None) -> Group:
@@ -71,10 +71,10 @@ def _picture(views: Sequence[HubView], width: int, height: int | None = None) ->
     rows = [(view, row) for view in views for row in view.chosen]
     heads = list(_headlines(views))
     room = len(rows) if height is None else max(height - len(heads) - 3, 3)
-    table = [_COLUMNS, *(_cells(view, row, short=True) for view, row in rows[:room])]
+    table = [COLUMNS, *(cells_of(view, row, short=True) for view, row in rows[:room])]
     if len(views) == 1:
         table = [("", *cells[1:]) for cells in table]
-    lines = [line[: max(width, 1)] for line in laid_out(table, _widths(table, width), _NUMERIC)]
+    lines = [line[: max(width, 1)] for line in laid_out(table, _widths(table, width), NUMERIC)]
     texts = [Text(line, no_wrap=True, overflow="ellipsis") for line in [*heads, ""]]
     styles = ["bold", *(_STYLES[row.state] for _, row in rows[:room])]
     texts.extend(Text(line, style, no_wrap=True) for line, style in zip(lines, styles, strict=True))
@@ -96,7 +96,8 @@ def _widths(table: Sequence[_Cells], most: int) -> list[int]:
     return widths
 
 
-def _cells(view: HubView, row: Row, short: bool = False) -> _Cells:
+def cells_of(view: HubView, row: Row, short: bool = False) -> _Cells:
+    """A row of the table, a text for each of ``COLUMNS``; the line without its directory if short."""
     until = ""
     if row.deadline_ns is not None:
         until = f"in {duration(row.deadline_ns)}" if row.deadline_ns >= 0 else f"{duration(-row.deadline_ns)} ago"
@@ -122,7 +123,7 @@ def _headlines(views: Sequence[HubView]) -> Iterator[str]:
             yield printable(f"{info.pid} {' '.join(info.argv)}")
         who = printable(f"{info.pid}/{info.hub} {info.thread_name}")
         states = ", ".join(f"{number} {state}" for state, number in counts(view.rows).items() if number) or "nobody"
-        yield f"  {who}: {_life(view)}, {printable(_hub(view))}; {states}"
+        yield f"  {who}: {life(view)}, {printable(hub_words(view))}; {states}"
         frames = [line_of(frame) for frame in view.stalled_in if _OURS not in frame.file]
         if frames:
             yield f"    seen in {' < '.join(frames)}"
@@ -130,7 +131,8 @@ def _headlines(views: Sequence[HubView]) -> Iterator[str]:
             yield f"    {view.unlisted} greenlets found no room in the table: those of them that live are not listed"
 
 
-def _life(view: HubView) -> str:
+def life(view: HubView) -> str:
+    """Whether it lives, and since when, or for how long it did."""
     age = duration(view.now_ns - view.info.start_monotonic_ns)
     if view.state == "live":
         return f"live for {age}"
@@ -139,7 +141,7 @@ def _life(view: HubView) -> str:
     return f"{view.state}{'' if view.end_known else ', its last event'} {wall_time(view.now_wall_ns)} after {age}"
 
 
-def _hub(view: HubView) -> str:
+def hub_words(view: HubView) -> str:
     """What the hub does, and who keeps it from its poll."""
     if view.hub is None:
         return "not seen in its poll"

@@ -42,6 +42,7 @@ class Examination:
     def __init__(
         self, path: Path, thresholds: Thresholds | None = None, clock: Callable[[], int] = monotonic_ns
     ) -> None:
+        self.path = path
         self.reader = RingReader(path)
         self.info: RingInfo = self.reader.info
         self.model = Model(self.info.start_monotonic_ns, self.reader, thresholds)

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["BUCKETS", "AwaySeries", "LatencyHistogram", "bucket", "least"]
+from greenscope.trace.analysis.series import Covered
+
+__all__ = ["BUCKETS", "AwaySeries", "LatencyHistogram", "LoadSeries", "bucket", "least"]
 
 _SECOND = 1_000_000_000
 _SUB_BITS = 4  # a bucket is 1/16 of its power of two: within 6 %
@@ -96,3 +98,80 @@ class AwaySeries:
         known = self._values
         values = [int(known[i : i + step].max(initial=0)) for i in range(first, last, step)]
         return self._bucket * step, self._start + first * self._bucket, values
+
+
+class LoadSeries:
+    """Which share of its time the hub was away from its poll, in each of the last stretches of time.
+
+    A hub that never came to its poll was away since it began; what it did while events were lost is not known.
+
+    Args:
+        start: when the ring began (CLOCK_MONOTONIC ns).
+        width: of a stretch, in ns.
+        count: how many of the last stretches are kept.
+    """
+
+    def __init__(self, start: int, width: int = _SECOND, count: int = 300) -> None:
+        self.away: bool | None = True
+        """Whether the hub is away, as far as was read; None if that is not known."""
+        self.since = start
+        """Since when."""
+        self._width, self._count = width, count
+        self._known, self._away = Covered(width, count), Covered(width, count)
+
+    def lose(self) -> None:
+        """Events were lost: what was known last is true no more."""
+        self.away = None
+
+    def add(self, ended: npt.NDArray[np.bool_], at: _Times) -> None:
+        """Polls began, or ``ended``, at these times, none before the one ahead of it."""
+        if not len(at):
+            return
+        begin, away = np.concatenate(([self.since], at[:-1])), np.concatenate(([bool(self.away)], ended[:-1]))
+        first = begin[0] if self.away is not None else at[0]
+        self._known.add_time(int(first), int(at[-1]))
+        gone = np.flatnonzero(away)
+        if len(gone):
+            self._add_away(begin[gone], at[gone])
+        self.away, self.since = bool(ended[-1]), int(at[-1])
+
+    def shares(self, now: int, count: int) -> list[float | None]:
+        """The shares of the last so many stretches up to ``now``, from 0 to 1; None where nothing is known."""
+        away, known = self._sums(now, count)
+        pairs = zip(away.tolist(), known.tolist(), strict=True)
+        return [min(gone / total, 1.0) if total > 0 else None for gone, total in pairs]
+
+    def share(self, now: int, count: int) -> float | None:
+        """The share of the last so many stretches together."""
+        away, known = self._sums(now, count)
+        return min(int(away.sum()) / int(known.sum()), 1.0) if known.any() else None
+
+    def _sums(self, now: int, count: int) -> tuple[_Times, _Times]:
+        """How much of each stretch the hub was away, and of how much that is known."""
+        last, count = now // self._width, min(count, self._count)
+        away, known = self._kept(self._away, last, count), self._kept(self._known, last, count)
+        if self.away is not None:  # what goes on
+            edges = np.arange(last - count + 1, last + 2, dtype=np.int64) * self._width
+            more = np.maximum(np.minimum(edges[1:], now) - np.maximum(edges[:-1], self.since), 0)
+            known += more
+            if self.away:
+                away += more
+        return away, known
+
+    def _add_away(self, begin: _Times, end: _Times) -> None:
+        """Time away, by the stretches' edges: how much of it lies before each, and so how much between two."""
+        last = int(end[-1]) // self._width
+        first = max(int(begin[0]) // self._width, last - self._count + 1)
+        edges = np.arange(first, last + 2, dtype=np.int64) * self._width
+        sums = np.concatenate(([0], np.cumsum(end - begin)))
+        began = np.searchsorted(begin, edges)
+        before = sums[began] - np.where(began > 0, np.maximum(end[began - 1] - edges, 0), 0)
+        self._away.add(np.zeros(len(edges) - 1, np.int64), edges[:-1], np.diff(before))
+
+    def _kept(self, covered: Covered, last: int, count: int) -> _Times:
+        """Its sums of the stretches up to ``last``; nothing in those that are not kept."""
+        sums = np.zeros(count, np.int64)
+        number = np.arange(last - count + 1, last + 1) - covered.first
+        inside = (number >= 0) & (number < self._count)
+        sums[inside] = covered.known[number[inside]]
+        return sums

@@ -64,6 +64,8 @@ SORTS: dict[str, Callable[[Row], tuple[object, ...]]] = {
     "state": lambda row: (STATES.index(row.state), -row.for_ns),
     "since": lambda row: (-row.for_ns,),
     "name": lambda row: (row.name.lower(),),
+    "on": lambda row: (not waiting_on(row), waiting_on(row), -row.for_ns),
+    "line": lambda row: (row.site is None, (row.site.file, row.site.line) if row.site else (), -row.for_ns),
     "deadline": lambda row: (row.deadline_ns is None, row.deadline_ns or 0),
     "switches": lambda row: (-row.switches,),
     "run-time": lambda row: (-row.run_ns,),

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from greenscope.trace.analysis.fold import Fold
 from greenscope.trace.analysis.lane import ALIVE
 from greenscope.trace.analysis.lanes import Lanes
-from greenscope.trace.analysis.latency import AwaySeries, LatencyHistogram
+from greenscope.trace.analysis.latency import AwaySeries, LatencyHistogram, LoadSeries
 from greenscope.trace.analysis.moves import moves_of
 from greenscope.trace.analysis.notes import Notes
 from greenscope.trace.analysis.resume import resume
@@ -88,6 +88,7 @@ class Timeline:
         self.watchers = Watchers(self._texts)
         self.latency = LatencyHistogram()
         self.away = AwaySeries(start)
+        self.load = LoadSeries(start)
         self.notes = Notes(name)
         self.listeners: list[Callable[[SpanArray], None]] = []
         """Each is told what ended, by greenlet and then by time, before any of it may be forgotten."""
@@ -199,6 +200,7 @@ class Timeline:
         back = (kinds[polls] == Kind.POLL_BEGIN) & (before != 0)
         self.away.add(before[back], at[polls][back])
         self._poll_ended = int(ended[-1])
+        self.load.add(kinds[polls] == Kind.POLL_END, at[polls])
 
     def _text(self, string: int) -> int:
         return self._texts.number(self._name(string))
@@ -208,6 +210,7 @@ class Timeline:
         sound = events["time_ns"] < END_OF_TIME
         following = int(events["time_ns"][np.argmax(sound)]) if sound.any() else 0
         self._poll_ended = 0
+        self.load.lose()
         table = list(table)
         self.watchers.learn(table)
         after = resume(self.lanes, self._texts, table, self.hub, self.last, max(following, self.last), self.stall_ns)
