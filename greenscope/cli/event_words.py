@@ -73,7 +73,7 @@ class EventWords:
             "name": self.name(event.greenlet),
             "kind": doc.name if doc else f"kind_{event.kind}",
         }
-        if doc and doc.reason:
+        if doc and doc.reason and event.kind != Kind.JOB_PUT:  # there it is a number
             facts["reason"] = _reason(doc.reason, event)
         facts.update(self._details(event))
         if event.text and event.kind not in _WATCHER_KINDS:
@@ -138,8 +138,8 @@ class EventWords:
         match event.kind:
             case Kind.CALLBACK_BEGIN:
                 return {"watcher": low or None, "function": string(high) or None}
-            case Kind.LOOP_EXIT:
-                return {"resource": low or None, "waited_ms": high, "waiting": event.aux}
+            case Kind.LOOP_EXIT | Kind.JOB_PUT | Kind.JOB_END:
+                return self._thread_details(event, low, high)
             case Kind.RESOURCE_ACQUIRE:
                 return {"resource": low, "left": high, "earlier": bool(event.aux)}
             case Kind.RESOURCE_RELEASE:
@@ -165,6 +165,17 @@ class EventWords:
             case Kind.DETAIL:
                 return {"before": _word(Detail, event.aux)}
         return {}
+
+    def _thread_details(self, event: Event, low: int, high: int) -> Facts:
+        """Of calls in threads, and of what is left when there are none."""
+        match event.kind:
+            case Kind.JOB_PUT:
+                called = self._reader.string(high) or None
+                return {"job": low, "called": called, "pool": event.reason, "threads": event.aux}
+            case Kind.JOB_END:
+                return {"job": low, "waited_ms": high}
+            case _:
+                return {"resource": low or None, "waited_ms": high, "waiting": event.aux}
 
     def _ready(self, event: Event) -> Facts:
         if event.reason == Ready.WATCHER:

@@ -22,11 +22,12 @@ from threading import Condition
 from time import monotonic
 from typing import Any, Self
 
+from greenscope.runtime.current import current
 from greenscope.runtime.hub import get_hub
 from greenscope.runtime.line import park_for
-from greenscope.runtime.threads import Workers
+from greenscope.runtime.threads import Told, Workers, name_of_call
 from greenscope.runtime.waiter import Waiter
-from greenscope.trace.events import Ready, Wait
+from greenscope.trace.events import Exit, Ready, Wait
 
 __all__ = ["Future", "ThreadPoolExecutor", "as_completed", "wait"]
 
@@ -99,11 +100,15 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if self._over:
             raise RuntimeError("cannot schedule new futures after shutdown of the executor")
         future = Future()
+        hub = current.hub
+        told = Told(hub, self._workers, name_of_call(fn)) if hub is not None else None
         self._pending.add(future)
         try:
-            self._workers.put(lambda: self._run(future, fn, args, kwargs))
+            self._workers.put(lambda: self._run(future, told, fn, args, kwargs))
         except BaseException:
             self._pending.discard(future)
+            if told is not None:
+                told.ends(Exit.RAISED)
             raise
         return future
 
@@ -127,16 +132,29 @@ class ThreadPoolExecutor(concurrent.futures.ThreadPoolExecutor):
         if workers is not None:
             workers.end(0)
 
-    def _run(self, future: Future, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _run(
+        self,
+        future: Future,
+        told: Told | None,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        how = Exit.RETURNED
+        if told is not None:
+            told.begins()
         try:
             if self._ready() and future.set_running_or_notify_cancel():
                 try:
                     value = fn(*args, **kwargs)
                 except BaseException as error:
+                    how = Exit.RAISED
                     future.set_exception(error)
                 else:
                     future.set_result(value)
         finally:
+            if told is not None:
+                told.ends_elsewhere(how)
             self._pending.discard(future)
             del future  # its error's traceback leads here
 

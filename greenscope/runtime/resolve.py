@@ -15,7 +15,7 @@ from _socket import socket as _raw_socket
 from itertools import zip_longest
 from typing import Any
 
-from greenscope.runtime.threads import run_in_thread
+from greenscope.runtime.threads import look_up
 
 __all__ = [
     "format_address",
@@ -60,7 +60,7 @@ def getaddrinfo(
     plain_port = port is None or isinstance(port, int) or (isinstance(port, str | bytes) and port.isdigit())
     if plain_port and (not host or is_numeric(host)):
         return list(_getaddrinfo(host, port, family, type, proto, flags))
-    found: list[AddressInfo] = run_in_thread(_getaddrinfo, host, port, family, type, proto, flags)
+    found: list[AddressInfo] = look_up(_getaddrinfo, host, port, family, type, proto, flags)
     return found
 
 
@@ -68,17 +68,17 @@ def gethostbyname(hostname: str) -> str:
     """The IPv4 address of a host; as the standard library's."""
     if is_numeric(hostname) or hostname in {"", "<broadcast>"}:
         return _gethostbyname(hostname)
-    return run_in_thread(_gethostbyname, hostname)
+    return look_up(_gethostbyname, hostname)
 
 
 def gethostbyname_ex(hostname: str) -> tuple[str, list[str], list[str]]:
     """The name, aliases and IPv4 addresses of a host; as the standard library's."""
-    return run_in_thread(_gethostbyname_ex, hostname)
+    return look_up(_gethostbyname_ex, hostname)
 
 
 def gethostbyaddr(ip_address: str) -> tuple[str, list[str], list[str]]:
     """The name, aliases and addresses of an address; as the standard library's."""
-    return run_in_thread(_gethostbyaddr, ip_address)
+    return look_up(_gethostbyaddr, ip_address)
 
 
 def getnameinfo(sockaddr: Any, flags: int) -> tuple[str, str]:
@@ -86,7 +86,7 @@ def getnameinfo(sockaddr: Any, flags: int) -> tuple[str, str]:
     if isinstance(sockaddr, tuple) and not (
         flags & _NUMERIC_NAMES == _NUMERIC_NAMES and bool(sockaddr) and is_numeric(sockaddr[0])
     ):
-        return run_in_thread(_getnameinfo, sockaddr, flags)
+        return look_up(_getnameinfo, sockaddr, flags)
     try:  # needs no look-up; or is no address at all, and refused at once
         return _getnameinfo(sockaddr, flags)
     finally:

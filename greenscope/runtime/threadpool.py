@@ -24,9 +24,9 @@ from greenscope.runtime.greenlet import Greenlet
 from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.line import Place, stay
 from greenscope.runtime.mapping import Mapping
-from greenscope.runtime.threads import Workers
+from greenscope.runtime.threads import Told, Workers, name_of_call
 from greenscope.runtime.waiter import Waiter
-from greenscope.trace.events import Ready, Wait
+from greenscope.trace.events import Exit, Ready, Wait
 
 __all__ = ["ThreadPool", "ThreadPoolExecutor", "ThreadResult", "as_completed", "wait"]
 
@@ -107,14 +107,21 @@ class ThreadPool(Mapping):
         """
         if not callable(func):
             raise TypeError(f"a pool calls functions; {func!r} cannot be called")
+        hub = get_hub()
+        told = Told(hub, self._workers, name_of_call(func))
         if len(self._tasks) >= self.maxsize:
-            self._wait_for_a_thread()
-        task = _Task(self, get_hub(), func, args, kwargs)
+            try:
+                self._wait_for_a_thread()
+            except BaseException:
+                told.ends(Exit.KILLED)
+                raise
+        task = _Task(self, hub, told, func, args, kwargs)
         self._tasks.add(task)
         task.hub.loop.active += 1
         try:
             self._workers.put(task)
         except BaseException:
+            told.ends(Exit.RAISED)
             self._over(task)
             raise
         return task.result
@@ -200,13 +207,20 @@ class ThreadPool(Mapping):
 class _Task:
     """A call on its way to a thread and back."""
 
-    __slots__ = ("args", "error", "func", "hub", "kwargs", "pool", "result", "value")
+    __slots__ = ("args", "error", "func", "hub", "kwargs", "pool", "result", "told", "value")
 
     def __init__(
-        self, pool: ThreadPool, hub: Hub, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+        self,
+        pool: ThreadPool,
+        hub: Hub,
+        told: Told,
+        func: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
     ) -> None:
         self.pool = pool
         self.hub = hub
+        self.told = told
         self.func = func
         self.args = args
         self.kwargs = kwargs
@@ -216,6 +230,7 @@ class _Task:
 
     def __call__(self) -> None:
         """Do it; in the thread."""
+        self.told.begins()
         try:
             self.value = self.func(*self.args, **self.kwargs)
         except BaseException as error:
@@ -225,7 +240,11 @@ class _Task:
         if loop.closed:  # its thread has ended: nobody is there to be told, but the pool counts
             self._deliver()
         else:
-            loop.call_threadsafe(self._deliver)
+            loop.call_threadsafe(self._arrive)
+
+    def _arrive(self) -> None:
+        self.told.ends(Exit.RETURNED if self.error is None else Exit.RAISED)
+        self._deliver()
 
     def _deliver(self) -> None:
         self.pool._over(self)

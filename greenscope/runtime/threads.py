@@ -15,20 +15,25 @@ from __future__ import annotations
 from _queue import Empty, SimpleQueue
 from _thread import RLock, get_ident, start_new_thread
 from collections.abc import Callable
+from itertools import count
 from os import register_at_fork
+from time import monotonic_ns
 from typing import Any, TypeVar
 from weakref import WeakSet
 
 from greenscope.runtime.current import bystanders, current
 from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.waiter import Waiter
-from greenscope.trace.events import Ready, Wait
+from greenscope.trace.events import Exit, Ready, Wait
 
-__all__ = ["Workers", "run_in_thread"]
+__all__ = ["Told", "Workers", "look_up", "name_of_call", "run_in_thread"]
 
 T = TypeVar("T")
 
 MOST = 10
+_ABOUT = 100  # bytes of a name that are recorded
+
+_numbers = count()  # of pools; the first is our own
 
 
 class Workers:
@@ -46,6 +51,7 @@ class Workers:
     def __init__(
         self, most: int, idle_seconds: float | None = None, on_leave: Callable[[], object] | None = None
     ) -> None:
+        self.number = next(_numbers)
         self.most = most
         self._idle_seconds = idle_seconds
         self._on_leave = on_leave
@@ -140,26 +146,74 @@ class Workers:
         return True
 
 
+class Told:
+    """What the recording of a hub is told of a call in a thread: that it was put, began, and is over.
+
+    Made, and told of the end, in the hub's thread; ``begins`` and ``ends_elsewhere`` are for the thread that runs the
+    call. Where nothing is recorded, it does nothing.
+    """
+
+    __slots__ = ("_at", "_loop", "_recorder", "_waited_ms", "number")
+
+    def __init__(self, hub: Hub, workers: Workers, name: str, about: bytes = b"") -> None:
+        self._loop = hub.loop
+        self._recorder = hub.recorder
+        self.number = self._recorder.job_put(workers.number, workers.most, name, about)
+        self._at = monotonic_ns() if self.number else 0
+        self._waited_ms = -1
+
+    def begins(self) -> None:
+        """A thread has taken it."""
+        if self.number:
+            self._waited_ms = (monotonic_ns() - self._at) // 1_000_000
+
+    def ends(self, how: Exit) -> None:
+        """It is over; or taken back, before a thread took it."""
+        if self.number:
+            if self._waited_ms < 0:
+                self.begins()
+            self._recorder.job_end(self.number, how, self._waited_ms)
+
+    def ends_elsewhere(self, how: Exit) -> None:
+        """``ends``, from another thread, for a call of which nobody else tells the hub."""
+        if self.number and not self._loop.closed:
+            self._loop.call_threadsafe(self.ends, how)
+
+
+def name_of_call(function: Callable[..., Any]) -> str:
+    """What a function is called in the recording."""
+    name = getattr(function, "__name__", None) or type(function).__name__
+    return name if isinstance(name, str) else ""
+
+
 class _Job:
     """One call on its way to a thread and back to the greenlet that waits for it."""
 
-    __slots__ = ("arguments", "error", "function", "hub", "result", "waiter")
+    __slots__ = ("arguments", "error", "function", "hub", "result", "told", "waiter")
 
-    def __init__(self, hub: Hub, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    def __init__(
+        self, hub: Hub, function: Callable[..., Any], arguments: tuple[Any, ...], wait: Wait, about: bytes
+    ) -> None:
         self.hub = hub
         self.function = function
         self.arguments = arguments
         self.result: Any = None
         self.error: BaseException | None = None
-        name = getattr(function, "__name__", type(function).__name__)
-        self.waiter = Waiter(Wait.THREAD, 0, f"{name} in a thread")
+        name = name_of_call(function)
+        self.told = Told(hub, _workers, name, about)
+        self.waiter = Waiter(wait, self.told.number, f"{name} in a thread")
 
     def run(self) -> None:
+        self.told.begins()
         try:
             self.result = self.function(*self.arguments)
         except BaseException as error:
             self.error = error
-        self.hub.loop.call_threadsafe(self.waiter.wake, Ready.OTHER, 0)
+        self.hub.loop.call_threadsafe(self._arrive)
+
+    def _arrive(self) -> None:
+        self.told.ends(Exit.RETURNED if self.error is None else Exit.RAISED)
+        self.waiter.wake(Ready.OTHER, 0)
 
 
 def run_in_thread(function: Callable[..., T], *arguments: Any) -> T:
@@ -173,9 +227,25 @@ def run_in_thread(function: Callable[..., T], *arguments: Any) -> T:
     Raises:
         BaseException: what the function raised.
     """
-    hub = get_hub()
-    job = _Job(hub, function, arguments)
-    _workers.put(job.run)
+    result: T = _run(_Job(get_hub(), function, arguments, Wait.THREAD, b""))
+    return result
+
+
+def look_up(function: Callable[..., T], what: object, *arguments: Any) -> T:
+    """``run_in_thread``, for a function that looks up a name or an address."""
+    text = what if isinstance(what, str) else what.decode("latin-1") if isinstance(what, bytes) else str(what or "")
+    about = text.encode(errors="replace")[:_ABOUT]
+    result: T = _run(_Job(get_hub(), function, (what, *arguments), Wait.LOOKUP, about))
+    return result
+
+
+def _run(job: _Job) -> Any:
+    hub = job.hub
+    try:
+        _workers.put(job.run)
+    except RuntimeError:
+        job.told.ends(Exit.RAISED)
+        raise
     hub.loop.active += 1
     try:
         hub.park(job.waiter)
@@ -186,8 +256,7 @@ def run_in_thread(function: Callable[..., T], *arguments: Any) -> T:
             raise job.error
         finally:
             del job  # its error's traceback leads here: freed now, not by the collector
-    result: T = job.result
-    return result
+    return job.result
 
 
 def _after_fork_in_child() -> None:

@@ -103,6 +103,26 @@ NOTE(watcher_refuse)
     Py_RETURN_NONE;
 }
 
+NOTE(job_put)
+{
+    uint64_t v[2], name; /* pool, threads; then the function's name, and what it is about */
+    UNLESS_DETACHED(ZERO);
+    if (nargs != 4 || numbers(args, 2, 2, v) < 0 || !bytes_given(args[3]) || string_id(ring, args[2], &name) < 0)
+        return wrong(nargs, 4);
+    uint32_t job = take_resource(ring);
+    record_text(ring, GS_KIND_JOB_PUT, (uint8_t) (v[0] > UINT8_MAX ? UINT8_MAX : v[0]),
+                (uint16_t) (v[1] > UINT16_MAX ? UINT16_MAX : v[1]), ring_site_here(ring), pack(job, name), args[3]);
+    return PyLong_FromUnsignedLong(job);
+}
+
+NOTE(job_end)
+{
+    NUMBERS(3, NONE); /* job, how, milliseconds that it waited */
+    record(ring, now_ns(ring), ring->current, GS_KIND_JOB_END, (uint8_t) v[1], 0, 0,
+           pack(v[0], v[2] > UINT32_MAX ? UINT32_MAX : v[2]));
+    Py_RETURN_NONE;
+}
+
 NOTE(op_begin)
 {
     NUMBERS(4, NONE); /* op, tls, resource, fd */

@@ -438,6 +438,8 @@ static PyMethodDef ring_methods[] = {
     FAST(loop_exit, "loop_exit(handle, waiting): nothing is left to wake anyone, above all this one."),
     {"span_begin", (PyCFunction) ring_span_begin, METH_O, PyDoc_STR("span_begin(name): its number.")},
     FAST(span_end, "span_end(span, how, error): it is over."),
+    FAST(job_put, "job_put(pool, threads, name, about): a function was given to a pool of threads; its number."),
+    FAST(job_end, "job_end(job, how, waited_ms): it is over."),
     {"mark", (PyCFunction) ring_mark, METH_O, PyDoc_STR("mark(text): the program left a mark.")},
     {"request_begin", (PyCFunction) ring_request_begin, METH_O, PyDoc_STR("request_begin(text): its number.")},
     FAST(request_end, "request_end(request, how, status, error): it was served."),

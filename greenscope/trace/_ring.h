@@ -359,6 +359,8 @@ PyObject *ring_request_begin(Ring *ring, PyObject *text);
 NOTE(span_end);
 NOTE(request_end);
 NOTE(watcher_refuse);
+NOTE(job_put);
+NOTE(job_end);
 NOTE(op_begin);
 NOTE(op_end);
 NOTE(acquire);

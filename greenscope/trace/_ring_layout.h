@@ -122,6 +122,8 @@
 #define GS_KIND_CALLBACK_BEGIN   50
 #define GS_KIND_CALLBACK_END     51
 #define GS_KIND_LOOP_EXIT        52
+#define GS_KIND_JOB_PUT          56
+#define GS_KIND_JOB_END          57
 #define GS_KIND_RESOURCE_ACQUIRE 64
 #define GS_KIND_RESOURCE_RELEASE 65
 #define GS_KIND_OP_BEGIN         80
@@ -154,6 +156,7 @@
 #define GS_WAIT_THREAD 10
 #define GS_WAIT_CHILD  11
 #define GS_WAIT_SIGNAL 12
+#define GS_WAIT_LOOKUP 13
 
 /* Reasons of ``greenlet_ready``: who made it ready, and so what ``arg`` numbers. */
 #define GS_READY_OTHER    0

@@ -80,6 +80,8 @@ class Kind(IntEnum):
     CALLBACK_BEGIN = 50
     CALLBACK_END = 51
     LOOP_EXIT = 52
+    JOB_PUT = 56
+    JOB_END = 57
     RESOURCE_ACQUIRE = 64
     RESOURCE_RELEASE = 65
     OP_BEGIN = 80
@@ -121,6 +123,7 @@ class Wait(IntEnum):
     THREAD = 10
     CHILD = 11
     SIGNAL = 12
+    LOOKUP = 13
 
 
 FOR_ONE = frozenset({Wait.LOCK, Wait.JOIN})
@@ -413,6 +416,23 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         aux="how many greenlets wait (65535: or more)",
         site="where it waits",
         arg="the resource that it waits on, and for how many milliseconds it has << 32",
+    ),
+    Kind.JOB_PUT: KindDoc(
+        "job_put",
+        "a function was given to a pool of threads; they take them in that order",
+        greenlet="the greenlet that runs",
+        reason="the pool: 0 the runtime's own, others in the order in which they were made (255: or later)",
+        aux="how many threads it may have (65535: or more)",
+        site="the first frame outside greenscope's runtime",
+        arg="job, and the function's name (string) << 32",
+        text="of a look-up, what is looked up",
+    ),
+    Kind.JOB_END: KindDoc(
+        "job_end",
+        "the function is over, and the hub has heard of it; or it was taken back",
+        greenlet="the greenlet that runs; mostly the hub",
+        reason="Exit",
+        arg="job, and for how many milliseconds it had waited for a thread << 32",
     ),
     Kind.RESOURCE_ACQUIRE: KindDoc(
         "resource_acquire",

@@ -79,6 +79,22 @@ class Notes:
             arg = pack(request, self.string(error))
             self._event(self.current, Kind.REQUEST_END, how, status & 0xFFFF, 0, arg)
 
+    # -- what threads do ------------------------------------------------------------------------
+
+    def job_put(self, pool: int, threads: int, name: str, about: bytes) -> int:
+        """A function was given to a pool that may have so many threads; about what, of a look-up: its number."""
+        if self._detached:
+            return 0
+        identity, job, site = self.string(name), self.resource(), self._site()
+        arg = pack(job, identity)
+        self._event_with_text(Kind.JOB_PUT, min(pool, 0xFF), min(threads, 0xFFFF), site, arg, about)
+        return job
+
+    def job_end(self, job: int, how: int, waited_ms: int) -> None:
+        """It is over: how (``Exit``), after so many milliseconds in which it waited for a thread."""
+        if not self._detached:
+            self._event(self.current, Kind.JOB_END, how, 0, 0, pack(job, min(waited_ms, 0xFFFFFFFF)))
+
     # -- what a level adds ----------------------------------------------------------------------
 
     def watcher_refuse(self, watch: int, resource: int, fd: int, other: int, peer: bytes) -> None:

@@ -56,6 +56,8 @@ def _write(ring, file, rounds: int) -> None:
         ring.fire(main, Watch.READ, resource, number)
         ring.poll_end(1)
         ring.switch(worker)
+        job = ring.job_put(0, 10, "getaddrinfo", b"db.internal")
+        ring.job_end(job, 0, 2000)
         timeout = ring.timeout_start(0, 100)
         ring.clock_ns += 200_000_000  # long enough for a stall
         watch(file, Kind.STALL_BEGIN, ring.clock_ns, b"a.py\t1\tf\nb.py\t2\tg", arg=ring.clock_ns - 1000)

@@ -20,7 +20,7 @@ def no_threads(monkeypatch):
     def refuse(function, *arguments):
         raise AssertionError(f"{function.__name__}{arguments} was sent to a thread")
 
-    monkeypatch.setattr(resolve, "run_in_thread", refuse)
+    monkeypatch.setattr(resolve, "look_up", refuse)
 
 
 @pytest.fixture

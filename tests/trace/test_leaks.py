@@ -28,6 +28,8 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "exit": (NUMBER, 0),
     "fire": (NUMBER, 1, NUMBER, NUMBER),
     "give_way": (NUMBER, NUMBER),
+    "job_end": (NUMBER, 0, NUMBER),
+    "job_put": (1, NUMBER, TEXT, PEER),
     "loop_exit": (NUMBER, NUMBER),
     "mark": (PEER,),
     "on_stall_over": (),

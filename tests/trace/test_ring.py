@@ -393,6 +393,8 @@ calls = st.one_of(
     st.tuples(st.just("span_begin"), st.sampled_from(["", "a", "sp\N{LATIN SMALL LETTER A WITH DIAERESIS}n"])),
     st.tuples(st.just("span_end"), numbers, small, st.sampled_from(["", "ValueError"])),
     st.tuples(st.just("mark"), peers),
+    st.tuples(st.just("job_put"), st.integers(0, 300), st.integers(0, 1 << 17), st.sampled_from(["", "f"]), peers),
+    st.tuples(st.just("job_end"), numbers, small, numbers),
     st.tuples(st.just("request_begin"), peers),
     st.tuples(st.just("request_end"), numbers, small, st.integers(0, 1 << 17), st.sampled_from(["", "KeyError"])),
     st.tuples(st.just("op_begin"), small, small, numbers, st.integers(-1, 1 << 17)),

@@ -67,6 +67,7 @@ const WAITING: Readonly<Record<number, Look>> = {
   [Wait.THREAD]: Look.OTHER,
   [Wait.CHILD]: Look.OTHER,
   [Wait.SIGNAL]: Look.OTHER,
+  [Wait.LOOKUP]: Look.OTHER,
   [REASON_POLL]: Look.HUB_POLL,
 };
 

@@ -25,6 +25,8 @@ export const Kind = {
   CALLBACK_BEGIN: 50,
   CALLBACK_END: 51,
   LOOP_EXIT: 52,
+  JOB_PUT: 56,
+  JOB_END: 57,
   RESOURCE_ACQUIRE: 64,
   RESOURCE_RELEASE: 65,
   OP_BEGIN: 80,
@@ -63,6 +65,7 @@ export const Wait = {
   THREAD: 10,
   CHILD: 11,
   SIGNAL: 12,
+  LOOKUP: 13,
 } as const;
 export type Wait = (typeof Wait)[keyof typeof Wait];
 
@@ -215,6 +218,8 @@ export const KINDS: Readonly<Record<Kind, { readonly name: string; readonly mean
   50: { name: "callback_begin", meaning: "the hub calls a function" },
   51: { name: "callback_end", meaning: "the function is over" },
   52: { name: "loop_exit", meaning: "everybody waits, and nothing is left that could wake anyone: LoopExit will be raised in the main greenlet" },
+  56: { name: "job_put", meaning: "a function was given to a pool of threads; they take them in that order" },
+  57: { name: "job_end", meaning: "the function is over, and the hub has heard of it; or it was taken back" },
   64: { name: "resource_acquire", meaning: "a greenlet holds it from here on: came in through a lock, took from a queue, saw an event set" },
   65: { name: "resource_release", meaning: "a greenlet holds it no more, or gave to it: went out of a lock, put into a queue, set an event" },
   80: { name: "op_begin", meaning: "the greenlet that runs calls its socket" },

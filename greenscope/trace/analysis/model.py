@@ -15,6 +15,7 @@ import numpy as np
 
 from greenscope.trace.analysis.callbacks import Callbacks
 from greenscope.trace.analysis.finding import Who
+from greenscope.trace.analysis.jobs import Jobs
 from greenscope.trace.analysis.loop_exits import LoopExits
 from greenscope.trace.analysis.rates import Rates
 from greenscope.trace.analysis.states import State
@@ -70,6 +71,7 @@ class Model:
         self.wakers = Wakers()
         self.callbacks = Callbacks()
         self.loop_exits = LoopExits()
+        self.jobs = Jobs(numbers.string, self.thresholds)
         self.complete = True
         """Whether every living greenlet had room in the table."""
         self.watched_ns = 0
@@ -89,6 +91,7 @@ class Model:
         self.wakers.add(folded, batch.lost)
         self.callbacks.add(folded, self.hub, batch.lost)
         self.loop_exits.add(folded)
+        self.jobs.add(folded, batch.lost)
 
     def look(self, slots: Iterable[GreenletSlot], now: int, state: str) -> None:
         """Say what the greenlet table was, when, and whether the process lived."""

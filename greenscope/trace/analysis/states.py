@@ -52,6 +52,7 @@ LABELS = {
     Wait.THREAD: "thread",
     Wait.CHILD: "child process",
     Wait.SIGNAL: "signal",
+    Wait.LOOKUP: "look-up",
     POLL: "poll",
 }
 """What a waiting greenlet waits for, in a word."""

@@ -30,6 +30,8 @@ class Thresholds:
     lost_ms: int = _setting(5_000, "lost-wakeup: a wait this long since its watcher fired")
     hog_slice_ms: int = _setting(20, "hog-by-slices: a run this long counts")
     hog_percent: int = _setting(50, "hog-by-slices: so much of a second goes into such runs at one line")
+    dns_ms: int = _setting(1_000, "slow-dns: a look-up of a name this long, without its wait for a thread")
+    pool_ms: int = _setting(1_000, "pool-exhausted: a call that waits this long for a thread")
     spin_per_s: int = _setting(5_000, "spin: this many empty turns a second at one line")
     spin_ms: int = _setting(500, "spin: for this long")
     starved_ms: int = _setting(500, "starved: ready this long before it ran")

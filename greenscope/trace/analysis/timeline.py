@@ -45,6 +45,8 @@ class Folded(NamedTuple):
     """The events' times, none before the one ahead of it."""
     fold: Fold | None
     """What came of them; None if nobody moved."""
+    texts: dict[int, str]
+    """What their text records said, by the event's place in the batch."""
 
 
 class Timeline:
@@ -184,7 +186,7 @@ class Timeline:
                 self.stalls.add(fold.stalls, *fold.polls())
             self._tell(fold.closed)
         self.watchers.end()
-        return Folded(events, kinds, at, fold)
+        return Folded(events, kinds, at, fold, texts)
 
     def _tell(self, ended: SpanArray) -> None:
         for listener in self.listeners:

@@ -17,6 +17,8 @@ from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
 from greenscope.trace.analysis.diagnoses.loop_exit import LoopExit
 from greenscope.trace.analysis.diagnoses.lost_wakeup import LostWakeup
 from greenscope.trace.analysis.diagnoses.orphan_wait import OrphanWait
+from greenscope.trace.analysis.diagnoses.pool_exhausted import PoolExhausted
+from greenscope.trace.analysis.diagnoses.slow_dns import SlowDns
 from greenscope.trace.analysis.diagnoses.spin import Spin
 from greenscope.trace.analysis.diagnoses.starved import Starved
 from greenscope.trace.analysis.diagnoses.timeout_storm import TimeoutStorm
@@ -40,6 +42,8 @@ DIAGNOSES: tuple[type[Diagnosis], ...] = (
     Spin,
     Starved,
     TimeoutStorm,
+    SlowDns,
+    PoolExhausted,
 )
 """All of them, in the order of the documentation."""
 
