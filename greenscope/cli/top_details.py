@@ -173,7 +173,7 @@ class _Page:
         self._width = max(width, 40)
 
     def title(self, title: str) -> None:
-        self.text.append(f"\n{title}\n", f"bold {self.looks.accent}")
+        self.text.append(f"\n{title}\n" if self.text else f"{title}\n", f"bold {self.looks.accent}")
 
     def line(self, label: str, text: str, style: str | None = None) -> None:
         self.text.append(label, self.looks.soft)

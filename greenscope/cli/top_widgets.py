@@ -61,8 +61,9 @@ def hub_lines(hubs: Sequence[Hub], room: Size, looks: Looks, chosen: int | None 
     alone = len(hubs) == 1
     figures = 6 + 9 * 3 + 11 + 1
     history = min(room.width - name_width - 4 - figures, len(hubs[0].history), 60 if room.width < 150 else 90)
+    history = max(history, 0)  # what does not fit is cut on the right
     text = Text(no_wrap=True, overflow="ellipsis")
-    last = f"last {history} s"
+    last = f"last {history} s"[:history]
     head = f"  {'Hub':{name_width}}  {last:{history}}{'Load':>6}{'p50':>9}{'p99':>9}{'Waits':>9}{'Events/s':>11}"
     text.append(head, looks.soft)
     for hub, name in _shown(list(zip(hubs, names, strict=True)), room.height - 1 - alone, chosen):
@@ -70,7 +71,7 @@ def hub_lines(hubs: Sequence[Hub], room: Size, looks: Looks, chosen: int | None 
         marked = "▸ " if chosen == hub.number else "  "
         text.append(marked + set_cell_size(name, name_width) + "  ", looks.accent if marked.strip() else looks.text)
         busy = hub.load is not None and hub.load > 0.9
-        text.append(sparkline(list(hub.history)[-history:]), looks.alarm if busy else looks.accent)
+        text.append(sparkline(list(hub.history)[len(hub.history) - history :]), looks.alarm if busy else looks.accent)
         text.append(f"{_NOTHING if hub.load is None else f'{hub.load:.0%}':>6}", looks.alarm if busy else looks.text)
         for ns in (hub.p50, hub.p99, hub.waits):
             text.append(f"{duration(ns) if ns else _NOTHING:>9}", looks.text)

@@ -391,6 +391,19 @@ def test_a_name_cannot_write_to_the_terminal_nor_mark_up_the_screen(trace_direct
         looking(process.pid, trace_directory, do, (120, 30))
 
 
+def test_no_size_is_too_small_and_each_can_be_had_while_it_runs(trace_directory: Path) -> None:
+    async def do(screen: Screen) -> None:
+        for size in ((40, 10), (20, 5), (1, 1), (300, 3), (200, 60)):
+            await screen.pilot.resize_terminal(*size)
+            picture = screen.app.picture
+            await screen.until(lambda picture=picture: screen.app.picture is not picture)
+            assert all(len(line) <= size[0] for line in screen.text.splitlines())
+        await screen.shows("MainThread", "Run time", "q quit")
+
+    with service(TWO_HUBS) as process:
+        looking(process.pid, trace_directory, do)
+
+
 def test_a_sparkline_tells_idle_from_busy_from_lost_from_nothing() -> None:
     assert sparkline([None, 0.0, 0.5, None, 1.0]) == " ▁▅·█"
 
