@@ -199,7 +199,7 @@ METHOD(watcher_open)
     uint32_t resource = take_resource(ring);
     size_t length = (size_t) PyBytes_GET_SIZE(args[2]);
     put(ring, now_ns(ring), ring->current, GS_KIND_WATCHER_OPEN, (uint8_t) v[0],
-        (uint8_t) (v[0] >> GS_RING_ORIGIN_SHIFT), 0, pack(resource, v[1]));
+        (uint8_t) (v[0] >> GS_RING_ORIGIN_SHIFT), ring_site_here(ring), pack(resource, v[1]));
     put_text(ring, PyBytes_AS_STRING(args[2]), length);
     publish(ring);
     return PyLong_FromUnsignedLong(resource);

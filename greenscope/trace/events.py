@@ -334,6 +334,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         greenlet="the greenlet that runs",
         reason="Watch",
         aux="1 if the program connected to the peer, 2 if it accepted it, 0 if that is not known",
+        site="the first frame outside greenscope's runtime",
         arg="resource, and descriptor << 32",
         text="the peer's address",
     ),

@@ -237,8 +237,8 @@ class Ring(Notes, Sites):
             return 0
         resource = self.resource()
         arg = resource | (fd & _U32) << 32
-        origin = watch >> ORIGIN_SHIFT & _U8
-        self._put(self._now(), self.current & _ID_MASK, Kind.WATCHER_OPEN, watch & _U8, origin, 0, arg)
+        origin, site = watch >> ORIGIN_SHIFT & _U8, self._site()
+        self._put(self._now(), self.current & _ID_MASK, Kind.WATCHER_OPEN, watch & _U8, origin, site, arg)
         self._put_text(peer)
         self._publish()
         return resource

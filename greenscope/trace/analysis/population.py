@@ -17,7 +17,7 @@ from greenscope.trace.analysis.series import Series
 __all__ = ["Ended", "Population", "Things"]
 
 _KEEP = 1 << 17
-_ROW = np.dtype([("number", "u8"), ("greenlet", "u8"), ("site", "u4"), ("ms", "u4")], align=True)
+_ROW = np.dtype([("number", "u8"), ("greenlet", "u8"), ("site", "u4"), ("detail", "u4")], align=True)
 
 
 class Things(NamedTuple):
@@ -31,8 +31,8 @@ class Things(NamedTuple):
     """Of those that begin: whose it is."""
     site: npt.NDArray[Any]
     """Of those that begin: where; 0 is tracked, and not counted."""
-    ms: Any = 0
-    """Of those that begin: for how long it is meant to go on."""
+    detail: Any = 0
+    """Of those that begin: what else is to be known of it: a timeout's milliseconds, a watcher's descriptor."""
 
 
 class Ended(NamedTuple):
@@ -42,7 +42,7 @@ class Ended(NamedTuple):
     """Index into the batch's things."""
     greenlet: npt.NDArray[Any]
     site: npt.NDArray[Any]
-    ms: npt.NDArray[Any]
+    detail: npt.NDArray[Any]
 
 
 class Population:
@@ -60,8 +60,16 @@ class Population:
         """How many of those ended, by the line where they began; 0: of those whose beginning was not seen."""
         self._rows = np.empty(0, _ROW)
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def numbers(self) -> npt.NDArray[Any]:
+        """Of those that go on."""
+        return self._rows["number"]
+
     def going_on(self, site: int) -> npt.NDArray[Any]:
-        """Those that began at a line and have not ended: columns ``number`` and ``greenlet``."""
+        """Those that began at a line and have not ended: columns ``number``, ``greenlet`` and ``detail``."""
         return self._rows.take(np.flatnonzero(self._rows["site"] == site))
 
     def site_of(self, numbers: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
@@ -81,7 +89,7 @@ class Population:
         order = np.argsort(things.number, kind="stable")
         rows = np.empty(count, _ROW)
         rows["number"], rows["greenlet"], rows["site"] = things.number, things.greenlet, things.site
-        rows["ms"] = things.ms
+        rows["detail"] = things.detail
         rows, begins = rows[order], things.begins[order]
         number = np.ascontiguousarray(rows["number"])
         first = np.append(True, number[1:] != number[:-1]) if count else np.zeros(0, bool)
@@ -105,7 +113,7 @@ class Population:
         merged = merged[np.argsort(merged["number"], kind="stable")]
         self._rows = merged if len(merged) <= _KEEP else merged[-(_KEEP // 2) :]
         over = gone[~begins[gone]]
-        return Ended(order[over], before["greenlet"][over], before["site"][over], before["ms"][over])
+        return Ended(order[over], before["greenlet"][over], before["site"][over], before["detail"][over])
 
     def _find(self, numbers: npt.NDArray[Any]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
         ids = np.ascontiguousarray(self._rows["number"])

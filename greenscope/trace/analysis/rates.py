@@ -19,7 +19,7 @@ from greenscope.trace.analysis.spans import SpanArray
 from greenscope.trace.analysis.states import State
 from greenscope.trace.analysis.thresholds import Thresholds
 from greenscope.trace.analysis.timeline import Folded
-from greenscope.trace.events import Kind, Ready, Wait
+from greenscope.trace.events import Kind, Ready, Wait, Watch
 
 __all__ = ["STANDS_BACK", "Late", "Rates"]
 
@@ -67,7 +67,13 @@ class Rates:
         """Who was ready for too long before it ran, the last of them."""
         self._late_ns = thresholds.starved_ms * 1_000_000
         piece_ns = max(thresholds.leak_s * 1_000_000_000 // _PIECES, 1)
+        self.greenlets = Population(piece_ns, _PIECES_KEPT)
         self.timeouts = Population(piece_ns, _PIECES_KEPT)
+        self.timers = Population(piece_ns, _PIECES_KEPT)
+        """Timers that were started to call a function, by the line that made their watcher."""
+        self.watchers = Population(piece_ns, _PIECES_KEPT)
+        """Those of anything but time."""
+        self._made = Population(piece_ns, _PIECES_KEPT)  # the watchers of time
         self.fired = Series(_FIRE_NS, _FIRES)
         """How many timeouts fired, by the line that started them; those of no time are a spinning line's."""
         self.over = Series(_FIRE_NS, _FIRES)
@@ -83,12 +89,15 @@ class Rates:
             return
         if lost:
             self.known_since = self._last = int(folded.at[0])
-            self.timeouts.lose()
+            for population in (self.greenlets, self.timeouts, self.timers, self.watchers, self._made):
+                population.lose()
         last = int(folded.at[-1])
         self.known.add_time(self._last, last)
         self.known_slices.add_time(self._last, last)
         self._last = last
+        self._add_greenlets(folded)
         self._add_timeouts(folded)
+        self._add_watchers(folded)
         if folded.fold is not None:
             self._add_runs(folded, folded.fold)
 
@@ -126,6 +135,44 @@ class Rates:
         back = np.flatnonzero((spans["site"][runs] == site) & (site != 0))
         self.turns.add(site[back], folded.at[ended[back]], 1, spans["greenlet"][runs[back]])
 
+    def _add_greenlets(self, folded: Folded) -> None:
+        events, kinds = folded.events, folded.kinds
+        which = np.flatnonzero((kinds == Kind.GREENLET_SPAWN) | (kinds == Kind.GREENLET_EXIT))
+        if len(which):
+            spawns = kinds[which] == Kind.GREENLET_SPAWN
+            greenlet = events["greenlet"][which]
+            self.greenlets.add(Things(greenlet, spawns, folded.at[which], greenlet, events["site"][which]))
+
+    def _add_watchers(self, folded: Folded) -> None:
+        events, kinds = folded.events, folded.kinds
+        which = np.flatnonzero((kinds == Kind.WATCHER_OPEN) | (kinds == Kind.WATCHER_CLOSE))
+        timed = events["reason"][which] == Watch.TIMER
+        for population, some in ((self.watchers, which[~timed]), (self._made, which[timed])):
+            if len(some):
+                rows = events.take(some)
+                opens = rows["kind"] == Kind.WATCHER_OPEN
+                number, fd = rows["arg"] & _LOW, rows["arg"] >> _HALF
+                population.add(Things(number, opens, folded.at[some], rows["greenlet"], rows["site"], fd))
+        self._add_timers(folded)
+
+    def _add_timers(self, folded: Folded) -> None:
+        events, kinds = folded.events, folded.kinds
+        starts, stops = (
+            which[events["reason"][which] == Watch.TIMER]
+            for which in (np.flatnonzero(kinds == kind) for kind in (Kind.WATCHER_START, Kind.WATCHER_STOP))
+        )
+        # Who sleeps parks at once: such a timer is the greenlet's business. So is, to be safe, a batch's last one.
+        following = np.append(kinds[1:], np.uint8(Kind.GREENLET_PARK))[starts]
+        starts = starts[following != Kind.GREENLET_PARK]
+        if not len(starts) and not len(self.timers):
+            return
+        number = events["arg"] & _LOW
+        stops = stops[np.isin(number[stops], np.concatenate((number[starts], self.timers.numbers)))]
+        which = np.sort(np.concatenate((starts, stops)))
+        begins = kinds[which] == Kind.WATCHER_START
+        sites = self._made.site_of(number[which])
+        self.timers.add(Things(number[which], begins, folded.at[which], events["greenlet"][which], sites))
+
     def _add_timeouts(self, folded: Folded) -> None:
         events, kinds = folded.events, folded.kinds
         which = np.flatnonzero((kinds >= Kind.TIMEOUT_START) & (kinds <= Kind.TIMEOUT_CANCEL))
@@ -139,10 +186,10 @@ class Rates:
                 at=at,
                 greenlet=events["greenlet"][which],
                 site=events["site"][which],
-                ms=arg >> _HALF,
+                detail=arg >> _HALF,
             )
         )
-        counts = np.flatnonzero((over.ms > 1) & (over.site != 0))
+        counts = np.flatnonzero((over.detail > 1) & (over.site != 0))
         self.over.add(over.site[counts], at[over.which[counts]])
         fired = counts[kind[over.which[counts]] == Kind.TIMEOUT_FIRE]
         self.fired.add(over.site[fired], at[over.which[fired]], 1, over.greenlet[fired])

@@ -2,6 +2,7 @@
 
 finding: timeout-storm
 greenlet: retry
+thresholds: stall_ms=1000
 """
 
 import noise

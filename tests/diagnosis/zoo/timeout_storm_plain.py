@@ -2,6 +2,7 @@
 
 finding: timeout-storm
 greenlet: request
+thresholds: stall_ms=1000
 """
 
 import greenscope.runtime as g

@@ -12,6 +12,7 @@ from greenscope.trace.analysis.diagnoses.blocking_call import BlockingCall
 from greenscope.trace.analysis.diagnoses.contended_socket import ContendedSocket
 from greenscope.trace.analysis.diagnoses.deadlock import Deadlock
 from greenscope.trace.analysis.diagnoses.diagnosis import Diagnosis
+from greenscope.trace.analysis.diagnoses.greenlet_leak import GreenletLeak
 from greenscope.trace.analysis.diagnoses.hog_by_slices import HogBySlices
 from greenscope.trace.analysis.diagnoses.hub_blocked import HubBlocked
 from greenscope.trace.analysis.diagnoses.loop_exit import LoopExit
@@ -22,7 +23,9 @@ from greenscope.trace.analysis.diagnoses.slow_dns import SlowDns
 from greenscope.trace.analysis.diagnoses.spin import Spin
 from greenscope.trace.analysis.diagnoses.starved import Starved
 from greenscope.trace.analysis.diagnoses.timeout_storm import TimeoutStorm
+from greenscope.trace.analysis.diagnoses.timer_leak import TimerLeak
 from greenscope.trace.analysis.diagnoses.wait_no_deadline import WaitNoDeadline
+from greenscope.trace.analysis.diagnoses.watcher_leak import WatcherLeak
 from greenscope.trace.analysis.finding import Evidence, Finding, Severity, Who
 from greenscope.trace.analysis.model import Model
 from greenscope.trace.analysis.thresholds import Thresholds
@@ -44,6 +47,9 @@ DIAGNOSES: tuple[type[Diagnosis], ...] = (
     TimeoutStorm,
     SlowDns,
     PoolExhausted,
+    GreenletLeak,
+    TimerLeak,
+    WatcherLeak,
 )
 """All of them, in the order of the documentation."""
 
