@@ -23,6 +23,7 @@ TEACHING = (Kind.GREENLET_NAME, Kind.WATCHER_OPEN)
 
 _KEEP_WATCHERS = 1 << 17
 _LARGE_FD = 0xFFFF
+_STALL_KINDS = frozenset({Kind.STALL_BEGIN, Kind.STALL_END})
 _WATCHER_KINDS = (
     Kind.WATCHER_OPEN, Kind.WATCHER_START, Kind.WATCHER_FIRE, Kind.WATCHER_STOP, Kind.WATCHER_CLOSE,
 )  # fmt: skip
@@ -78,7 +79,10 @@ class EventWords:
         facts.update(self._details(event))
         if event.text and event.kind not in _WATCHER_KINDS:
             facts["text"] = event.text
-        stack = self._reader.stack(event.site)
+        of_stall = event.kind in _STALL_KINDS  # whose site is no line
+        if of_stall and event.site:
+            facts["computed_us"] = event.site - 1
+        stack = self._reader.stack(0 if of_stall else event.site)
         if stack:
             facts |= {"file": stack[0].file, "line": stack[0].line, "function": stack[0].function}
         if len(stack) > 1:
@@ -96,7 +100,7 @@ class EventWords:
         words = [f"{key} {value}" if value is not True else key for key, value in facts.items() if value is not False]
         if text:
             words.append(" < ".join(line.replace("\t", ":", 1).replace("\t", " ") for line in text.split("\n")))
-        site = line_of(self._reader.site(event.site))
+        site = line_of(self._reader.site(0 if event.kind in _STALL_KINDS else event.site))
         line = f"{seconds:13.6f}  {who:<20} {kind:<16} {reason:<8}  {'  '.join([*words, site])}"
         return printable(line.rstrip())
 

@@ -51,6 +51,11 @@ typedef struct Watched {
     uintptr_t idle_code;   /* the code object that was seen to call the poll */
     uint64_t stall_number; /* `doing.number` of the stall that is on; 0: none */
     uint64_t stall_from_ns, stall_greenlet;
+    uint64_t stall_cpu_ns; /* what its thread had computed some time before it began; UINT64_MAX: not known */
+    struct {
+        uint64_t at_ns, cpu_ns;
+    } looks[8]; /* the last ones, each in the place of the oldest: how much its thread had computed */
+    unsigned looked;
     int stall_kept; /* a snapshot was made for it */
     unsigned asked; /* reasons for snapshots of it that are to be made, a bit each */
     int put_off;    /* one was given up for a fork; the next fork waits */

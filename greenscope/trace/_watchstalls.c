@@ -99,15 +99,20 @@ watch_slot(Watched *ring, uint64_t number)
 }
 
 static void
-watch_write(Watched *ring, uint8_t kind, uint8_t reason, uint64_t now, uint64_t greenlet, uint64_t arg,
-            const char *text, size_t length)
+watch_write(Watched *ring, uint8_t kind, uint8_t reason, uint32_t computed, uint64_t now, uint64_t greenlet,
+            uint64_t arg, const char *text, size_t length)
 {
     uint64_t head = header_u64(ring, GS_HEADER_WATCH_HEAD),
              texts = (length + GS_RING_TEXT_BYTES - 1) / GS_RING_TEXT_BYTES;
     if (header_u64(ring, GS_HEADER_WATCH_CAPACITY) < 2 * GS_RING_WATCH_BURST)
         return;
-    *watch_slot(ring, head++) = (Event){
-        .time_ns = now, .greenlet = greenlet, .kind = kind, .reason = reason, .aux = (uint16_t) texts, .arg = arg};
+    *watch_slot(ring, head++) = (Event){.time_ns = now,
+                                        .greenlet = greenlet,
+                                        .kind = kind,
+                                        .reason = reason,
+                                        .aux = (uint16_t) texts,
+                                        .site = computed,
+                                        .arg = arg};
     for (uint64_t i = 0; i < texts; i++) {
         TextEvent record = {.kind = GS_KIND_TEXT, .following = (uint16_t) (texts - 1 - i)};
         uint8_t bytes[GS_RING_TEXT_BYTES] = {0};
@@ -121,6 +126,51 @@ watch_write(Watched *ring, uint8_t kind, uint8_t reason, uint64_t now, uint64_t 
     atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_WATCH_HEAD), head, memory_order_release);
 }
 
+/* -- how much it computes --------------------------------------------------------------------- */
+
+/* The processor time of the hub's thread (clock_getcpuclockid(3), of a thread by its number); UINT64_MAX: not known. */
+static uint64_t
+computed_by(const Watched *ring)
+{
+    struct timespec now;
+    clockid_t clock = (clockid_t) ((~(unsigned) header_u64(ring, GS_HEADER_THREAD_ID) << 3) | 6);
+    if (clock_gettime(clock, &now) < 0)
+        return UINT64_MAX;
+    return (uint64_t) now.tv_sec * NS_A_SECOND + (uint64_t) now.tv_nsec;
+}
+
+static void
+remember_computed(Watched *ring, uint64_t now)
+{
+    unsigned place = ring->looked++ % (sizeof ring->looks / sizeof *ring->looks);
+    ring->looks[place].at_ns = now;
+    ring->looks[place].cpu_ns = computed_by(ring);
+}
+
+/* As it was at the last look before a time; UINT64_MAX if that is not known any more. */
+static uint64_t
+computed_before(const Watched *ring, uint64_t time)
+{
+    uint64_t at = 0, cpu = UINT64_MAX;
+    for (unsigned i = 0; i < sizeof ring->looks / sizeof *ring->looks; i++)
+        if (ring->looks[i].at_ns && ring->looks[i].at_ns <= time && ring->looks[i].at_ns > at) {
+            at = ring->looks[i].at_ns;
+            cpu = ring->looks[i].cpu_ns;
+        }
+    return cpu;
+}
+
+/* The most that a stall's thread can have computed in it, as a record has it: microseconds + 1; 0: not known. */
+static uint32_t
+stall_computed(const Watched *ring)
+{
+    uint64_t now = computed_by(ring);
+    if (ring->stall_cpu_ns == UINT64_MAX || now == UINT64_MAX || now < ring->stall_cpu_ns)
+        return 0;
+    uint64_t us = (now - ring->stall_cpu_ns) / 1000 + 1;
+    return us > UINT32_MAX ? UINT32_MAX : (uint32_t) us;
+}
+
 static void
 stall_begins(Watched *ring, uint64_t now, uint64_t since)
 {
@@ -129,8 +179,9 @@ stall_begins(Watched *ring, uint64_t now, uint64_t since)
     ring->stall_from_ns = since;
     ring->stall_greenlet = ring->doing.greenlet;
     ring->stall_kept = 0;
+    ring->stall_cpu_ns = computed_before(ring, since);
     uint8_t blocked = call_of(header_u64(ring, GS_HEADER_THREAD_ID));
-    watch_write(ring, GS_KIND_STALL_BEGIN, blocked, now, ring->doing.greenlet, since, stack,
+    watch_write(ring, GS_KIND_STALL_BEGIN, blocked, stall_computed(ring), now, ring->doing.greenlet, since, stack,
                 stacks_text(ring->thread, stack, sizeof stack));
 }
 
@@ -139,7 +190,8 @@ stall_ends(Watched *ring, uint64_t at)
 {
     uint64_t from = ring->stall_from_ns;
     ring->stall_number = 0;
-    watch_write(ring, GS_KIND_STALL_END, 0, at, ring->stall_greenlet, at > from ? at - from : 0, NULL, 0);
+    watch_write(ring, GS_KIND_STALL_END, 0, stall_computed(ring), at, ring->stall_greenlet, at > from ? at - from : 0,
+                NULL, 0);
     atomic_store_explicit(&ring->ring->stall_over, 1, memory_order_relaxed);
 }
 
@@ -150,6 +202,7 @@ watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t fr
     atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_ALIVE_NS), now, memory_order_relaxed);
     uint64_t over_at = watch_look(ring, ring->stall_number ? ring->stall_number : UINT64_MAX), since;
     int idle = ring->doing.polls && idles(ring), on = ring->stall_number != 0;
+    remember_computed(ring, now);
     if (idle)
         ring->idle_ns = now;
     if (on && over_at == 0 && ring->doing.number != ring->stall_number)

@@ -501,6 +501,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "the hub has not switched for longer than the watchdog's threshold",
         greenlet="the greenlet that runs; the hub, if it is one of its callbacks",
         reason="Blocked",
+        site="no line: the most that its thread can have computed by then, in microseconds, + 1 (0: not known)",
         arg="since when it runs (ns)",
         text="the stack, innermost frame first: file, line and function with tabs between, one frame a line",
     ),
@@ -508,6 +509,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         "stall_end",
         "the hub switched again",
         greenlet="the greenlet that ran",
+        site="no line: the most that its thread can have computed in it, in microseconds, + 1 (0: not known)",
         arg="how long it ran (ns)",
     ),
     Kind.DETAIL: KindDoc(

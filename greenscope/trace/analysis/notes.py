@@ -31,7 +31,8 @@ class Note:
     ``name`` is a span's; the lines of a request: its id, and what it asks for; what a mark says; the
     stack of a stall, innermost frame first. ``end`` is 0 while it goes on. ``how`` (an ``Exit``) and
     ``error`` (the class of an exception) say how it ended, ``status`` what a request was answered with,
-    ``blocked`` (a ``Blocked``) what the thread of a stall did in the kernel.
+    ``blocked`` (a ``Blocked``) what the thread of a stall did in the kernel, and ``computed`` the nanoseconds that
+    it can have computed at most (by when it was noticed, or in all), -1 if that is not known.
     """
 
     greenlet: int
@@ -43,6 +44,7 @@ class Note:
     error: str = ""
     status: int = 0
     blocked: int = 0
+    computed: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,10 +138,17 @@ class Notes:
     def _stall(self, event: np.void, at: int, stack: str) -> None:
         if event["kind"] == Kind.STALL_BEGIN:
             since = min(int(event["arg"]), at)
-            self.stalls.append(Note(int(event["greenlet"]), since, 0, stack, blocked=int(event["reason"])))
+            who, reason, computed = int(event["greenlet"]), int(event["reason"]), _computed(event)
+            self.stalls.append(Note(who, since, 0, stack, blocked=reason, computed=computed))
         elif self.stalls and not self.stalls[-1].end:
             last = self.stalls[-1]
-            self.stalls[-1] = replace(last, end=max(min(last.start + int(event["arg"]), at), last.start))
+            end = max(min(last.start + int(event["arg"]), at), last.start)
+            self.stalls[-1] = replace(last, end=end, computed=_computed(event))
+
+
+def _computed(event: np.void) -> int:
+    """How much a stall's thread can have computed (ns); -1 if it is not known."""
+    return (int(event["site"]) - 1) * 1000 if event["site"] else -1
 
 
 def frames_of(stack: str) -> tuple[Site, ...]:

@@ -27,6 +27,7 @@ __all__ = ["LongRun", "Seen", "finding_of", "long_runs", "runs_by_line", "worst_
 _LOOKS_AGAIN = 3
 """Thresholds of the watchdog's after which it has seen a stall, or will not."""
 _NAMED = 3
+_WANTS_TO_RUN = frozenset({Blocked.UNKNOWN, Blocked.RUNNING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,33 @@ def long_runs(model: Model) -> Iterator[LongRun]:
     for run, note in zip(runs, notes, strict=True):
         if note is None and run is going_on and model.now - run.start < model.watched_ns * _LOOKS_AGAIN:
             continue  # the stack, and so the line, will be known in a moment
+        if note is not None and _had_no_processor(model, note):
+            continue
         alike = seen_after.get(run.before) or seen_before.get(run.after) or _NOTHING_SEEN
         what = _seen(note) if note is not None and note.name else alike
+        if what is _NOTHING_SEEN and _was_not_looked_at(model, (run.end or model.now) - run.start):
+            continue
         yield _run(model, run.greenlet, run.start, run.end, run.before, what)
     for note in seen:
+        if _had_no_processor(model, note):
+            continue
         if note.greenlet == model.hub and (note.end or model.now) - note.start >= model.thresholds.stall_ns:
             yield _run(model, note.greenlet, note.start, note.end, 0, _seen(note))
+
+
+def _had_no_processor(model: Model, note: Note) -> bool:
+    """Whether a thread that did not wait in a call had a processor for less than a stall: the machine is busy, then.
+
+    Of one that goes on only what it had when it was noticed is known, which counts for so long.
+    """
+    if note.blocked not in _WANTS_TO_RUN or not 0 <= note.computed < model.thresholds.stall_ns:
+        return False
+    return note.end > 0 or model.now - note.start < model.thresholds.stall_ns * _LOOKS_AGAIN
+
+
+def _was_not_looked_at(model: Model, ns: int) -> bool:
+    """Whether a watchdog that should have looked did not come to it either: as above."""
+    return 0 < model.watched_ns <= model.thresholds.stall_ns and ns < model.watched_ns * _LOOKS_AGAIN
 
 
 def _note_of(run: Stall, notes: list[Note]) -> Note | None:
