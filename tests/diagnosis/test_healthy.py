@@ -20,6 +20,9 @@ from tests.diagnosis.programs import ring_of
 
 HEALTHY = Path(__file__).resolve().parent / "healthy"
 PROGRAMS = sorted(path for path in HEALTHY.glob("*.py") if path.name != "load.py")
+# What a machine that is too busy makes of any program, and by how much it was: a share of the time.
+_STARVED = frozenset({"hub-blocked", "starved", "hog-by-slices"})
+_BUSY = 0.2
 SECONDS = float(os.environ.get("GREENSCOPE_HEALTHY_SECONDS", "4"))
 
 
@@ -37,14 +40,21 @@ def test_nothing_is_found(program: Path, tmp_path: Path):
     ) as process:
         try:
             examination = Examination(ring_of(directory, process))
-            until = time.monotonic() + SECONDS
+            until, before = time.monotonic() + SECONDS, waited_for_a_processor(process.pid)
             while time.monotonic() < until:
                 examination.findings()
                 assert process.poll() is None
                 time.sleep(0.1)  # as a viewer does
+            kept_waiting = waited_for_a_processor(process.pid) - before
         finally:
             os.killpg(process.pid, signal.SIGKILL)
-    said = [finding.sentence for finding in examination.seen.values()]
+    excused = _STARVED if kept_waiting > _BUSY * SECONDS else frozenset()
+    said = [finding.sentence for finding in examination.seen.values() if finding.id not in excused]
     assert examination.timeline.switches > 10
     examination.close()
     assert said == []
+
+
+def waited_for_a_processor(pid: int) -> float:
+    """Seconds that a process's main thread could have run, and had no processor."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
