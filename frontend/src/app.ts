@@ -16,6 +16,7 @@ import { Minimap } from "./plot/minimap";
 import { plotly } from "./plot/plotly";
 import { TimeAxis } from "./plot/timeaxis";
 import { PointerControl } from "./pointer";
+import { ProfileControl } from "./profiling";
 import { fetchRings, streamUrl } from "./protocol/api";
 import { Connection } from "./protocol/connection";
 import type { Finding, Message, Ring, Stall, Status } from "./protocol/messages";
@@ -30,6 +31,7 @@ import { listenKeys } from "./views/keys";
 import { AXIS_STRIP, LanesView } from "./views/lanes";
 import { Legend } from "./views/legend";
 import { Meter } from "./views/meter";
+import { ProfileView } from "./views/profile";
 import { Side } from "./views/side";
 import { GreenletTable } from "./views/table";
 import { Tabs } from "./views/tabs";
@@ -67,6 +69,17 @@ export class App {
     () => this.sendView(),
   );
   private readonly findingList = new FindingList((finding) => this.showFinding(finding));
+  private readonly profiling = new ProfileControl({
+    ring: () => this.recording?.ring.id ?? null,
+    shown: () => this.tabs.current === "profile" && !document.hidden,
+    live: () => this.recording?.live ?? false,
+    paused: () => this.viewport.paused,
+    changed: () => this.showProfile(),
+  });
+  private readonly profile = new ProfileView(this.profiling.by, {
+    by: (by) => this.profiling.choose(by),
+    look: (greenlet, name, start, length) => this.showWait(greenlet ?? this.recording?.hub ?? null, name, start, length),
+  });
   private readonly side = new Side({
     showFinding: (finding) => this.showFinding(finding),
     fit: () => this.fit(),
@@ -180,6 +193,7 @@ export class App {
     });
     this.header.showRings(this.rings, ring);
     this.showEmpty();
+    this.profiling.refresh();
     this.touch();
   }
 
@@ -240,6 +254,7 @@ export class App {
     if (this.locator.expire(performance.now())) this.touch();
     if (this.tabs.current === "timeline") this.pointer.stirred(performance.now());
     this.legend.show(recording.store.waits);
+    this.profiling.refresh();
     if (recording.live && !viewport.paused) this.selection.refresh();
     this.meter.show(recording.lanes.total, viewport.width, recording.store.count);
   }
@@ -332,6 +347,15 @@ export class App {
     announce(`${finding.severity}: ${finding.sentence}`);
   }
 
+  private showWait(greenlet: number | null, name: string, start: number, length: number): void {
+    this.tabs.choose("timeline");
+    this.look((view, extent) => view.fit(start, start + length, extent));
+    if (greenlet === null) return;
+    this.selection.selectSpan(greenlet, name, start, length);
+    this.reveal(greenlet);
+    announce(`${name}, ${format.duration(length)}`);
+  }
+
   private stepFinding(direction: -1 | 1): void {
     const finding = nextFinding(this.recording?.findings ?? [], this.selection.current?.finding ?? null, direction);
     if (finding !== null) this.showFinding(finding);
@@ -362,6 +386,7 @@ export class App {
       this.search = search.value;
       this.sendView();
       this.showTable();
+      this.showProfile();
       this.showFindings();
       this.showNoLanes();
       this.touch();
@@ -380,7 +405,10 @@ export class App {
     this.lanes.canvas.addEventListener("blur", () => {
       if (this.pointer.cursor !== null) this.pointer.clear();
     });
-    document.addEventListener("visibilitychange", () => this.touch());
+    document.addEventListener("visibilitychange", () => {
+      this.profiling.refresh();
+      this.touch();
+    });
     listenKeys({
       busy: () => this.help.open,
       help: () => this.help.toggle(),
@@ -434,6 +462,12 @@ export class App {
     this.table.show(recording.greenlets, this.search, recording.hub);
   }
 
+  private showProfile(): void {
+    if (this.tabs.current !== "profile") return;
+    const { current, failed } = this.profiling;
+    this.profile.show(current, this.search, this.recording?.hub ?? null, failed);
+  }
+
   private showFindings(): void {
     const { recording } = this;
     if (recording === null) return;
@@ -470,6 +504,8 @@ export class App {
     this.pointer.clear();
     if (this.tabs.current === "timeline") this.lanes.measure();
     this.showTable();
+    this.showProfile();
+    this.profiling.refresh();
   }
 
   private sendView(): void {

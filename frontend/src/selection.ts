@@ -59,6 +59,12 @@ export class SelectionControl {
     this.ask();
   }
 
+  /** Selects what a greenlet did for some time, which need not be on screen yet. */
+  selectSpan(greenlet: number, name: string, start: number, length: number): void {
+    this.set({ greenlet, name, time: start + length / 2, start, end: start + length, span: null, stall: null, finding: null });
+    this.ask();
+  }
+
   selectStall(stall: Stall): void {
     this.set({
       greenlet: stall.greenlet,

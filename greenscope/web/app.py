@@ -7,14 +7,16 @@ import contextlib
 import importlib.resources
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Query, WebSocket
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from greenscope import __version__
+from greenscope.trace.analysis.profile import By
 from greenscope.web import present
+from greenscope.web.profile import profile
 from greenscope.web.security import LocalOnly
 from greenscope.web.session import Session
 from greenscope.web.source import Source
@@ -78,6 +80,13 @@ def create_app(source: Source) -> FastAPI:
         if found is None:
             raise HTTPException(404, f"nothing is known of greenlet {greenlet} at {time} ns")
         return found
+
+    @app.get("/api/rings/{identity}/profile")
+    async def profile_of(
+        identity: str,
+        by: Annotated[By, Query(description="what the times are summed by")] = By.LINE,
+    ) -> dict[str, Any]:
+        return profile(find(identity), by)
 
     @app.websocket("/api/rings/{identity}/stream")
     async def stream(socket: WebSocket, identity: str) -> None:

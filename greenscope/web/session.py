@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from greenscope.trace.analysis.diagnoses import Thresholds
 from greenscope.trace.examination import Examination, monotonic_ns
@@ -19,6 +19,8 @@ _CHUNK = 1 << 15  # folded in some 10 ms, in which nobody else is served
 _log = logging.getLogger("greenscope")
 _EXAMINE_NS = 400_000_000
 _RATE_NS = 2_000_000_000
+_KEPT_NS = 2_000_000_000
+_KEPT_TIMES = 20  # what takes long is made so much the rarer: at most a twentieth of the time goes into it
 
 
 class Rates(NamedTuple):
@@ -34,6 +36,11 @@ class _Sample(NamedTuple):
     events: int
     switches: int
     run_time: int
+
+
+class _Kept(NamedTuple):
+    until: int | None  # None: for good
+    answer: dict[str, Any]
 
 
 @dataclass(slots=True)
@@ -68,6 +75,7 @@ class Session(Examination):
         self._examined = -_EXAMINE_NS
         self._examined_last = False  # when there was nothing more to come
         self._samples: deque[_Sample] = deque([_Sample(clock(), 0, 0, 0)])
+        self._kept: dict[Hashable, _Kept] = {}
 
     @property
     def unfinished(self) -> bool:
@@ -92,6 +100,22 @@ class Session(Examination):
         except Exception:  # noqa: BLE001 - a file is untrusted, and what else it shows must go on
             _log.exception("%s cannot be diagnosed", self.info.path)
             self._examined_last = True
+
+    def kept(self, what: Hashable, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """An answer that is costly: made at most every few seconds, and not again when nothing can have changed.
+
+        Args:
+            what: which of them.
+            make: makes it.
+        """
+        began, found = self._clock(), self._kept.get(what)
+        if found is not None and (found.until is None or began < found.until):
+            return found.answer
+        last = not self.unfinished
+        answer = make()
+        now = self._clock()
+        self._kept[what] = _Kept(None if last else now + max(_KEPT_NS, _KEPT_TIMES * (now - began)), answer)
+        return answer
 
     def begin(self) -> int:
         """The left end: when the ring began, or the oldest that is kept."""

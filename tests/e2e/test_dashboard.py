@@ -139,6 +139,27 @@ def test_a_service_is_watched_live_and_its_death_is_seen(page: Page, demo: Demo,
             "([cell, least]) => Number(cell.innerText) >= least", arg=[switches.element_handle(), int(before) + more]
         )
 
+    # The profile says where the time went, and leads to the longest wait.
+    page.keyboard.press("4")
+    expect(page.get_by_role("tab", name="Profile")).to_have_attribute("aria-selected", "true")
+    sums = page.locator("#profile-table tbody tr")
+    licence_line = f"service.py:{line_of('connection.recv(1024)')} Shop.licence_check"
+    longest = sums.filter(has_text=licence_line).get_by_role("button")
+    expect(longest).to_be_visible(timeout=20 * SECONDS)
+    page.get_by_role("radio", name="Line").focus()
+    for _ in range(7):  # the arrows go through the choices, to the last
+        page.keyboard.press("ArrowRight")
+    expect(page.get_by_role("radio", name="Load")).to_be_checked()
+    expect(page.get_by_role("heading", name=re.compile("^Load of each"))).to_be_visible(timeout=20 * SECONDS)
+    away = page.get_by_role("list", name=re.compile("^Away from the poll")).get_by_role("listitem")
+    expect(away.first).to_contain_text(re.compile(r"\d .*: (once|[\d\s]+ times), "))
+    page.get_by_role("radio", name="Line").check()
+    longest.click()
+    expect(page.get_by_role("tab", name="Timeline")).to_have_attribute("aria-selected", "true")
+    expect(side.get_by_role("heading", name="licence-check")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Back to live").click()
+
     # What a lane says when asked. The tick sleeps a quarter of a second after each run, and no timer is early.
     page.get_by_role("tab", name="Timeline").click()
     number = re.search(r"#(\d+)", row_name)

@@ -1,6 +1,6 @@
 /** What the page asks once, over HTTP. */
 
-import type { Ring, Span } from "./messages";
+import type { By, Profile, Ring, Span } from "./messages";
 
 export async function fetchRings(): Promise<Ring[]> {
   const response = await fetch("/api/rings");
@@ -30,4 +30,11 @@ export async function fetchSpan(
 export function streamUrl(ring: string): string {
   const scheme = location.protocol === "https:" ? "wss:" : "ws:";
   return `${scheme}//${location.host}/api/rings/${encodeURIComponent(ring)}/stream`;
+}
+
+/** Where the time went, over all that the viewer keeps. */
+export async function fetchProfile(ring: string, by: By, signal: AbortSignal): Promise<Profile> {
+  const response = await fetch(`/api/rings/${encodeURIComponent(ring)}/profile?by=${by}`, { signal });
+  if (!response.ok) throw new Error(`GET profile: ${response.status}`);
+  return (await response.json()) as Profile;
 }

@@ -200,6 +200,68 @@ export interface Findings {
   findings: Finding[];
 }
 
+export const BYS = ["line", "stack", "reason", "peer", "resource", "waker", "latency", "load"] as const;
+/** What a profile is made by; docs/profile.md. */
+export type By = (typeof BYS)[number];
+
+export interface ProfileRow {
+  state: number;
+  reason: number;
+  label: string | null;
+  what: string | null;
+  sleeper: string | null;
+  site: Site | null;
+  stack: Site[];
+  total: number;
+  share: number;
+  count: number;
+  still: number;
+  mean: number;
+  p99: number;
+  longest: number;
+  longest_start: number;
+  longest_greenlet: Who;
+}
+
+export interface ProfilePart {
+  part: "hub" | "wait" | "sleep" | "idle";
+  total: number;
+  rows_total: number;
+  rows: ProfileRow[];
+}
+
+export interface Spread {
+  count: number;
+  total: number;
+  p50: number;
+  p99: number;
+  longest: number;
+  classes: { least: number; below: number | null; count: number; total: number }[];
+}
+
+export interface Load {
+  busy: number;
+  polled: number;
+  stretch: number;
+  classes: { least: number; most: number; count: number }[];
+  longest_start: number | null;
+}
+
+/** Where the time went. */
+export interface Profile {
+  by: By;
+  from: number;
+  to: number;
+  ran: number;
+  ready: number;
+  waited: number;
+  slept: number;
+  idle: number;
+  parts: ProfilePart[];
+  spread: Spread | null;
+  load: Load | null;
+}
+
 export interface Problem {
   type: "error";
   message: string;

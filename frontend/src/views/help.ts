@@ -19,7 +19,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     [
       ["/", "search by name, file, fd or peer"],
       ["[ ]", "the finding before, after, worst first"],
-      ["1 2 3", "timeline, greenlets, stalls"],
+      ["1 2 3 4", "timeline, greenlets, stalls, profile"],
       ["Esc", "close, clear the selection"],
     ],
   ],

@@ -31,6 +31,7 @@ export function listenKeys(actions: KeyActions): void {
     "1": () => actions.tab("timeline"),
     "2": () => actions.tab("greenlets"),
     "3": () => actions.tab("stalls"),
+    "4": () => actions.tab("profile"),
     " ": () => actions.pause(),
     w: () => actions.zoom(CLOSER),
     s: () => actions.zoom(1 / CLOSER),
@@ -55,7 +56,7 @@ export function listenKeys(actions: KeyActions): void {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || actions.busy()) return;
     const target = event.target as HTMLElement;
-    if (target.matches("input:not([type=checkbox]), select, textarea")) return;
+    if (target.matches("input:not([type=checkbox], [type=radio]), select, textarea")) return;
     // Space presses what has the focus, as everywhere.
     if (event.key === " " && target.matches("button, input, summary")) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
