@@ -29,6 +29,7 @@ from greenscope.trace.events import NOT_STARTED, Wait
 
 __all__ = [
     "NOBODY",
+    "NUMBER",
     "Link",
     "Linkable",
     "Place",
@@ -45,8 +46,10 @@ __all__ = [
 NOBODY: Any = ()
 """A line that nobody has joined yet."""
 
+NUMBER = (1 << 40) - 1
+"""What of a handle is the greenlet's number."""
+
 _EVENT = Wait.EVENT
-_NUMBER = (1 << 40) - 1  # of a handle
 
 
 class Link:
@@ -182,7 +185,7 @@ def name_awaited(waiter: Waiter, number: int) -> None:
 
 def number_of(handle: int) -> int:
     """The number of a greenlet in the recording."""
-    return handle & _NUMBER
+    return handle & NUMBER
 
 
 def park_for(hub: Hub, waiter: Waiter, timeout: float | Timeout | None) -> bool:

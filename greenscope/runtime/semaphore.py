@@ -19,11 +19,11 @@ from typing import Any
 from greenscope.runtime.hub import Hub, get_hub
 from greenscope.runtime.line import (
     NOBODY,
+    NUMBER,
     Link,
     Linkable,
     Place,
     name_awaited,
-    number_of,
     park_for,
     stay,
     tell,
@@ -176,7 +176,7 @@ class Semaphore(Linkable):
         if state is not None and state.hub is hub:  # handles of another thread's hub mean others here
             hub.recorder.acquire(state.handle, self._kind, 1, place.resource, 0)
             if not self._signals and (in_with or holder is not running()):
-                name_awaited(place, number_of(state.handle))
+                name_awaited(place, state.handle & NUMBER)
 
     def _name_again(self) -> None:
         """The holder is another one, or the line's first is: to name the holder to the first of the line is enough."""
@@ -195,13 +195,6 @@ class Semaphore(Linkable):
         elif not state.hub.loop.closed:
             state.hub.loop.call_threadsafe(state.hub.recorder.awaits, state.handle, first.resource, whom)
 
-    def _is_holders_turn(self) -> bool:
-        """Whether it is the holder who runs, as far as that is known."""
-        try:
-            return self._holder is None or self._holder is running()
-        except RuntimeError:  # greenlet has been finalized: the interpreter is about to end
-            return True
-
     def _hand_over(self) -> None:
         while True:
             if not self._line:
@@ -215,7 +208,11 @@ class Semaphore(Linkable):
             except IndexError:  # whoever it was waits no longer
                 continue
             if self._has_holder:
-                self._signals = self._signals or not self._is_holders_turn()
+                try:
+                    if self._holder is not None and self._holder is not running():
+                        self._signals = True
+                except RuntimeError:  # greenlet has been finalized: the interpreter is about to end
+                    pass
                 self._holder = place.greenlet
             if place.give():
                 if self._has_holder and self._line:

@@ -153,9 +153,9 @@ class _Gathering(Place):
         elif one is self.item and self.rest is not None:
             self.name_next()
 
-    def name_first(self, hub: Hub, all_of: list[Any]) -> None:
-        """Say in the recording that it waits for each of these, by the first that has not ended."""
-        self.rest = iter(all_of)
+    def name_last(self, hub: Hub, all_of: list[Any]) -> None:
+        """Say in the recording that it waits for each of these, by the last: most likely it ends last."""
+        self.rest = reversed(all_of)
         name_awaited(self, self._next(hub))
 
     def name_next(self) -> None:
@@ -202,7 +202,7 @@ def joinall(
         if len(done) < wanted and not (raise_error and _failed(done)):
             hub = get_hub()
             if wanted == len(waiting) and not raise_error:
-                gathering.name_first(hub, joined)
+                gathering.name_last(hub, joined)
             park_for(hub, gathering, timeout)
     finally:
         for one in joined:

@@ -152,17 +152,17 @@ def test_who_joins_a_greenlet_that_was_not_started_is_told_when_it_is(awaits: Ta
     joiner.join()
 
 
-def test_who_joins_all_waits_for_the_first_that_has_not_ended(awaits: Table) -> None:
+def test_who_joins_all_waits_for_the_last_that_has_not_ended(awaits: Table) -> None:
     workers = [spawn(sleep, 60) for _ in range(3)]
     joiner, any_of = spawn(runtime.joinall, workers), spawn(runtime.joinall, workers, count=1)
     sleep(0)
-    assert awaits() == {number(joiner): number(workers[0])}
+    assert awaits() == {number(joiner): number(workers[2])}
     workers[1].kill()
     any_of.join()
-    assert awaits() == {number(joiner): number(workers[0])}
-    workers[0].kill()
     assert awaits() == {number(joiner): number(workers[2])}
     workers[2].kill()
+    assert awaits() == {number(joiner): number(workers[0])}
+    workers[0].kill()
     joiner.join()
 
 
