@@ -104,12 +104,14 @@ async def _diagnosed(source: Source, over: Coroutine[Any, Any, int]) -> int:
 
     def look() -> None:
         source.scan()
-        for session in source.sessions():
+        for listed in source.rings():  # also those that ended before they were seen
+            session = source.session(listed.id) if listed.id not in ended else None
+            if session is None:
+                continue
             looks[session.id] = session
-            if session.id not in ended:
-                session.findings()
-                if session.state != "live":  # which it looked at before it read the rest
-                    ended.add(session.id)
+            session.findings()
+            if session.state != "live":  # which it looked at before it read the rest
+                ended.add(session.id)
 
     async def look_on() -> None:
         while True:

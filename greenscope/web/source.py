@@ -57,10 +57,6 @@ class Source:
             self._listed[identity].state = session.state
         return sorted(self._listed.values(), key=lambda listed: listed.info.start_wall_ns, reverse=True)
 
-    def sessions(self) -> list[Session]:
-        """Those that are open."""
-        return list(self._sessions.values())
-
     def session(self, identity: str) -> Session | None:
         """One ring, open from now on; None if there is none of that name, or not any more."""
         listed = self._listed.get(identity)
