@@ -67,7 +67,7 @@ def long_runs(model: Model) -> Iterator[LongRun]:
     seen = list(timeline.notes.stalls)
     runs = list(timeline.stalls.kept)
     going_on = timeline.stall_now(model.now)
-    if going_on is not None:
+    if going_on is not None and not _has_switched(model, going_on):
         runs.append(going_on)
     notes = [_note_of(run, seen) for run in runs]
     # What lies between two waits is taken for what was seen to lie there, while it was too short to be seen.
@@ -91,6 +91,12 @@ def long_runs(model: Model) -> Iterator[LongRun]:
             continue
         if note.greenlet == model.hub and (note.end or model.now) - note.start >= model.thresholds.stall_ns:
             yield _run(model, note.greenlet, note.start, note.end, 0, _seen(note))
+
+
+def _has_switched(model: Model, run: Stall) -> bool:
+    """Whether the table, read after the events, says that it is over: a ring may be written faster than it is read."""
+    slot = model.slot(run.greenlet)
+    return slot is not None and (slot.state != "running" or slot.since_ns > run.start)
 
 
 def _had_no_processor(model: Model, note: Note) -> bool:
