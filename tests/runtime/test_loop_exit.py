@@ -73,9 +73,9 @@ def test_a_wait_for_an_end_comes_down_to_the_wait_of_who_is_to_end(recorded, fou
     assert [one.id for one in finding.others] == [MAIN, number(middle)]
 
 
-def test_a_wait_for_many_ends_comes_down_to_the_first_that_has_not_ended(recorded) -> None:
-    done, last, other = spawn(sleep, 0.001), spawn(Event().wait), spawn(Event().wait)
-    wait_in_vain(lambda: joinall([done, last, other]))
+def test_a_wait_for_many_ends_comes_down_to_the_last_that_has_not_ended(recorded) -> None:
+    one, last, done = spawn(Event().wait), spawn(Event().wait), spawn(sleep, 0.001)
+    wait_in_vain(lambda: joinall([one, last, done]))
     (seen,) = recorded()
     assert seen.greenlet == number(last)
 

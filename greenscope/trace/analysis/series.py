@@ -68,6 +68,8 @@ class Series:
             keys, number = keys[kept], number[kept]
             amounts = amounts[kept] if isinstance(amounts, np.ndarray) else amounts
             about = about[kept] if isinstance(about, np.ndarray) else about
+            if not len(keys):
+                return
         if (keys == keys[0]).all():
             row = np.full(len(keys), self._row(int(keys[0])), np.intp)
         else:

@@ -58,3 +58,10 @@ def test_a_stretch_goes_on_over_a_few_misses_and_over_what_is_not_known():
     high = np.array([c == "#" for c in "#.#...##??????#"])
     known = np.array([c != "?" for c in "#.#...##??????#"])
     assert stretches(high, known, forgiven=2) == [(0, 3), (6, 15)]
+
+
+def test_what_is_older_than_all_stretches_is_dropped_also_when_there_is_nothing_else():
+    series = Series(10, 4)
+    series.add(np.array([7]), np.array([500]))
+    series.add(np.array([7, 8]), np.array([3, 4]))
+    assert series.of(7).tolist() == [0, 0, 0, 1]
