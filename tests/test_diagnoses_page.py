@@ -11,7 +11,8 @@ from greenscope.trace.analysis.diagnoses import DIAGNOSES, Finding, Severity, Th
 from greenscope.trace.examination import Examination
 from tests.trace.rings import begin, new_ring
 
-PAGE = (Path(__file__).resolve().parent.parent / "docs" / "diagnoses.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+PAGE = (DOCS / "diagnoses.md").read_text(encoding="utf-8")
 
 
 def test_every_diagnosis_has_a_headline_in_its_order() -> None:
@@ -24,6 +25,9 @@ def test_every_diagnosis_says_what_it_looks_like_and_how_to_fix_it() -> None:
         text = PAGE.split(f"\n## {each.id}\n")[1].split("\n## ")[0]
         assert "In the timeline" in text, each.id
         assert "To fix it" in text, each.id
+        assert f"](diagnoses/{each.id}.png)" in text, each.id
+        picture = (DOCS / "diagnoses" / f"{each.id}.png").read_bytes()
+        assert picture.startswith(b"\x89PNG"), each.id
 
 
 def test_every_threshold_is_listed_with_its_default() -> None:
