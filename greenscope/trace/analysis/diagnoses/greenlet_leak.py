@@ -49,7 +49,6 @@ class GreenletLeak(Diagnosis):
             greenlet=who,
             site=site,
             others=tuple(model.who(slot.greenlet) for slot in living[1:_NAMED]),
-            count=growth.more,
             evidence=(
                 Evidence(f"{growth.more} more greenlets since", growth.since, None, site),
                 Evidence(f"{there} of {len(living)} are here", 0, None, waits_at),

@@ -95,7 +95,6 @@ def finding_of(
         since=growth.since,
         greenlet=who,
         site=site,
-        count=growth.more,
         evidence=(Evidence(f"{growth.more} more since", growth.since, who, site),),
         stack=tuple(model.numbers.stack(growth.site)),
     )
