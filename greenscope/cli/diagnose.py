@@ -14,10 +14,9 @@ from greenscope.cli.ring_argument import rings_at
 from greenscope.cli.thresholds import THRESHOLD_OPTION, thresholds_of
 from greenscope.cli.words import line_of, printable, wall_time
 from greenscope.errors import GreenscopeError
+from greenscope.trace.analysis.as_json import site_as_json, who_as_json
 from greenscope.trace.analysis.diagnoses import DIAGNOSES, Finding
-from greenscope.trace.analysis.finding import Who
 from greenscope.trace.examination import Examination
-from greenscope.trace.records import Site
 
 __all__ = ["VERSION", "diagnose", "finding_as_json", "findings_as_text"]
 
@@ -106,32 +105,24 @@ def finding_as_json(examination: Examination, finding: Finding) -> dict[str, Any
         "severity": str(finding.severity),
         "pid": info.pid,
         "hub": info.hub,
-        "greenlet": _who(finding.greenlet),
-        "site": _site(finding.site),
+        "greenlet": who_as_json(finding.greenlet),
+        "site": site_as_json(finding.site),
         "since": examination.wall(finding.since),
         "duration_ms": finding.lasted(now) / 1e6,
         "going_on": not finding.until,
         "count": finding.count,
         "resource": finding.resource or None,
-        "others": [_who(one) for one in finding.others],
+        "others": [who_as_json(one) for one in finding.others],
         "sentence": finding.sentence,
         "advice": finding.advice,
         "evidence": [
             {
                 "text": evidence.text,
                 "at": examination.wall(evidence.at) if evidence.at else None,
-                "greenlet": _who(evidence.greenlet),
-                "site": _site(evidence.site),
+                "greenlet": who_as_json(evidence.greenlet),
+                "site": site_as_json(evidence.site),
             }
             for evidence in finding.evidence
         ],
-        "stack": [_site(frame) for frame in finding.stack],
+        "stack": [site_as_json(frame) for frame in finding.stack],
     }
-
-
-def _who(who: Who | None) -> dict[str, Any] | None:
-    return None if who is None else {"id": who.id, "name": who.name}
-
-
-def _site(site: Site | None) -> dict[str, Any] | None:
-    return None if site is None else {"file": site.file, "line": site.line, "function": site.function}

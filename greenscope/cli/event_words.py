@@ -11,6 +11,7 @@ from typing import Any
 
 from greenscope.cli.words import line_of, printable
 from greenscope.trace import events
+from greenscope.trace.analysis.as_json import site_as_json
 from greenscope.trace.analysis.states import LABELS
 from greenscope.trace.events import EVENT_KINDS, NO_ERRNO, NO_FD, Detail, Kind, Op, Ready, Watch, unpack
 from greenscope.trace.reader import RingReader
@@ -86,7 +87,7 @@ class EventWords:
         if stack:
             facts |= {"file": stack[0].file, "line": stack[0].line, "function": stack[0].function}
         if len(stack) > 1:
-            facts["callers"] = [{"file": site.file, "line": site.line, "function": site.function} for site in stack[1:]]
+            facts["callers"] = [site_as_json(site) for site in stack[1:]]
         return {key: value for key, value in facts.items() if value is not None}
 
     def line(self, event: Event) -> str:

@@ -19,6 +19,7 @@ from greenscope.cli.times import Time
 from greenscope.cli.words import printable
 from greenscope.errors import GreenscopeError
 from greenscope.trace.analysis import Timeline
+from greenscope.trace.analysis.as_json import site_as_json
 from greenscope.trace.analysis.profile import By, Part, Profile
 from greenscope.trace.analysis.profile_rows import Row, folded, rows_of
 from greenscope.trace.analysis.spread import Spread
@@ -220,8 +221,8 @@ def _row(hub: Profiled, row: Row) -> dict[str, Any]:
         "reason": row.reason or None,
         "what": row.what or None,
         "sleeper": row.sleeper or None,
-        "site": _site(row.line),
-        "stack": [_site(frame) for frame in row.stack],
+        "site": site_as_json(row.line),
+        "stack": [site_as_json(frame) for frame in row.stack],
         "total_ns": each.total,
         "share": row.share,
         "count": each.count,
@@ -232,7 +233,3 @@ def _row(hub: Profiled, row: Row) -> dict[str, Any]:
         "longest_at_ns": each.at - hub.info.start_monotonic_ns,
         "longest_greenlet": each.greenlet,
     }
-
-
-def _site(site: Site | None) -> dict[str, Any] | None:
-    return None if site is None else {"file": site.file, "line": site.line, "function": site.function}

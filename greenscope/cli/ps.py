@@ -14,6 +14,7 @@ import click
 from greenscope.cli import ps_text
 from greenscope.cli.hub_view import HubView, look
 from greenscope.errors import GreenscopeError
+from greenscope.trace.analysis.as_json import site_as_json
 from greenscope.trace.analysis.table import SORTS, STATES
 from greenscope.trace.recorder import trace_directory
 from greenscope.trace.rings import rings_in, rings_of
@@ -109,7 +110,7 @@ def as_json(view: HubView) -> dict[str, Any]:
         "seen": view.now_wall_ns / 1e9,
         "hub_state": None if view.hub is None else "polling" if view.hub.polling else "away",
         "hub_for_ns": None if view.hub is None else max(view.now_ns - view.hub.since_ns, 0),
-        "stalled_in": [{"file": at.file, "line": at.line, "function": at.function} for at in view.stalled_in],
+        "stalled_in": [site_as_json(at) for at in view.stalled_in],
         "unlisted": view.unlisted,
         "greenlets": [
             {

@@ -15,10 +15,10 @@ import click
 from greenscope.cli.hub_view import HubView, look
 from greenscope.cli.words import duration, line_of, printable
 from greenscope.errors import GreenscopeError
+from greenscope.trace.analysis.as_json import site_as_json
 from greenscope.trace.analysis.table import Row, waiting_on
 from greenscope.trace.reader import RingReader
 from greenscope.trace.recorder import trace_directory
-from greenscope.trace.records import Site
 from greenscope.trace.rings import rings_of
 from greenscope.trace.stacks import Frames, NoAnswerError, Stacks, stacks_of
 
@@ -146,12 +146,8 @@ def _as_json(pid: int, view: HubView, found: Stacks | None, why: str, stood: lis
                 "resource": one.row.resource if one.row is not None else None,
                 "fd": one.row.fd if one.row is not None else None,
                 "peer": (one.row.peer or None) if one.row is not None else None,
-                "stack": [_frame(frame) for frame in one.frames],
+                "stack": [site_as_json(frame) for frame in one.frames],
             }
             for one in stood
         ],
     }
-
-
-def _frame(frame: Site) -> dict[str, Any]:
-    return {"file": frame.file, "line": frame.line, "function": frame.function}

@@ -10,7 +10,8 @@ import linecache
 from pathlib import Path
 from typing import Any
 
-from greenscope.trace.analysis.diagnoses import Finding, Who, worst_first
+from greenscope.trace.analysis.as_json import site_as_json, who_as_json
+from greenscope.trace.analysis.diagnoses import Finding, worst_first
 from greenscope.trace.records import Site
 from greenscope.web.session import Session
 
@@ -34,14 +35,14 @@ def _finding(session: Session, finding: Finding) -> dict[str, Any]:
     return {
         "id": finding.id,
         "severity": str(finding.severity),
-        "greenlet": _who(finding.greenlet),
-        "site": _site(finding.site),
+        "greenlet": who_as_json(finding.greenlet),
+        "site": site_as_json(finding.site),
         "start": session.relative(finding.since),
         "end": session.relative(finding.until) if finding.until else None,
         "duration": finding.lasted(now),
         "count": finding.count,
         "resource": finding.resource or None,
-        "others": [_who(who) for who in finding.others[:_OTHERS]],
+        "others": [who_as_json(who) for who in finding.others[:_OTHERS]],
         "others_total": len(finding.others),
         "sentence": finding.sentence,
         "advice": finding.advice,
@@ -49,22 +50,14 @@ def _finding(session: Session, finding: Finding) -> dict[str, Any]:
             {
                 "text": evidence.text,
                 "at": session.relative(evidence.at) if evidence.at else None,
-                "greenlet": _who(evidence.greenlet),
-                "site": _site(evidence.site),
+                "greenlet": who_as_json(evidence.greenlet),
+                "site": site_as_json(evidence.site),
             }
             for evidence in finding.evidence
         ],
-        "stack": [_site(frame) for frame in finding.stack[:_FRAMES]],
+        "stack": [site_as_json(frame) for frame in finding.stack[:_FRAMES]],
         "source": _source(session, finding.site),
     }
-
-
-def _who(who: Who | None) -> dict[str, Any] | None:
-    return None if who is None else {"id": who.id, "name": who.name}
-
-
-def _site(site: Site | None) -> dict[str, Any] | None:
-    return None if site is None else {"file": site.file, "line": site.line, "function": site.function}
 
 
 def _source(session: Session, site: Site | None) -> dict[str, Any] | None:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from greenscope.trace.analysis import ALIVE, Lane, Span, Stall, State, Timeline, label
+from greenscope.trace.analysis.as_json import site_as_json
 from greenscope.trace.analysis.describe import woken_by
 from greenscope.trace.analysis.states import LABELS
 from greenscope.trace.events import Exit, Wait
@@ -297,5 +298,4 @@ def _stall(session: Session, stall: Stall, now: int) -> dict[str, Any]:
 
 
 def _site(session: Session, number: int) -> dict[str, Any] | None:
-    site = session.reader.site(number)
-    return None if site is None else {"file": site.file, "line": site.line, "function": site.function}
+    return site_as_json(session.reader.site(number))

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from greenscope.trace.analysis.as_json import site_as_json
 from greenscope.trace.analysis.profile import READY, RUNNING, By, Part, Profile
 from greenscope.trace.analysis.profile_rows import Row, rows_of
 from greenscope.trace.analysis.spread import Spread
 from greenscope.trace.analysis.states import State
 from greenscope.trace.events import Wait
-from greenscope.trace.records import Site
 from greenscope.web.session import Session
 
 __all__ = ["profile"]
@@ -79,8 +79,8 @@ def _row(session: Session, by: By, row: Row) -> dict[str, Any]:
         "label": row.reason or None,
         "what": row.what or None,
         "sleeper": row.sleeper or None,
-        "site": _site(row.line),
-        "stack": [_site(frame) for frame in row.stack[:_FRAMES]],
+        "site": site_as_json(row.line),
+        "stack": [site_as_json(frame) for frame in row.stack[:_FRAMES]],
         "total": each.total,
         "share": row.share,
         "count": each.count,
@@ -135,7 +135,3 @@ def _load(session: Session, made: Profile) -> dict[str, Any]:
         "classes": [{"least": each.least, "most": each.most, "count": each.count} for each in load.classes()],
         "longest_start": session.relative(load.away_longest_at) if load.away.count else None,
     }
-
-
-def _site(site: Site | None) -> dict[str, Any] | None:
-    return None if site is None else {"file": site.file, "line": site.line, "function": site.function}

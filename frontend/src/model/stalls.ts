@@ -1,10 +1,6 @@
-/** The stalls the viewer has told about: which is which, and the one a span belongs to. */
+/** The stalls that the viewer has told about: what is still kept of one, and the one that a span belongs to. */
 
 import type { Stall } from "../protocol/messages";
-
-export function sameStall(a: Stall | null, b: Stall | null): boolean {
-  return a !== null && b !== null && a.greenlet === b.greenlet && a.start === b.start;
-}
 
 /** Whether what is kept begins after it: there is nothing left to look at. */
 export function isGone(stall: Stall, begin: number): boolean {
