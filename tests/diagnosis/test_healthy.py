@@ -21,7 +21,7 @@ from tests.diagnosis.programs import ring_of
 HEALTHY = Path(__file__).resolve().parent / "healthy"
 PROGRAMS = sorted(path for path in HEALTHY.glob("*.py") if path.name != "load.py")
 # What a machine that is too busy makes of any program, and by how much it was: a share of the time.
-_STARVED = frozenset({"hub-blocked", "starved", "hog-by-slices"})
+_STARVED = frozenset({"starved", "hog-by-slices"})
 _BUSY = 0.2
 SECONDS = float(os.environ.get("GREENSCOPE_HEALTHY_SECONDS", "4"))
 

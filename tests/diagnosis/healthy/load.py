@@ -1,6 +1,7 @@
 """Load from a process of its own, which is not looked at: blocking sockets, a thread a connection.
 
-``python load.py KIND PORT CONNECTIONS``; ``start`` runs it beside the program, for as long as that lives.
+``python load.py KIND PORT CONNECTIONS``; ``start`` runs it beside the program, for as long as that lives and so keeps
+its standard input open.
 """
 
 from __future__ import annotations
@@ -12,8 +13,11 @@ import sys
 
 def start(kind: str, port: int, connections: int) -> None:
     """Have so many connections ask for ever."""
-    command = [sys.executable, __file__, kind, str(port), str(connections), str(os.getpid())]
-    subprocess.Popen(command, env={**os.environ, "GREENSCOPE": "0"}, stdin=subprocess.PIPE)
+    command = [sys.executable, __file__, kind, str(port), str(connections)]
+    _running.append(subprocess.Popen(command, env={**os.environ, "GREENSCOPE": "0"}, stdin=subprocess.PIPE))
+
+
+_running: list[subprocess.Popen[bytes]] = []
 
 
 def main() -> None:
@@ -21,7 +25,7 @@ def main() -> None:
     import threading
     import time
 
-    kind, port, connections, parent = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
+    kind, port, connections = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 
     def ask(connection: socket.socket, question: bytes, end: bytes) -> None:
         connection.sendall(question)
@@ -50,8 +54,7 @@ def main() -> None:
 
     for number in range(connections):
         threading.Thread(target=work, args=(number,), daemon=True).start()
-    while os.getppid() == parent:
-        time.sleep(0.2)
+    sys.stdin.read()
     os._exit(0)
 
 
