@@ -35,6 +35,7 @@ setup(
                     "greenscope/trace/_ring_api.c",
                     "greenscope/trace/_sites.c",
                     "greenscope/trace/_notes.c",
+                    "greenscope/trace/_figures.c",
                     "greenscope/trace/_reserve.c",
                     "greenscope/trace/_watchdog.c",
                     "greenscope/trace/_watchforks.c",

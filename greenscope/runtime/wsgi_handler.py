@@ -166,7 +166,7 @@ class WSGIHandler(Response):
         identity = self.environ.get("HTTP_X_REQUEST_ID")
         if identity:
             text = identity[:_ID].encode("latin-1", "replace") + text
-        number = recorder.request_begin(text)
+        number = self.environ["greenscope.request"] = recorder.request_begin(text)
         how, error = _RETURNED, ""
         try:
             self.handle_one_response()

@@ -34,6 +34,21 @@ ring_resource(Ring *ring, PyObject *Py_UNUSED(unused))
     return PyLong_FromUnsignedLong(take_resource(ring));
 }
 
+METHOD(site)
+{
+    uint64_t lasti; /* after the code */
+    int plumbing;
+    if (nargs != 2 || !PyCode_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "expected a code object and a number");
+        return NULL;
+    }
+    if (numbers(args + 1, 1, 1, &lasti) < 0)
+        return NULL;
+    UNLESS_DETACHED(ZERO);
+    uint32_t site = ring_site_of(ring, (PyCodeObject *) args[0], (int) lasti, &plumbing);
+    return PyLong_FromLongLong(plumbing ? -(long long) site : (long long) site);
+}
+
 /* -- greenlets -------------------------------------------------------------------------------- */
 
 METHOD(spawn)
@@ -159,6 +174,14 @@ METHOD(park)
 METHOD(wait)
 {
     return park(ring, args, nargs, 1);
+}
+
+METHOD(park_there)
+{
+    NUMBERS(5, NONE); /* site, reason, resource, fd, deadline_ms */
+    Waiting waiting = {v[1], v[2], v[3], v[4], "", 0};
+    park_from(ring, now_ns(ring), &waiting, 0, 0, (uint32_t) v[0]);
+    Py_RETURN_NONE;
 }
 
 METHOD(give_way)
@@ -392,6 +415,12 @@ ring_get_current(Ring *ring, void *Py_UNUSED(closure))
 }
 
 static PyObject *
+ring_get_head(Ring *ring, void *Py_UNUSED(closure))
+{
+    return PyLong_FromUnsignedLongLong(ring->head);
+}
+
+static PyObject *
 ring_get_clock(Ring *ring, void *Py_UNUSED(closure))
 {
     return PyLong_FromUnsignedLongLong(ring->clock_ns);
@@ -412,6 +441,7 @@ ring_set_clock(Ring *ring, PyObject *value, void *Py_UNUSED(closure))
 static PyMethodDef ring_methods[] = {
     {"string", (PyCFunction) ring_string, METH_O, PyDoc_STR("The id of a text, 0 when there is no room for it.")},
     {"resource", (PyCFunction) ring_resource, METH_NOARGS, PyDoc_STR("The next serial number.")},
+    FAST(site, "site(code, lasti): the number of a place in a code object; negative, if it is plumbing."),
     FAST(spawn, "spawn(reason, name, numbered, parent): a greenlet begins; its handle."),
     FAST(rename, "rename(handle, name, numbered): it is called this from here on."),
     FAST(awaits, "awaits(handle, resource, whom): whom it waits for has changed, if it still waits for that."),
@@ -419,6 +449,7 @@ static PyMethodDef ring_methods[] = {
     {"switch", (PyCFunction) ring_switch, METH_O, PyDoc_STR("switch(handle): the hub is about to switch to it.")},
     {"throw", (PyCFunction) ring_throw, METH_O, PyDoc_STR("throw(handle): the hub is about to raise in it.")},
     FAST(park, "park(reason, resource, fd, deadline_ms, peer): the running greenlet is about to wait."),
+    FAST(park_there, "park_there(site, reason, resource, fd, deadline_ms): park, at a line that does not run."),
     FAST(wait, "wait(watch, resource, fd, deadline_ms, peer): watcher_start and park, in one."),
     FAST(give_way, "give_way(handle, deadline_ms): the running greenlet yields: it parks, and is ready at once."),
     FAST(exit, "exit(handle, how): it ended."),
@@ -443,6 +474,7 @@ static PyMethodDef ring_methods[] = {
     {"mark", (PyCFunction) ring_mark, METH_O, PyDoc_STR("mark(text): the program left a mark.")},
     {"request_begin", (PyCFunction) ring_request_begin, METH_O, PyDoc_STR("request_begin(text): its number.")},
     FAST(request_end, "request_end(request, how, status, error): it was served."),
+    FAST(figures, "figures(head, time_ns, handle, most): what became of a greenlet's time since then."),
     FAST(op_begin, "op_begin(op, tls, resource, fd): a socket is called."),
     FAST(op_end, "op_end(op, errno, count, error): the call is over."),
     FAST(acquire, "acquire(handle, what, earlier, resource, left): who holds it, or what runs (0)."),
@@ -466,6 +498,7 @@ static PyMemberDef ring_members[] = {
 
 static PyGetSetDef ring_getset[] = {
     {"current", (getter) ring_get_current, NULL, PyDoc_STR("The handle of what runs."), NULL},
+    {"head", (getter) ring_get_head, NULL, PyDoc_STR("How many records were written."), NULL},
     {"clock_ns", (getter) ring_get_clock, (setter) ring_set_clock, PyDoc_STR("A test's clock; 0: the real one."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };

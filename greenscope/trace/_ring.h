@@ -332,6 +332,10 @@ uint32_t ring_intern(Ring *ring, PyObject *text);
 /* The call site of what runs now: the first frame that is neither our own nor plumbing. */
 uint32_t ring_site_here(Ring *ring);
 
+/* The call site that a place in a code object is; 0: it is our own, or there is no room. `plumbing`: whether one had
+ * rather have another. */
+uint32_t ring_site_of(Ring *ring, PyCodeObject *code, int lasti, int *plumbing);
+
 /* The site of a record that has one at level teach only. */
 static inline uint32_t
 site_if_taught(Ring *ring)
@@ -372,6 +376,10 @@ NOTE(set_detail);
 /* Let the whole process have the level that was asked for. */
 void ring_hear(Ring *ring);
 PyObject *ring_on_stall_over(PyObject *ring, PyObject *unused);
+
+/* -- _figures.c ------------------------------------------------------------------------------- */
+
+NOTE(figures);
 
 /* -- _watchdog.c ------------------------------------------------------------------------------ */
 

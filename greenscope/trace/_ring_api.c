@@ -78,6 +78,22 @@ api_current(PyObject *self)
     return ((Ring *) self)->current;
 }
 
+static uint32_t
+api_site(PyObject *self, PyCodeObject *code, int lasti, int *plumbing)
+{
+    *plumbing = 0;
+    RING_OR_RETURN(self) 0;
+    return ring_site_of(ring, code, lasti, plumbing);
+}
+
+static void
+api_park_there(PyObject *self, uint32_t site, int reason, uint32_t resource, int fd, uint64_t deadline_ms)
+{
+    RING_OR_RETURN(self);
+    park_from(ring, now_ns(ring), &(Waiting){(uint64_t) reason, resource, (uint64_t) fd, deadline_ms, "", 0}, 0, 0,
+              site);
+}
+
 RingAPI ring_interface = {
     .wait = api_wait,
     .park = api_park,
@@ -88,4 +104,6 @@ RingAPI ring_interface = {
     .resume = api_resume,
     .watcher_stop = api_watcher_stop,
     .current = api_current,
+    .site = api_site,
+    .park_there = api_park_there,
 };

@@ -23,6 +23,10 @@ typedef struct {
     void (*resume)(PyObject *ring, uint64_t handle, int watch, uint32_t resource, int fd); /* switch, watcher_stop */
     void (*watcher_stop)(PyObject *ring, int watch, uint32_t resource, int fd);
     uint64_t (*current)(PyObject *ring);
+    /* Of whoever is not the one that runs, or does not run there: the site of a place in a code object (0: it is our
+     * own, or there is no room), and whether one had rather have another; and a park there. */
+    uint32_t (*site)(PyObject *ring, PyCodeObject *code, int lasti, int *plumbing);
+    void (*park_there)(PyObject *ring, uint32_t site, int reason, uint32_t resource, int fd, uint64_t deadline_ms);
 } RingAPI;
 
 #endif

@@ -90,13 +90,11 @@ typedef struct {
     Py_ssize_t peer_length;
 } Waiting;
 
-/* The running greenlet is about to wait; `starts`: and its watcher begins to watch. */
+/* The running greenlet is about to wait at that site; `starts`: and its watcher begins to watch, at that one. */
 static inline void
-park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
+park_from(Ring *ring, uint64_t now, const Waiting *for_what, int starts, uint32_t starts_at, uint32_t site)
 {
     uint64_t deadline_ms = for_what->deadline_ms > UINT32_MAX ? UINT32_MAX : for_what->deadline_ms;
-    uint32_t starts_at = starts ? site_if_taught(ring) : 0;
-    uint32_t site = ring->stacks ? ring_stack_here(ring) : ring_site_here(ring);
     uint32_t fd_plus_1 = (uint32_t) (for_what->fd + 1);
     Slot *slot = slot_of(ring, ring->current);
     if (slot != NULL) {
@@ -124,6 +122,14 @@ park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
         (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(for_what->resource, deadline_ms));
     publish(ring);
     ring->current = ring->hub;
+}
+
+/* The same, at the line that runs. */
+static inline void
+park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
+{
+    uint32_t starts_at = starts ? site_if_taught(ring) : 0;
+    park_from(ring, now, for_what, starts, starts_at, ring->stacks ? ring_stack_here(ring) : ring_site_here(ring));
 }
 
 static inline void

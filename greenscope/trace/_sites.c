@@ -161,6 +161,15 @@ ring_site_here(Ring *ring)
     return second_best;
 }
 
+uint32_t
+ring_site_of(Ring *ring, PyCodeObject *code, int lasti, int *plumbing)
+{
+    KnownSite *place = known_place(ring, code, lasti, 0);
+    *plumbing = place->plumbing;
+    uint32_t site = place->code != NULL ? place->site : new_site(ring, code, lasti, plumbing);
+    return site != SITE_INTERNAL ? site : 0;
+}
+
 /* Whether a code is our own (SITE_INTERNAL), plumbing (1) or neither (0). Remembered as if it were a place of it, while
  * there is room for sites: a program that makes code all the time would have all of it kept. */
 static uint32_t

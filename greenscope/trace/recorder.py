@@ -45,11 +45,16 @@ _PLUMBING = tuple(
 
 
 class Recorder(Ring):
-    """A ring, and the file it is in."""
+    """A ring, and the file it is in.
 
-    def __init__(self, file: RingFile) -> None:
+    Args:
+        file: where it goes.
+        plumbing: beginnings of files through which this thread's program waits, beside the standard library's.
+    """
+
+    def __init__(self, file: RingFile, plumbing: tuple[str, ...] = ()) -> None:
         self._file = file
-        super().__init__(memoryview(file.memory), _INTERNAL, _PLUMBING, file.lock)
+        super().__init__(memoryview(file.memory), _INTERNAL, (*_PLUMBING, *plumbing), file.lock)
         _open.add(self)
 
     @property
@@ -110,12 +115,13 @@ def _all_open() -> list[Recorder]:
 levels.recorders = _all_open
 
 
-def open_recorder(hub: int, thread_name: str) -> Recorder:
+def open_recorder(hub: int, thread_name: str, plumbing: tuple[str, ...] = ()) -> Recorder:
     """The recorder of a new hub, and so of this thread; one that is closed already if ``GREENSCOPE=0`` is set.
 
     Args:
         hub: number of the hub within the process, from 1.
         thread_name: name of the thread it runs in.
+        plumbing: beginnings of files through which its program waits: a line in one is shown if there is no better.
 
     Returns:
         A recorder; its ``path`` is None if no other process can read it.
@@ -125,7 +131,7 @@ def open_recorder(hub: int, thread_name: str) -> Recorder:
         recorder = Recorder(unwritten_ring(hub, thread_name))
         recorder.close()
         return recorder
-    here.recorder = recorder = Recorder(file)
+    here.recorder = recorder = Recorder(file, plumbing)
     watch(recorder)
     recorder.set_detail(levels.detail)
     recorder.stacks = levels.stacks

@@ -14,6 +14,7 @@ import struct
 import time
 
 from greenscope.trace.events import FOR_ONE, NOT_STARTED, ORIGIN_SHIFT, Detail, Kind, Ready, Spawn, Wait
+from greenscope.trace.ring_figures import Figures
 from greenscope.trace.ring_layout import (
     CAPACITY_UNIT,
     EVENT,
@@ -76,7 +77,7 @@ class _Slot:
         self.peer = b""
 
 
-class Ring(Notes, Sites):
+class Ring(Notes, Figures, Sites):
     """Writes one hub's events into a buffer that holds a fresh ring file.
 
     Args:
@@ -119,6 +120,11 @@ class Ring(Notes, Sites):
         number = self._next_resource
         self._next_resource = (number + 1) & _U32 or 1
         return number
+
+    @property
+    def head(self) -> int:
+        """How many records were written."""
+        return self._head
 
     # -- greenlets ------------------------------------------------------------------------------
 
@@ -188,8 +194,15 @@ class Ring(Notes, Sites):
         """The running greenlet is about to switch to the hub."""
         if self._detached:
             return
-        now, site = self._now(), self._stack() if self.stacks else self._site()
-        handle = self.current
+        self._park(self._stack() if self.stacks else self._site(), reason, resource, fd, deadline_ms, peer)
+
+    def park_there(self, site: int, reason: int, resource: int, fd: int, deadline_ms: int) -> None:
+        """The running greenlet is about to wait, at a line that does not run: a suspended frame's."""
+        if not self._detached:
+            self._park(site, reason, resource, fd, deadline_ms, b"")
+
+    def _park(self, site: int, reason: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
+        now, handle = self._now(), self.current
         slot = self._slot(handle)
         deadline_ms = min(deadline_ms, _U32)
         origin, reason = reason >> ORIGIN_SHIFT & _U8, reason & _U8

@@ -68,6 +68,17 @@ class Sites:
         self._strings[text] = used
         return used
 
+    def site(self, code: CodeType, lasti: int) -> int:
+        """The site of a place in a code object, wherever its frame is; see ``park_there``.
+
+        Returns:
+            0 if the code is our own or there is no room; negative if one had rather have another (plumbing).
+        """
+        if self._detached or code.co_filename.startswith(self._internal):
+            return 0
+        site = self._site_at(code, lasti, None, None)
+        return -site if code.co_filename.startswith(self._plumbing) else site
+
     def _site(self) -> int:
         """The first frame that is neither our own nor plumbing; if there is none, the first that is not our own."""
         second_best = 0
@@ -98,8 +109,10 @@ class Sites:
         return site
 
     def _site_of(self, frame: FrameType, caller: int | None) -> int:
-        code = frame.f_code
-        key = id(code), frame.f_lasti, caller  # equal code may be of another file
+        return self._site_at(frame.f_code, frame.f_lasti, caller, frame.f_lineno)
+
+    def _site_at(self, code: CodeType, lasti: int, caller: int | None, line: int | None) -> int:
+        key = id(code), lasti, caller  # equal code may be of another file
         known = self._sites.get(key)
         if known is not None:
             return known[0]
@@ -107,9 +120,11 @@ class Sites:
             self._count_lost("sites_lost")
             return 0
         file, function = self.string(code.co_filename), self.string(code.co_qualname)
+        if line is None:
+            line = next((number for start, end, number in code.co_lines() if start <= lasti < end), None)
         site = self._site_count
         at = self._sites_at.offset + site * SITE.size
-        SITE.pack_into(self._buffer, at, file, function, frame.f_lineno or 0, caller or 0)
+        SITE.pack_into(self._buffer, at, file, function, line or 0, caller or 0)
         self._site_count += 1
         write_field(self._buffer, "site_count", self._site_count)
         self._sites[key] = site, code

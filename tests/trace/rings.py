@@ -5,14 +5,14 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from greenscope.trace import _ring, ring_file, ring_notes, ring_python, ring_sites
+from greenscope.trace import _ring, ring_figures, ring_file, ring_notes, ring_python, ring_sites
 from greenscope.trace.events import Kind, Spawn
 from greenscope.trace.ring_file import RingFile, RingSizes
 from greenscope.trace.ring_layout import EVENT, TEXT_BYTES, read_field, write_field
 
 WRITERS = {"c": _ring.Ring, "python": ring_python.Ring}
 SMALL = RingSizes(events=64, slots=4, sites=8, string_bytes=512)
-INTERNAL = (ring_python.__file__, ring_notes.__file__, ring_sites.__file__)
+INTERNAL = (ring_python.__file__, ring_figures.__file__, ring_notes.__file__, ring_sites.__file__)
 PLUMBING = ("/plumbing/",)
 
 Writer = ring_python.Ring
