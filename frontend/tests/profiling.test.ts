@@ -40,7 +40,7 @@ describe("the profile is asked for", () => {
 
   it("at once, and then every three seconds", async () => {
     await seconds(7);
-    expect(asked).toEqual(Array(3).fill("/api/rings/a/profile?by=line"));
+    expect(asked).toEqual(Array(3).fill("api/rings/a/profile?by=line"));
     expect(control.current).toEqual({ from: asked[0] });
   });
 
@@ -78,7 +78,7 @@ describe("the profile is asked for", () => {
     world.ring = "b";
     control.refresh(now);
     first({ ok: true, json: () => Promise.resolve("late") });
-    await vi.waitFor(() => expect(asked.slice(1)).toEqual(["/api/rings/a/profile?by=waker", "/api/rings/b/profile?by=waker"]));
+    await vi.waitFor(() => expect(asked.slice(1)).toEqual(["api/rings/a/profile?by=waker", "/api/rings/b/profile?by=waker"]));
     late({ ok: true, json: () => Promise.resolve("right") });
     await vi.waitFor(() => expect(control.current).toBe("right"));
   });

@@ -17,12 +17,12 @@ declare global {
 
 export const plotly: Promise<PlotlyApi> = new Promise((resolve, reject) => {
   const script = document.createElement("script");
-  script.src = "/plotly.min.js";
+  script.src = "plotly.min.js";
   script.onload = () => {
     if (window.Plotly) resolve(window.Plotly);
-    else reject(new Error("/plotly.min.js did not define Plotly"));
+    else reject(new Error("plotly.min.js did not define Plotly"));
   };
-  script.onerror = () => reject(new Error("/plotly.min.js could not be loaded"));
+  script.onerror = () => reject(new Error("plotly.min.js could not be loaded"));
   document.head.append(script);
 });
 

@@ -1,9 +1,9 @@
-/** What the page asks once, over HTTP. */
+/** What the page asks once, over HTTP. Addresses are relative: the page may be served below any path. */
 
 import type { By, Profile, Ring, Span } from "./messages";
 
 export async function fetchRings(): Promise<Ring[]> {
-  const response = await fetch("/api/rings");
+  const response = await fetch("api/rings");
   if (!response.ok) throw new Error(`GET /api/rings: ${response.status}`);
   return ((await response.json()) as { rings: Ring[] }).rings;
 }
@@ -21,20 +21,21 @@ export async function fetchSpan(
     time: String(Math.round(time)),
     width: String(Math.max(1, Math.round(width))),
   });
-  const response = await fetch(`/api/rings/${encodeURIComponent(ring)}/at?${query}`, { signal });
+  const response = await fetch(`api/rings/${encodeURIComponent(ring)}/at?${query}`, { signal });
   if (response.status === 404) return null;
   if (!response.ok) throw new Error(`GET at: ${response.status}`);
   return (await response.json()) as Span;
 }
 
 export function streamUrl(ring: string): string {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  return `${scheme}//${location.host}/api/rings/${encodeURIComponent(ring)}/stream`;
+  const url = new URL(`api/rings/${encodeURIComponent(ring)}/stream`, document.baseURI);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  return url.href;
 }
 
 /** Where the time went, over all that the viewer keeps. */
 export async function fetchProfile(ring: string, by: By, signal: AbortSignal): Promise<Profile> {
-  const response = await fetch(`/api/rings/${encodeURIComponent(ring)}/profile?by=${by}`, { signal });
+  const response = await fetch(`api/rings/${encodeURIComponent(ring)}/profile?by=${by}`, { signal });
   if (!response.ok) throw new Error(`GET profile: ${response.status}`);
   return (await response.json()) as Profile;
 }
