@@ -14,9 +14,10 @@ many pairs of fresh processes. Printed is the median of the pairs' ratios (of a 
 turns' ratios), its standard error, and the quarter of the pairs below and above. Compare
 ``--traced GREENSCOPE=0``, which should give 1.
 
-The untraced server runs with GREENSCOPE=0: what it is compared with has no recording at all. The echo
-server first fills its ring once, because a ring that is written for the first time is also mapped page by
-page; ``--fresh`` leaves that out. The page's is fresh.
+The untraced server runs with GREENSCOPE=0: what it is compared with has no recording at all. A ring that
+is written for the first time is also mapped page by page, which is over after a million events, some
+seconds of a service's life; so rings are filled once before the first turn: the echo server's with
+requests, the page's with marks. ``--fresh`` leaves that out.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from benchmarks.echo import compile_client, tell
 from benchmarks.servers import ROOT, cpu_seconds, line_of, processors, progress, running
 
 _EVENTS_A_REQUEST = 6
+_EVENTS_A_MARK = 2
 _RING_EVENTS = 1 << 20
 _PAGE_SECONDS = 0.1
 _PATIENCE = 10
@@ -97,10 +99,8 @@ def page(environment: dict[str, str], connections: int, options: argparse.Namesp
     def visits() -> int:
         return int(store.get("visits") or 0)
 
-    with _server(["benchmarks.tracing", "--serve-page", str(options.redis), str(database)], environment) as (
-        server,
-        port,
-    ):
+    command = ["benchmarks.tracing", "--serve-page", str(options.redis), str(database)]
+    with _server(command + ["--fresh"] * options.fresh, environment) as (server, port):
         # What was sent before a stop is answered in it, and stays with the kernel: that is no timeout.
         times = ["-d1h", "--timeout", "10s"]
         with running(["wrk", "-t1", f"-c{connections}", *times, f"http://127.0.0.1:{port}/"]) as load:
@@ -150,8 +150,15 @@ def _bind(pid: int) -> None:
         os.sched_setaffinity(pid, {cpu})
 
 
-def serve_page(redis_socket: str, database: int, cpu: int) -> None:
-    """Serve a page with a counter and a value from redis on a free port, say which, and go on until killed."""
+def serve_page(redis_socket: str, database: int, cpu: int, fresh: bool) -> None:
+    """Serve a page with a counter and a value from redis on a free port, say which, and go on until killed.
+
+    Args:
+        redis_socket: where redis listens.
+        database: which of redis's databases.
+        cpu: the processor to run on; -1: any.
+        fresh: leave the ring empty, which else is filled once.
+    """
     if cpu >= 0:
         os.sched_setaffinity(0, {cpu})
     from greenscope.runtime import monkey
@@ -160,6 +167,7 @@ def serve_page(redis_socket: str, database: int, cpu: int) -> None:
     import redis
 
     from greenscope.runtime.wsgi import WSGIServer
+    from greenscope.trace import mark
 
     store: Any = redis.Redis(unix_socket_path=redis_socket, db=database)
     store.set("greeting", "Hello, world")
@@ -172,6 +180,8 @@ def serve_page(redis_socket: str, database: int, cpu: int) -> None:
 
     server = WSGIServer(("127.0.0.1", 0), application, log=None)
     server.start()
+    for _ in range(0 if fresh else _RING_EVENTS // _EVENTS_A_MARK):
+        mark("fill")
     print(server.server_port, flush=True)
     server.serve_forever()
 
@@ -252,7 +262,7 @@ def main() -> None:
     parser.add_argument("--cpu", type=int, default=-1, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve_page:
-        serve_page(options.serve_page[0], int(options.serve_page[1]), options.cpu)
+        serve_page(options.serve_page[0], int(options.serve_page[1]), options.cpu, options.fresh)
         return
     if sys.platform != "linux":
         parser.error("the client needs Linux's epoll")
