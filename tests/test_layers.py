@@ -59,7 +59,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),  # makes a ring of a ring, in the traced process too
     "greenscope.trace.stacks": ("greenscope.trace.records",),  # asks the watchdog of another process
     "greenscope.trace.export*": ("greenscope.trace*",),
-    "greenscope.web.middleware*": ("greenscope.web.middleware*", *TRACE_WRITES),
+    # In the traced process: these, and nothing of the viewer.
+    "greenscope.web.access": (),
+    "greenscope.web.beside": ("greenscope.web.access", *TRACE_WRITES),
+    "greenscope.web.middleware*": (
+        "greenscope.web.middleware*",
+        "greenscope.web.access",
+        "greenscope.web.beside",
+        *TRACE_WRITES,
+    ),
     "greenscope.web*": ("greenscope.web*", "greenscope.trace*"),
     "greenscope.integrations*": (
         "greenscope.integrations*",
@@ -114,6 +122,9 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "pydantic": ("greenscope.web*",),
     "asyncio": ("greenscope.web*", "greenscope.cli*", "greenscope.demo.*"),  # the demo's peers are other processes
 }
+
+VIEWER_ONLY = ("fastapi", "starlette", "uvicorn", "websockets", "plotly", "pydantic", "numpy")
+IN_TRACED_PROCESS = ("greenscope.web", "greenscope.web.access", "greenscope.web.beside", "greenscope.web.middleware*")
 
 
 def modules() -> dict[str, Path]:
@@ -175,6 +186,6 @@ def test_third_parties_are_known_only_where_they_belong():
         for importer, path in known.items()
         for imported in imports(path, known)
         if (top := imported.split(".")[0]) in ONLY_IN
-        and (not matches(importer, ONLY_IN[top]) or (top == "fastapi" and "middleware" in importer))
+        and (not matches(importer, ONLY_IN[top]) or (top in VIEWER_ONLY and matches(importer, IN_TRACED_PROCESS)))
     ]
     assert wrong == []

@@ -78,7 +78,7 @@ describe("the profile is asked for", () => {
     world.ring = "b";
     control.refresh(now);
     first({ ok: true, json: () => Promise.resolve("late") });
-    await vi.waitFor(() => expect(asked.slice(1)).toEqual(["api/rings/a/profile?by=waker", "/api/rings/b/profile?by=waker"]));
+    await vi.waitFor(() => expect(asked.slice(1)).toEqual(["api/rings/a/profile?by=waker", "api/rings/b/profile?by=waker"]));
     late({ ok: true, json: () => Promise.resolve("right") });
     await vi.waitFor(() => expect(control.current).toBe("right"));
   });

@@ -9,8 +9,8 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Awaitable, Iterator
-from typing import TypeVar
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any, TypeVar
 
 import click
 import uvicorn
@@ -99,8 +99,13 @@ async def _terminal_closed() -> None:
         await asyncio.sleep(_TERMINAL_SECONDS)
 
 
-async def serve_until(source: Source, listener: socket.socket, over: Awaitable[_T]) -> _T:
+async def serve_until(source: Source | Callable[..., Any], listener: socket.socket, over: Awaitable[_T]) -> _T:
     """Serve the dashboard until ``over`` is done.
+
+    Args:
+        source: the rings, or the dashboard over them.
+        listener: where.
+        over: what is waited for.
 
     Returns:
         What ``over`` gave.
@@ -108,11 +113,13 @@ async def serve_until(source: Source, listener: socket.socket, over: Awaitable[_
     # What a timeline keeps is hundreds of thousands of objects and no cycles: to look through all of them
     # for some, now and then, stops the viewer for 0.1 to 0.4 s. Young objects are looked through as ever.
     gc.set_threshold(*gc.get_threshold()[:2], 1_000_000)
+    app = create_app(source, rest_after=None) if isinstance(source, Source) else source
     config = uvicorn.Config(
-        create_app(source),
+        app,
         log_level="warning",
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # who asks is who the socket says
         timeout_graceful_shutdown=1,
         ws_max_size=1 << 16,
         ws_per_message_deflate=False,  # loopback: packing costs more than it saves

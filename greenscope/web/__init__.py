@@ -1,0 +1,23 @@
+"""The viewer, and what a traced process needs of it.
+
+``create_app`` makes the dashboard an ASGI application. It is loaded when it is asked for: a traced process imports
+this package for what stands beside it there, and neither FastAPI nor numpy.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from greenscope.web.app import create_app
+
+__all__ = ["create_app"]
+
+_WHERE = {"create_app": "greenscope.web.app"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_WHERE[name]), name)

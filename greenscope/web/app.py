@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib.resources
-from collections.abc import AsyncIterator
+import os
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Query, WebSocket
+from fastapi import FastAPI, HTTPException, Query, Request, WebSocket
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from greenscope import __version__
 from greenscope.trace.analysis.profile import By
+from greenscope.trace.recorder import trace_directory
 from greenscope.web import present
+from greenscope.web.access import Access, from_environment
+from greenscope.web.following import Following, FollowOnUse
 from greenscope.web.profile import profile
-from greenscope.web.security import LocalOnly
+from greenscope.web.security import Guard, is_passed_on
 from greenscope.web.session import Session
 from greenscope.web.source import Source
 from greenscope.web.stream import Stream
@@ -25,29 +28,49 @@ from greenscope.web.stream import Stream
 __all__ = ["create_app"]
 
 _STATIC = Path(__file__).parent / "static"
+_REST_SECONDS = 300.0
 
 
-def create_app(source: Source) -> FastAPI:
-    """The viewer over a source of rings; it follows the source for as long as it is served.
+def create_app(
+    rings: Source | str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None = None,
+    *,
+    access: Access | None = None,
+    key: str | None = None,
+    rest_after: float | None = _REST_SECONDS,
+) -> FastAPI:
+    """The dashboard as an ASGI application, to be served, or mounted in another one.
+
+    With Starlette or FastAPI: ``app.mount("/greenscope", create_app())``. It reads rings in the process that serves
+    it, from the first request on. Its addresses are relative: it may be mounted anywhere. This machine's own clients
+    may see it, and those who bring the token.
 
     Args:
-        source: where the rings are.
+        rings: a directory or a ring file, several of them, or a source; None: the trace directory.
+        access: who may see it; None: as ``GREENSCOPE_TOKEN`` says, or else the token of the trace directory.
+        key: of those who pass requests on, and have asked ``access`` themselves.
+        rest_after: seconds without a request or an open page after which it stops reading until the next one; None:
+            never.
+
+    Raises:
+        GreenscopeError: the trace directory is not this user's alone; ``GREENSCOPE_TOKEN`` is too short.
+        OSError: the trace directory cannot be made.
     """
+    source = rings if isinstance(rings, Source) else Source(_paths(rings))
+    following = Following(source, rest_after)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        source.scan()
-        follower = asyncio.create_task(source.run())
+        following.start()
         try:
             yield
         finally:
-            follower.cancel()
-            await asyncio.gather(follower, return_exceptions=True)
-            source.close()
+            await following.stop()
 
     # The interactive API pages fetch their scripts from elsewhere; this viewer loads nothing from elsewhere.
     app = FastAPI(title="greenscope", version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(LocalOnly)
+    app.state.following = following
+    app.add_middleware(FollowOnUse, following=following)
+    app.add_middleware(Guard, access=access or from_environment(trace_directory), key=key)  # the outermost
     plotly_script = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
 
     def find(identity: str) -> Session:
@@ -65,8 +88,9 @@ def create_app(source: Source) -> FastAPI:
         return FileResponse(str(plotly_script), media_type="text/javascript")
 
     @app.get("/api/rings")
-    async def rings() -> dict[str, Any]:
-        return {"rings": [present.ring(listed) for listed in source.rings()]}
+    async def list_rings(request: Request) -> dict[str, Any]:
+        stream = "poll" if is_passed_on(request.scope) else "websocket"
+        return {"rings": [present.ring(listed) for listed in source.rings()], "stream": stream}
 
     @app.get("/api/rings/{identity}/at")
     async def at(
@@ -99,3 +123,9 @@ def create_app(source: Source) -> FastAPI:
 
     app.mount("/static", StaticFiles(directory=_STATIC, check_dir=False))
     return app
+
+
+def _paths(rings: str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | None) -> list[Path]:
+    if rings is None:
+        return [trace_directory()]
+    return [Path(rings)] if isinstance(rings, (str, os.PathLike)) else [Path(path) for path in rings]

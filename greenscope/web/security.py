@@ -1,83 +1,84 @@
-"""Who may ask: pages of this very viewer, and nobody else's.
-
-The viewer listens on loopback only, but any page in the user's browser can reach loopback too. A
-foreign page's request carries its ``Origin``; a name that was made to point here (DNS rebinding)
-shows in ``Host``. Both are checked on every request and on the WebSocket, before anything else.
-"""
+"""Who may ask, at the viewer's own door: ``access.py`` decides, on every request and on the WebSocket."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import hmac
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["HEADERS", "LocalOnly"]
+from greenscope.web.access import HEADERS, Access, Answer
+from greenscope.web.beside import KEY_HEADER, PROOF_HEADER, proof
 
-_LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-
-HEADERS = {
-    "content-security-policy": (
-        # Plotly sets styles from script; nothing else is inline.
-        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
-        "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-    "cross-origin-resource-policy": "same-origin",
-}
-"""Sent with every answer."""
+__all__ = ["Guard", "is_passed_on"]
 
 
-class LocalOnly:
-    """Wraps an ASGI application; refuses foreign hosts and origins with 403."""
+class Guard:
+    """Wraps an ASGI application; refuses whom ``access`` refuses.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Args:
+        app: the application.
+        access: who may see it.
+        key: the key of those who pass requests on, and have asked ``access`` themselves; None: there are none.
+    """
+
+    def __init__(self, app: ASGIApp, access: Access, key: str | None = None) -> None:
         self._app = app
+        self._access = access
+        self._key = key
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on."""
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        wrong = _objection(scope)
-        if wrong is None:
-            await self._app(scope, receive, _with_headers(send))
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        scope["greenscope.passed_on"] = passed_on = self._is_passed_on(headers)
+        refused = None
+        if not passed_on:
+            remote = scope["client"][0] if scope.get("client") else ""
+            query = scope.get("query_string", b"").decode("latin-1")
+            refused = self._access.judge(remote, _path(scope), query, headers)
+        if refused is None:
+            extra = {**HEADERS, PROOF_HEADER: proof(self._key)} if passed_on and self._key else HEADERS
+            await self._app(scope, receive, _with_headers(send, extra))
         elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 1008, "reason": wrong[:120]})
+            await send({"type": "websocket.close", "code": 1008, "reason": _words(refused)[:120]})
         else:
-            body = f"greenscope: {wrong}\n".encode()
-            headers = [(b"content-type", b"text/plain; charset=utf-8")]
-            await send({"type": "http.response.start", "status": 403, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+            await _answer(send, refused)
+
+    def _is_passed_on(self, headers: list[tuple[str, str]]) -> bool:
+        keys = [value for name, value in headers if name == KEY_HEADER]
+        return self._key is not None and len(keys) == 1 and hmac.compare_digest(keys[0].encode(), self._key.encode())
 
 
-def _objection(scope: Scope) -> str | None:
-    given: dict[bytes, list[str]] = {}
-    for name, value in scope["headers"]:
-        given.setdefault(name, []).append(value.decode("latin-1"))
-    hosts = given.get(b"host", [])
-    if len(hosts) != 1:
-        return f"{len(hosts)} Host headers; one is needed"
-    if _name(f"//{hosts[0]}") not in _LOCAL_NAMES:
-        return f"Host {hosts[0]!r} is not this machine; open http://127.0.0.1 with the viewer's port"
-    for origin in given.get(b"origin", []):
-        if origin.lower() not in (f"http://{hosts[0]}".lower(), f"https://{hosts[0]}".lower()):
-            return f"Origin {origin!r} is not this viewer"
-    return None
+def is_passed_on(scope: Scope) -> bool:
+    """Whether an application asks for its client: a WebSocket does not come that way."""
+    return bool(scope.get("greenscope.passed_on"))
 
 
-def _name(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+def _path(scope: Scope) -> str:
+    """The path below the application's root, wherever that is mounted."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path[len(root) :] if root and path.startswith(root) else path
 
 
-def _with_headers(send: Send) -> Send:
+def _words(answer: Answer) -> str:
+    return answer.body.decode().removeprefix("greenscope: ").strip() or "the token first"
+
+
+async def _answer(send: Send, answer: Answer) -> None:
+    headers = [(name.encode(), value.encode("latin-1", "replace")) for name, value in answer.headers]
+    headers.append((b"content-length", str(len(answer.body)).encode()))
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _with_headers(send: Send, extra: dict[str, str]) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-            message = {**message, "headers": [*message.get("headers", []), *extra]}
+            more = [(name.encode(), value.encode()) for name, value in extra.items()]
+            message = {**message, "headers": [*message.get("headers", []), *more]}
         await send(message)
 
     return wrapped

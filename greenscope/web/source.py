@@ -95,11 +95,20 @@ class Source:
             self._sessions[session.id] = self._sessions.pop(session.id)  # it ended just now
         return behind
 
-    async def run(self) -> None:
-        """Scan and follow until cancelled; rings are read in pieces between which others get their turn."""
+    @property
+    def is_watched(self) -> bool:
+        """Whether a page looks at one of them."""
+        return any(session.pages for session in self._sessions.values())
+
+    async def run(self, wanted: Callable[[], bool] = lambda: True) -> None:
+        """Scan and follow until cancelled, or not wanted; rings are read in pieces between which others get their turn.
+
+        Args:
+            wanted: whether to go on.
+        """
         loop = asyncio.get_running_loop()
         next_scan = loop.time()
-        while True:
+        while wanted():
             if loop.time() >= next_scan:
                 self.scan()
                 next_scan = loop.time() + _SCAN_SECONDS
@@ -117,6 +126,7 @@ class Source:
         self._sessions.clear()
         self._listed.clear()
         self._files.clear()
+        self._gone.clear()
 
     def _find(self) -> set[tuple[Path, int]]:
         found: set[tuple[Path, int]] = set()
