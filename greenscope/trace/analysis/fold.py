@@ -316,7 +316,7 @@ class Fold:
         spawns = np.flatnonzero(self._move == Move.SPAWN)
         spawned, spawn = of[self._lane[spawns]], self._events.take(self._event[spawns])
         rows["parent"][spawned], rows["spawn_reason"][spawned] = spawn["arg"], spawn["reason"]
-        rows["spawn_site"][spawned] = spawn["site"]
+        rows["spawn_site"][spawned], rows["spawned_at"][spawned] = spawn["site"], self._time[spawns]
 
         # The last thing that it did decides: the table after a gap may have taken it for gone.
         acts = np.flatnonzero(_ACTS[self._move])

@@ -62,9 +62,9 @@ class Lane:
     def __init__(self, row: tuple[Any, ...], going_on: tuple[Any, ...], spans: SpanStore, texts: Texts) -> None:
         self.greenlet: int
         self.run_time: int
-        (self.greenlet, self.parent, self.timer_due, self.ended_at, self.switches, self.run_time, self._begins,
-         self.ends, self._kept, self.spawn_site, self.site, self._name, self._exit, self.spawn_reason, self._life,
-         self.numbered, self._goes_on) = row  # fmt: skip
+        (self.greenlet, self.parent, self.timer_due, self.spawned_at, self.ended_at, self.switches, self.run_time,
+         self._begins, self.ends, self._kept, self.spawn_site, self.site, self._name, self._exit, self.spawn_reason,
+         self._life, self.numbered, self._goes_on) = row  # fmt: skip
         self._going_on = going_on
         self._spans = spans
         self._texts = texts

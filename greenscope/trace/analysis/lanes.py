@@ -23,6 +23,7 @@ LANE = np.dtype(
         ("greenlet", "u8"),
         ("parent", "u8"),
         ("timer_due", "i8"),  # when the timer that it last started is due
+        ("spawned_at", "i8"),  # 0: not seen
         ("ended_at", "i8"),
         ("switches", "i8"),
         ("run_time", "i8"),

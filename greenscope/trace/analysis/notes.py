@@ -32,7 +32,8 @@ class Note:
     stack of a stall, innermost frame first. ``end`` is 0 while it goes on. ``how`` (an ``Exit``) and
     ``error`` (the class of an exception) say how it ended, ``status`` what a request was answered with,
     ``blocked`` (a ``Blocked``) what the thread of a stall did in the kernel, and ``computed`` the nanoseconds that
-    it can have computed at most (by when it was noticed, or in all), -1 if that is not known.
+    it can have computed at most (by when it was noticed, or in all), -1 if that is not known. ``number`` is that of a
+    span or a request in its ring, 0 for all else.
     """
 
     greenlet: int
@@ -45,6 +46,7 @@ class Note:
     status: int = 0
     blocked: int = 0
     computed: int = -1
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class _Pairs:
         for index in shown.tolist():
             event = events[index]
             number, start = unpack(int(event["arg"]))[0], int(at[index])
-            self.open[number] = Note(int(event["greenlet"]), start, 0, text(index), int(event["site"]))
+            self.open[number] = Note(int(event["greenlet"]), start, 0, text(index), int(event["site"]), number=number)
         for index in ends[last].tolist():
             event = events[index]
             number, raised = unpack(int(event["arg"]))

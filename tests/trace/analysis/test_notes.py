@@ -51,6 +51,7 @@ spawn(work).get()
     assert (inner.name, inner.how, inner.error) == ("inner", Exit.RAISED, "KeyError")
     assert (outer.name, outer.how, outer.error) == ("outer", Exit.RETURNED, "")
     assert asked.name.split("\n") == ["r1", "GET /"]
+    assert len({note.number for note in (inner, outer, asked)} - {0}) == 3
     assert said.name == "here"
     assert asked.start <= outer.start <= inner.start <= said.start <= inner.end <= outer.end <= asked.end
     assert not line.notes.spans.open
@@ -91,7 +92,10 @@ def test_in_pieces_as_at_once(turns: list[int], cuts: list[int], keep: int) -> N
     for line in (at_once, in_pieces):
         assert list(line.notes.spans.open) == going_on
         kept = list(line.notes.spans.kept)[-keep:]
-        assert kept == [Note(3, e.arg & 0xFFFF, e.time_ns, "load", 2, Exit.RAISED, "ValueError") for e in ended[-keep:]]
+        assert kept == [
+            Note(3, e.arg & 0xFFFF, e.time_ns, "load", 2, Exit.RAISED, "ValueError", number=e.arg & 0xFFFF)
+            for e in ended[-keep:]
+        ]
 
 
 def test_spans_whose_ends_were_lost_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:

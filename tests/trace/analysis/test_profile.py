@@ -105,7 +105,7 @@ def reason_of(span: Span) -> int:
         return RUNNING
     if span.reason == Wait.READ and span.peer.startswith("listening "):
         return ACCEPT
-    return span.reason if span.reason <= 12 else Wait.OTHER
+    return span.reason if span.reason <= max(Wait) else Wait.OTHER
 
 
 def place(site: int, by: By) -> object:

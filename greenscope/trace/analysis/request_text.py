@@ -1,0 +1,81 @@
+"""What the text of a request says: its id, what it asks for, and of which trace it is; and the route of that.
+
+The text's lines are the id, what is asked for ("GET /orders/7?all=1"), and, if it is known, the W3C ``traceparent`` of
+the request itself with the span id of whoever asked after it. They are cut at so many bytes as a record holds, and
+may be anything in a damaged file: what does not look like it should is left out, and nothing here raises.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+__all__ = ["PLACEHOLDER", "Said", "route_of", "said_by"]
+
+PLACEHOLDER = "{id}"
+"""What stands in a route for a part that tells one thing from others of its kind."""
+
+_ASKED = re.compile(r"([A-Z][A-Z-]*) (\S.*)")
+_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+_SPAN_ID = re.compile(r"[0-9a-f]{16}")
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#]*")
+# A number; a UUID; eight or more hexadecimal digits of which at least one is a digit ("deadbeef" may be a word).
+_ID = re.compile(
+    r"[0-9]+|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?=[a-f]*[0-9])[0-9a-f]{8,}", re.IGNORECASE
+)
+
+
+class Said(NamedTuple):
+    """A request's text in its parts; what was not said is empty."""
+
+    id: str
+    method: str
+    path: str
+    """Without the query; where there is no method, all that it asks for."""
+    query: str
+    route: str
+    """Method and path, with a placeholder for each part of it that is an id."""
+    traceparent: str
+    parent: str
+    """The span id of who asked."""
+
+
+def said_by(text: str) -> Said:
+    """The parts of a request's text."""
+    identity, _, rest = text.partition("\n")
+    what, _, trace = rest.partition("\n")
+    method, path, query, route = _asked(what)
+    own, _, parent = trace.partition(" ")
+    return Said(
+        identity,
+        method,
+        path,
+        query,
+        route,
+        own if _TRACEPARENT.fullmatch(own) else "",
+        parent if _SPAN_ID.fullmatch(parent) else "",
+    )
+
+
+def route_of(path: str) -> str:
+    """A path in which every segment that is a number, a UUID or a long hexadecimal number is ``PLACEHOLDER``.
+
+    Args:
+        path: without the query.
+    """
+    return "/".join(PLACEHOLDER if _ID.fullmatch(segment) else segment for segment in path.split("/"))
+
+
+@lru_cache(maxsize=4096)
+def _asked(what: str) -> tuple[str, str, str, str]:
+    """Method, path, query and route of what is asked for; what looks like no HTTP is a path as a whole."""
+    match = _ASKED.fullmatch(what)
+    if match is None:
+        return "", what, "", route_of(what)
+    method, target = match.groups()
+    path, _, query = target.partition("?")
+    origin = _ORIGIN.match(path)
+    if origin is not None:  # asked of a proxy
+        path = path[origin.end() :] or "/"
+    return method, path, query, f"{method} {route_of(path)}"
