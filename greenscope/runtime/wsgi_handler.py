@@ -23,6 +23,7 @@ from greenlet import GreenletExit
 from greenscope.runtime.greenlet import Greenlet
 from greenscope.runtime.layers import BufferedReader
 from greenscope.runtime.waiter import running
+from greenscope.runtime.wsgi_names import name_of_request
 from greenscope.runtime.wsgi_parser import NO_INPUT, Request, RequestError, RequestParser
 from greenscope.runtime.wsgi_response import Response
 from greenscope.runtime.wsgi_rest import rest_of
@@ -39,8 +40,6 @@ _HEAD = 16384
 _BODY = 65536
 _ID = 100  # characters of a request's id that are recorded
 _RETURNED, _RAISED, _KILLED = int(Exit.RETURNED), int(Exit.RAISED), int(Exit.KILLED)
-_MOST_NAMES = 300
-_names: set[str] = set()  # that greenlets were given: a recording has room for so many, and no more
 
 
 class WSGIHandler(Response):
@@ -364,11 +363,7 @@ class WSGIHandler(Response):
             return
         self._asked_for = name
         self._line = b"\n" + name.encode("latin-1", "replace")
-        if name not in _names:
-            if len(_names) >= _MOST_NAMES or len(name) > 100:
-                name = method
-            else:
-                _names.add(name)
+        name = name_of_request(method, name[len(method) + 1 :])
         if name != self._name:
             self._name = name
             if isinstance(self.greenlet, Greenlet):
