@@ -14,12 +14,14 @@ BASE = ("greenscope", "greenscope.errors")
 # The runtime also asks which level it is, and notes what a program would note itself: its requests.
 TRACE_WRITES = (
     "greenscope.trace",
+    "greenscope.trace.debugging",
     "greenscope.trace.events",
     "greenscope.trace.here",
     "greenscope.trace.levels",
     "greenscope.trace.notes",
     "greenscope.trace.recorder",
     "greenscope.trace.stall_log",
+    "greenscope.trace.traceparent",
 )
 RING = ("greenscope.trace.ring*", "greenscope.trace._ring")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -30,7 +32,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "greenscope.trace": ("greenscope.trace.levels", "greenscope.trace.notes"),  # its API, loaded when it is used
     "greenscope.trace.here": ("greenscope.trace.recorder",),  # the type
     "greenscope.trace.levels": ("greenscope.trace.events", "greenscope.trace.recorder"),  # the type
-    "greenscope.trace.notes": ("greenscope.trace.events", "greenscope.trace.here", "greenscope.trace.recorder"),
+    "greenscope.trace.notes": (
+        "greenscope.trace.events",
+        "greenscope.trace.here",
+        "greenscope.trace.recorder",  # the type
+        "greenscope.trace.ring_layout",
+    ),
+    "greenscope.trace.debugging": (),
+    "greenscope.trace.traceparent": (),
     "greenscope.trace.events": (),
     "greenscope.trace.watchdog": ("greenscope.trace.events", "greenscope.trace.recorder", *RING),  # the recorder's type
     "greenscope.trace.stall_log": ("greenscope.trace.events", *RING),

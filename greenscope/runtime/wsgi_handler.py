@@ -27,8 +27,10 @@ from greenscope.runtime.wsgi_names import name_of_request
 from greenscope.runtime.wsgi_parser import NO_INPUT, Request, RequestError, RequestParser
 from greenscope.runtime.wsgi_response import Response
 from greenscope.runtime.wsgi_rest import rest_of
+from greenscope.trace.debugging import debugging
 from greenscope.trace.events import Exit
 from greenscope.trace.here import here
+from greenscope.trace.traceparent import take_over
 
 if TYPE_CHECKING:
     from greenscope.trace.recorder import Recorder
@@ -39,6 +41,7 @@ NEVER = sys.maxsize
 _HEAD = 16384
 _BODY = 65536
 _ID = 100  # characters of a request's id that are recorded
+_TEXT = 196  # bytes of all that a record says of a request
 _RETURNED, _RAISED, _KILLED = int(Exit.RETURNED), int(Exit.RAISED), int(Exit.KILLED)
 
 
@@ -162,10 +165,19 @@ class WSGIHandler(Response):
     def _handle_recorded(self, recorder: Recorder) -> None:
         """``handle_one_response``, between the records of a request: by the id that its client, or proxy, gave it."""
         text = self._line
-        identity = self.environ.get("HTTP_X_REQUEST_ID")
+        if debugging.unrecorded and any(path in self._asked_for for path in debugging.unrecorded):
+            self.handle_one_response()
+            return
+        environ = self.environ
+        identity = environ.get("HTTP_X_REQUEST_ID")
         if identity:
             text = identity[:_ID].encode("latin-1", "replace") + text
-        number = self.environ["greenscope.request"] = recorder.request_begin(text)
+        header = environ.get("HTTP_TRACEPARENT")
+        if header or debugging.always_traced:
+            trace = environ["greenscope.traceparent"] = take_over(header)
+            line = trace.line.encode()
+            text = b"%b\n%b" % (text[: _TEXT - 1 - len(line)], line)
+        number = environ["greenscope.request"] = recorder.request_begin(text)
         how, error = _RETURNED, ""
         try:
             self.handle_one_response()

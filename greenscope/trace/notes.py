@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from greenscope.trace.events import Exit
 from greenscope.trace.here import here
+from greenscope.trace.ring_layout import MAX_BURST, TEXT_BYTES
 
 if TYPE_CHECKING:
     from greenscope.trace.recorder import Recorder
@@ -30,6 +31,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _RETURNED, _RAISED, _KILLED = (int(how) for how in (Exit.RETURNED, Exit.RAISED, Exit.KILLED))
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code: inspect is slow to import
+_RECORD = (MAX_BURST - 1) * TEXT_BYTES
 _numbers = count(1)
 
 
@@ -103,27 +105,37 @@ class request:  # noqa: N801  (as above)
     Args:
         id: what tells it from every other one, such as a header's X-Request-ID; made up if there is none.
         what: what it asks for. Both together are cut at 195 bytes.
+        traceparent: its own of W3C, with its span's id; and, after a space, the caller's span's id, if there is one.
+            Where there is no room for all, ``what`` is cut.
 
     Raises:
         TypeError: one of them is no str.
     """
 
-    __slots__ = ("_number", "_recorder", "id", "status", "what")
+    __slots__ = ("_number", "_recorder", "id", "status", "traceparent", "what")
 
-    def __init__(self, id: str | None = None, what: str = "") -> None:  # noqa: A002
+    def __init__(self, id: str | None = None, what: str = "", traceparent: str = "") -> None:  # noqa: A002
         self.id = f"{getpid():x}-{next(_numbers):x}" if id is None else _text(id)
         self.what = _text(what)
+        self.traceparent = _text(traceparent)
         self.status = 0
         """The response's status, for the record of its end; 0 is none."""
         self._recorder: Recorder | None = None
         self._number = 0
+
+    @property
+    def number(self) -> int:
+        """What tells it from every other one of its recording; 0 before it began, and where nothing is recorded."""
+        return self._number
 
     def begin(self) -> Self:
         """It begins to be served."""
         self._recorder = recorder = here.recorder
         if recorder is not None:
             text = " ".join(self.id.split("\n"))
-            if self.what:
+            if self.traceparent:
+                text = _with_trace(text, self.what, self.traceparent)
+            elif self.what:
                 text += "\n" + self.what
             self._number = recorder.request_begin(text.encode("utf-8", "replace"))
         return self
@@ -186,6 +198,14 @@ def set_name(name: str) -> None:
         string = recorder.string(name)
         if string or not name:
             recorder.rename(recorder.current, string, 0)
+
+
+def _with_trace(identity: str, what: str, traceparent: str) -> str:
+    """Three lines, the second cut so that the third fits into the record."""
+    ending = "\n" + " ".join(traceparent.split("\n"))
+    room = _RECORD - len(identity.encode("utf-8", "replace")) - len(ending.encode("utf-8", "replace")) - 1
+    kept = " ".join(what.split("\n")).encode("utf-8", "replace")[: max(room, 0)].decode("utf-8", "ignore")
+    return f"{identity}\n{kept}{ending}"
 
 
 def _text(text: str) -> str:

@@ -1,6 +1,7 @@
 """The viewer, and what a traced process needs of it.
 
-``create_app`` makes the dashboard an ASGI application. It is loaded when it is asked for: a traced process imports
+``create_app`` makes the dashboard an ASGI application; ``DebugMiddleware`` says of each request where its time went.
+All is loaded when it is asked for: a traced process imports
 this package for what stands beside it there, and neither FastAPI nor numpy.
 """
 
@@ -11,10 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greenscope.web.app import create_app
+    from greenscope.web.middleware.wsgi import DebugMiddleware
 
-__all__ = ["create_app"]
+__all__ = ["DebugMiddleware", "create_app"]
 
-_WHERE = {"create_app": "greenscope.web.app"}
+_WHERE = {
+    "DebugMiddleware": "greenscope.web.middleware.wsgi",
+    "create_app": "greenscope.web.app",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -64,3 +64,21 @@ def test_a_request_whose_greenlet_is_killed_ends_so(hub: runtime.Hub) -> None:
         inside.wait(20)
         server.stop(timeout=0)
     assert requests(hub) == [("\nGET /slow", "KILLED", 0)]
+
+
+def test_a_trace_that_a_request_belongs_to_is_recorded_and_the_request_goes_on_as_it_came(hub: runtime.Hub) -> None:
+    trace, caller = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+    came: list[dict[str, Any]] = []
+
+    def application(environ: Any, start_response: Any) -> list[bytes]:
+        came.append(environ)
+        return hello(environ, start_response)
+
+    header = f"00-{trace}-{caller}-01"
+    with serving(application) as server:
+        ask(server, f"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\ntraceparent: {header}\r\n\r\n".encode())
+    ((text, *_),) = requests(hub)
+    line = text.split("\n")[2]
+    assert line == f"{came[0]['greenscope.traceparent'].header} {caller}" and trace in line
+    assert came[0]["HTTP_TRACEPARENT"] == header
+    assert came[0]["greenscope.request"] > 0

@@ -1,0 +1,19 @@
+"""What a debug middleware of this process asks of whoever records its requests.
+
+The server that records requests itself does so before the application, and so the middleware, is called.
+"""
+
+from __future__ import annotations
+
+__all__ = ["debugging"]
+
+
+class _Debugging:
+    always_traced = False
+    """Whether each request's record has a ``traceparent``, though none came with it: somebody passes it on."""
+
+    unrecorded: tuple[str, ...] = ()
+    """Requests with one of these in their path are no business of the application: the dashboard's own."""
+
+
+debugging = _Debugging()
