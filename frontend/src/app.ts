@@ -17,9 +17,10 @@ import { plotly } from "./plot/plotly";
 import { TimeAxis } from "./plot/timeaxis";
 import { PointerControl } from "./pointer";
 import { ProfileControl } from "./profiling";
-import { fetchRings, streamUrl } from "./protocol/api";
+import { fetchRings } from "./protocol/api";
 import { Connection } from "./protocol/connection";
 import type { Finding, Message, Ring, Stall, Status } from "./protocol/messages";
+import type { Kind } from "./protocol/transport";
 import { SelectionControl } from "./selection";
 import { Cards } from "./views/cards";
 import { announce, byId } from "./views/dom";
@@ -47,6 +48,7 @@ export class App {
   readonly viewport = new Viewport();
   readonly meter = new Meter();
   private rings: Ring[] = [];
+  private stream: Kind = "websocket";
   /** Whether the viewer answered when it was last asked for its rings. */
   private listed = false;
   private connection: Connection | null = null;
@@ -148,7 +150,7 @@ export class App {
   private async refreshRings(): Promise<void> {
     if (document.hidden && this.recording !== null) return;
     try {
-      this.rings = await fetchRings();
+      ({ rings: this.rings, stream: this.stream } = await fetchRings());
       this.listed = true;
       if (this.recording === null) this.reachable = true;
     } catch {
@@ -179,7 +181,7 @@ export class App {
     this.lanes.showLanes(this.recording.lanes);
     history.replaceState(null, "", `#${encodeURIComponent(ring.id)}`);
     const { recording } = this;
-    this.connection = new Connection(streamUrl(ring.id), {
+    this.connection = new Connection(ring.id, this.stream, {
       message: (message) => this.message(message),
       frame: (frame) => {
         recording.takeFrame(frame, performance.now());

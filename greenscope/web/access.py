@@ -177,15 +177,16 @@ def token_of(directory: Path) -> str:
     """The token of a trace directory, made if there is none: one for all its processes, until the file is removed.
 
     Raises:
+        GreenscopeError: its file holds none.
         OSError: it cannot be read or made.
     """
     path = directory / _FILE
     while True:
         with suppress(FileNotFoundError):
             token = path.read_text().strip()
-            if len(token) >= _SHORTEST:
-                return token
-            path.unlink()  # cut short: a disk was full
+            if len(token) < _SHORTEST:
+                raise GreenscopeError(f"{path} holds no token, which has at least {_SHORTEST} characters; remove it")
+            return token
         fresh = directory / f"{_FILE}.{secrets.token_hex(8)}"
         fd = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:

@@ -9,8 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Query, Request, WebSocket
-from fastapi.responses import FileResponse
+from fastapi import Body, FastAPI, HTTPException, Query, Request, Response, WebSocket
 from fastapi.staticfiles import StaticFiles
 
 from greenscope import __version__
@@ -19,16 +18,18 @@ from greenscope.trace.recorder import trace_directory
 from greenscope.web import present
 from greenscope.web.access import Access, from_environment
 from greenscope.web.following import Following, FollowOnUse
+from greenscope.web.polling import PolledPages
 from greenscope.web.profile import profile
 from greenscope.web.security import Guard, is_passed_on
 from greenscope.web.session import Session
 from greenscope.web.source import Source
-from greenscope.web.stream import Stream
+from greenscope.web.stream import serve_socket
 
 __all__ = ["create_app"]
 
 _STATIC = Path(__file__).parent / "static"
 _REST_SECONDS = 300.0
+_MOST_SAID = 16
 
 
 def create_app(
@@ -56,7 +57,7 @@ def create_app(
         OSError: the trace directory cannot be made.
     """
     source = rings if isinstance(rings, Source) else Source(_paths(rings))
-    following = Following(source, rest_after)
+    following, pages = Following(source, rest_after), PolledPages()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -64,6 +65,7 @@ def create_app(
         try:
             yield
         finally:
+            pages.close()
             await following.stop()
 
     # The interactive API pages fetch their scripts from elsewhere; this viewer loads nothing from elsewhere.
@@ -71,7 +73,8 @@ def create_app(
     app.state.following = following
     app.add_middleware(FollowOnUse, following=following)
     app.add_middleware(Guard, access=access or from_environment(trace_directory), key=key)  # the outermost
-    plotly_script = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
+    own_files = StaticFiles(directory=_STATIC, check_dir=False)
+    plotly_files = StaticFiles(directory=str(importlib.resources.files("plotly") / "package_data"))
 
     def find(identity: str) -> Session:
         session = source.session(identity)
@@ -79,13 +82,19 @@ def create_app(
             raise HTTPException(404, f"there is no ring {identity!r}; GET /api/rings lists them")
         return session
 
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        return FileResponse(_STATIC / "index.html", headers={"cache-control": "no-cache"})
+    @app.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def page(request: Request) -> Response:
+        return await file(own_files, "index.html", request)
 
-    @app.get("/plotly.min.js", include_in_schema=False)
-    async def plotly() -> FileResponse:
-        return FileResponse(str(plotly_script), media_type="text/javascript")
+    @app.api_route("/plotly.min.js", methods=["GET", "HEAD"], include_in_schema=False)
+    async def plotly(request: Request) -> Response:
+        return await file(plotly_files, "plotly.min.js", request)
+
+    async def file(files: StaticFiles, name: str, request: Request) -> Response:
+        """A file, unless the browser has it: Plotly's script is megabytes."""
+        response = await files.get_response(name, request.scope)
+        response.headers["cache-control"] = "no-cache"
+        return response
 
     @app.get("/api/rings")
     async def list_rings(request: Request) -> dict[str, Any]:
@@ -119,9 +128,21 @@ def create_app(
         if session is None:
             await socket.close(4404, f"there is no ring {identity[:80]!r}")
             return
-        await Stream(session, socket).run()
+        await serve_socket(session, socket)
 
-    app.mount("/static", StaticFiles(directory=_STATIC, check_dir=False))
+    @app.post("/api/rings/{identity}/poll")
+    async def poll(
+        identity: str,
+        request: Request,
+        said: Annotated[list[str], Body(max_length=_MOST_SAID, description="the page's messages")],
+        page: Annotated[str | None, Query(max_length=64, description="its number; none: it begins")] = None,
+    ) -> Response:
+        body = await pages.poll(find(identity), page, said, hold=not is_passed_on(request.scope))
+        if body is None:
+            raise HTTPException(410, "this page was forgotten: it begins anew, without a number")
+        return Response(body, media_type="application/octet-stream", headers={"cache-control": "no-store"})
+
+    app.mount("/static", own_files)
     return app
 
 

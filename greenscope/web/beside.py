@@ -63,7 +63,7 @@ _BROUGHT_BACK = frozenset(
         "x-content-type-options",
     }
 )
-_MOST_ASKED, _MOST_ANSWERED = 1 << 16, 1 << 24
+_MOST_ASKED, _MOST_ANSWERED = 1 << 16, 1 << 26
 _CONNECT_SECONDS, _SILENT_SECONDS, _SECONDS = 1.0, 5.0, 15.0
 _STARTS, _STARTS_SECONDS = 3, 60.0
 _ROOT = Path(__file__).parent.parent.parent
@@ -127,7 +127,7 @@ def forward(
     """Ask the viewer, for a client of the application, and bring back its answer.
 
     Never raises for what the client sent or the viewer did: that is an answer, too. It is over within 15 seconds,
-    and brings at most 16 MiB. It waits in the sockets of the hub that the calling thread has, if it has one,
+    and brings at most 64 MiB. It waits in the sockets of the hub that the calling thread has, if it has one,
     whether or not the program is patched; else in the thread.
 
     Args:
@@ -160,12 +160,14 @@ def forward(
         target = quote(path, safe="/:@!$&'()*+,;=~-._") + (f"?{query}" if query else "")
         passed = {name: value for name, value in given if name in _PASSED}
         return _ask(viewer, method, target, passed, body)
-    except ConnectionRefusedError:
+    except ConnectionError:
         return _later("the viewer is just ending, or starting; this page asks again by itself", as_page)
     except (http.client.InvalidURL, ValueError):
         return page(400, "this is no address", as_page)
-    except (OSError, GreenscopeError, http.client.HTTPException) as error:
-        return page(502, f"the viewer cannot be asked: {str(error) or type(error).__name__}", as_page)
+    except http.client.HTTPException as error:
+        return page(502, f"the viewer cannot be asked: it answers with {error!r}", as_page)
+    except (OSError, GreenscopeError) as error:
+        return page(502, f"the viewer cannot be asked: {error}", as_page)
 
 
 def proof(key: str) -> str:

@@ -1,11 +1,13 @@
 /** What the page asks once, over HTTP. Addresses are relative: the page may be served below any path. */
 
 import type { By, Profile, Ring, Span } from "./messages";
+import type { Kind } from "./transport";
 
-export async function fetchRings(): Promise<Ring[]> {
+/** The rings there are, and how their streams come to this page. */
+export async function fetchRings(): Promise<{ rings: Ring[]; stream: Kind }> {
   const response = await fetch("api/rings");
-  if (!response.ok) throw new Error(`GET /api/rings: ${response.status}`);
-  return ((await response.json()) as { rings: Ring[] }).rings;
+  if (!response.ok) throw new Error(`GET api/rings: ${response.status}`);
+  return (await response.json()) as { rings: Ring[]; stream: Kind };
 }
 
 /** What a greenlet did at a time; null when nothing is known. `width` is that of one pixel, in ns. */
@@ -25,12 +27,6 @@ export async function fetchSpan(
   if (response.status === 404) return null;
   if (!response.ok) throw new Error(`GET at: ${response.status}`);
   return (await response.json()) as Span;
-}
-
-export function streamUrl(ring: string): string {
-  const url = new URL(`api/rings/${encodeURIComponent(ring)}/stream`, document.baseURI);
-  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
-  return url.href;
 }
 
 /** Where the time went, over all that the viewer keeps. */

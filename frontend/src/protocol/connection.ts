@@ -1,11 +1,12 @@
 /**
- * One WebSocket to one ring's stream, kept alive: it reconnects with a growing pause and says the
- * current view again each time. Frames that answer an older view than the last one are dropped here,
- * so nothing behind this module ever sees a stale one.
+ * One ring's stream, kept alive: it reconnects with a growing pause and says the current view again each
+ * time. Frames that answer an older view than the last one are dropped here, so nothing behind this module
+ * ever sees a stale one. Where a WebSocket does not even open, polling is tried, and the other way round.
  */
 
 import { decodeFrame, type Frame } from "./frame";
 import type { Message, View } from "./messages";
+import { connect, type Kind, type Transport } from "./transport";
 
 type Request = Omit<View, "type" | "serial">;
 
@@ -21,18 +22,19 @@ const LONGEST_PAUSE_MS = 3000;
 const VIEW_INTERVAL_MS = 50;
 
 export class Connection {
-  private socket: WebSocket | null = null;
+  private transport: Transport | null = null;
   private pause = FIRST_PAUSE_MS;
   private retry: number | undefined;
   private pending: Request | null = null;
   private last: Request | null = null;
   private sendTimer: number | undefined;
   private sentAt = -Infinity;
-  private closed = false;
   private serial = 0;
 
+  /** `kind` is what to try first. */
   constructor(
-    private readonly url: string,
+    private readonly ring: string,
+    private kind: Kind,
     private readonly events: ConnectionEvents,
   ) {
     this.open();
@@ -47,47 +49,43 @@ export class Connection {
   }
 
   close(): void {
-    this.closed = true;
     window.clearTimeout(this.retry);
     window.clearTimeout(this.sendTimer);
-    this.socket?.close();
+    this.transport?.close();
   }
 
   private flush(): void {
     this.sendTimer = undefined;
-    if (this.pending === null || this.socket?.readyState !== WebSocket.OPEN) return;
+    if (this.pending === null || !this.transport?.open) return;
     this.last = this.pending;
     this.pending = null;
     this.sentAt = performance.now();
     const view: View = { type: "view", serial: ++this.serial, ...this.last };
-    this.socket.send(JSON.stringify(view));
+    this.transport.send(JSON.stringify(view));
   }
 
   private open(): void {
-    const socket = new WebSocket(this.url);
-    socket.binaryType = "arraybuffer";
-    this.socket = socket;
-    socket.onopen = () => {
-      this.pause = FIRST_PAUSE_MS;
-      this.events.reachable(true);
-      this.pending ??= this.last;
-      window.clearTimeout(this.sendTimer);
-      this.flush();
-    };
-    socket.onmessage = (event: MessageEvent<string | ArrayBuffer>) => {
-      if (this.closed) return;
-      if (typeof event.data === "string") {
-        this.events.message(JSON.parse(event.data) as Message);
-        return;
-      }
-      const frame = decodeFrame(event.data);
-      if (frame !== null && frame.serial === this.serial) this.events.frame(frame);
-    };
-    socket.onclose = () => {
-      if (this.closed) return;
-      this.events.reachable(false);
-      this.retry = window.setTimeout(() => this.open(), this.pause);
-      this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
-    };
+    let opened = false;
+    this.transport = connect(this.kind, this.ring, {
+      opened: () => {
+        opened = true;
+        this.pause = FIRST_PAUSE_MS;
+        this.events.reachable(true);
+        this.pending ??= this.last;
+        window.clearTimeout(this.sendTimer);
+        this.flush();
+      },
+      text: (data) => this.events.message(JSON.parse(data) as Message),
+      bytes: (data) => {
+        const frame = decodeFrame(data);
+        if (frame !== null && frame.serial === this.serial) this.events.frame(frame);
+      },
+      closed: () => {
+        this.events.reachable(false);
+        if (!opened) this.kind = this.kind === "poll" ? "websocket" : "poll";
+        this.retry = window.setTimeout(() => this.open(), this.pause);
+        this.pause = Math.min(this.pause * 2, LONGEST_PAUSE_MS);
+      },
+    });
   }
 }
