@@ -30,6 +30,7 @@ COMMANDS = (
     "events",
     "info",
     "rings",
+    "token",
     "demo",
 )
 """As the help lists them. Each is a function in a module of its name."""

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from pathlib import Path
 
 import click
 
 from greenscope.cli.thresholds import THRESHOLD_OPTION, thresholds_of
-from greenscope.cli.viewer import PORT_OPTION, STALL_OPTION, listen, serve_until, stop_signal, url_of
+from greenscope.cli.viewer import HOST, PORT_OPTION, STALL_OPTION, listen, serve_until, stop_signal, url_of
 from greenscope.errors import GreenscopeError
 from greenscope.trace.reader import RingReader
 from greenscope.trace.recorder import trace_directory
+from greenscope.web.access import Access, from_environment, is_loopback, named_token
+from greenscope.web.app import create_app
 from greenscope.web.source import Source
 
 __all__ = ["serve"]
@@ -20,9 +23,16 @@ __all__ = ["serve"]
 @click.command()
 @click.argument("paths", nargs=-1, metavar="[DIR | FILE...]", type=click.Path(path_type=Path, readable=False))
 @PORT_OPTION
+@click.option(
+    "--host",
+    metavar="ADDRESS",
+    default=HOST,
+    show_default=True,
+    help="Where to listen. Elsewhere than on loopback, whoever opens the dashboard needs the token that is printed.",
+)
 @STALL_OPTION
 @THRESHOLD_OPTION
-def serve(paths: tuple[Path, ...], port: int, stall_ms: int | None, given: tuple[str, ...]) -> None:
+def serve(paths: tuple[Path, ...], port: int, host: str, stall_ms: int | None, given: tuple[str, ...]) -> None:
     """Show live rings, or recorded ones, in the browser.
 
     Without an argument: the rings in the trace directory, which every program that uses
@@ -36,7 +46,12 @@ def serve(paths: tuple[Path, ...], port: int, stall_ms: int | None, given: tuple
             raise GreenscopeError(f"there is no file or directory {str(path)!r}")
         if not path.is_dir():
             RingReader(path).close()  # says what is wrong with it before a page is opened in vain
-    listener = listen(port)
-    click.echo(f"greenscope: {url_of(listener)}  shows {', '.join(map(str, paths))}  (Ctrl-C ends it)", err=True)
-    source = Source(paths, thresholds=thresholds)
-    asyncio.run(serve_until(source, listener, stop_signal()))
+    listener = listen(port, host)
+    token = named_token()
+    if token is None and not is_loopback(listener.getsockname()[0]):
+        token = secrets.token_urlsafe(24)
+    access = from_environment(trace_directory) if token is None else Access(lambda: token, always=True)
+    shown = ", ".join(map(str, paths))
+    click.echo(f"greenscope: {url_of(listener, token)}  shows {shown}  (Ctrl-C ends it)", err=True)
+    app = create_app(Source(paths, thresholds=thresholds), access=access, rest_after=None)
+    asyncio.run(serve_until(app, listener, stop_signal()))

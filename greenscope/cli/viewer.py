@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import select
 import signal
@@ -11,6 +12,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import click
 import uvicorn
@@ -48,28 +50,49 @@ class _Server(uvicorn.Server):
         yield
 
 
-def listen(port: int) -> socket.socket:
+def listen(port: int, host: str = HOST) -> socket.socket:
     """A listening socket for the dashboard.
 
+    Args:
+        port: which; 0 takes a free one.
+        host: an address or a name of this machine.
+
     Raises:
-        GreenscopeError: the port is taken, or not ours to use.
+        GreenscopeError: the port is taken, or not ours to use; the host is none of this machine.
     """
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = None
     try:
-        listener.bind((HOST, port))
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[
+            0
+        ]
+        listener = socket.socket(family, kind)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
         listener.listen(128)
     except OSError as error:
+        if listener is None or error.errno == errno.EADDRNOTAVAIL:
+            raise GreenscopeError(
+                f"--host {host!r} is no address of this machine ({error.strerror}); 0.0.0.0 stands for all it has"
+            ) from None
         listener.close()
         raise GreenscopeError(
-            f"port {port} on {HOST} cannot be used ({error.strerror}); choose another with --port, 0 takes a free one"
+            f"port {port} on {host} cannot be used ({error.strerror}); choose another with --port, 0 takes a free one"
         ) from None
     return listener
 
 
-def url_of(listener: socket.socket) -> str:
-    """The address to open in a browser."""
-    return f"http://{HOST}:{listener.getsockname()[1]}"
+def url_of(listener: socket.socket, token: str | None = None) -> str:
+    """The address to open in a browser.
+
+    Args:
+        listener: where the dashboard listens.
+        token: what whoever opens it needs; None: nothing.
+    """
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound to
+        host = socket.gethostname()
+    where = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return where if token is None else f"{where}/?token={quote(token, safe='')}"
 
 
 async def stop_signal() -> None:

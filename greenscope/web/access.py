@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from greenscope.errors import GreenscopeError
 
-__all__ = ["HEADERS", "Access", "Answer", "from_environment", "page", "token_of"]
+__all__ = ["HEADERS", "Access", "Answer", "from_environment", "is_loopback", "named_token", "page", "token_of"]
 
 _LOCAL_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 _FORWARDED = frozenset({"forwarded", "x-forwarded-for", "x-real-ip", "via"})
@@ -90,7 +90,7 @@ class Access:
             return None
         if path == "/" and "token=" in query:
             return self._with_query(query, wants_page)
-        if not self._always and not (given.keys() & _FORWARDED) and _is_loopback(remote):
+        if not self._always and not (given.keys() & _FORWARDED) and is_loopback(remote):
             if _name(f"//{hosts[0]}") in _LOCAL_NAMES:
                 return None
             wrong = f"Host {hosts[0]!r} is not this machine; open http://127.0.0.1 with the viewer's port, or bring the"
@@ -208,7 +208,8 @@ def _equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
 
 
-def _is_loopback(remote: str) -> bool:
+def is_loopback(remote: str) -> bool:
+    """Whether an address is this machine's own, and nobody else's."""
     try:
         address = ip_address(remote)
     except ValueError:
