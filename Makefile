@@ -14,8 +14,8 @@ WHEELS = build/wheels
 # Empty where Node.js is missing, or older than Vite can work with.
 NPM := $(shell node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' 2>/dev/null && command -v npm)
 NODE_MODULES = frontend/node_modules/.installed
-EXTENSIONS = $(wildcard greenscope/runtime/*.c greenscope/trace/*.c)
-HEADERS = $(wildcard greenscope/runtime/*.h greenscope/trace/*.h)
+EXTENSIONS = $(wildcard greenscope/runtime/*.c greenscope/trace/*.c greenscope/integrations/*/*.c)
+HEADERS = $(wildcard greenscope/runtime/*.h greenscope/trace/*.h greenscope/integrations/*/*.h)
 C_SOURCES = $(EXTENSIONS) $(HEADERS) $(wildcard packaging/*.h benchmarks/*.c)
 C_FLAGS = -O2 -std=c11 -Wall -Wextra -Werror
 

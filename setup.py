@@ -33,6 +33,7 @@ setup(
                 [
                     "greenscope/trace/_ring.c",
                     "greenscope/trace/_ring_api.c",
+                    "greenscope/trace/_ring_follow.c",
                     "greenscope/trace/_sites.c",
                     "greenscope/trace/_notes.c",
                     "greenscope/trace/_figures.c",
@@ -49,6 +50,7 @@ setup(
                 [
                     "greenscope/trace/_ring.h",
                     "greenscope/trace/_ring_api.h",
+                    "greenscope/trace/_ring_follow.h",
                     "greenscope/trace/_ring_steps.h",
                     "greenscope/trace/_frames.h",
                     "greenscope/trace/_ring_layout.h",
@@ -68,6 +70,16 @@ setup(
             ("greenscope.runtime._stacks", ["greenscope/runtime/_stacks.c"], []),
             ("greenscope.runtime._local", ["greenscope/runtime/_local.c"], []),
             ("greenscope.runtime._queue_base", ["greenscope/runtime/_queue_base.c"], []),
+            (
+                "greenscope.integrations.gevent._gevent",
+                [
+                    "greenscope/integrations/gevent/_gevent.c",
+                    "greenscope/integrations/gevent/_greenlets.c",
+                    "greenscope/integrations/gevent/_switches.c",
+                    "greenscope/integrations/gevent/_watchers.c",
+                ],
+                ["greenscope/integrations/gevent/_gevent.h", "greenscope/trace/_ring_follow.h"],
+            ),
         )
     ]
 )

@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "greenscope": (),
     "greenscope.__main__": ("greenscope.cli",),
     "greenscope.errors": (),
+    "greenscope.auto": ("greenscope.integrations.gevent",),  # what a program imports to be recorded
     "greenscope.runtime*": ("greenscope.runtime*", *TRACE_WRITES),
     "greenscope.trace": ("greenscope.trace.levels", "greenscope.trace.notes"),  # its API, loaded when it is used
     "greenscope.trace.here": ("greenscope.trace.recorder",),  # the type
@@ -106,6 +107,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "greenscope.runtime.loop",  # the type alone, here and in waiter
         "greenscope.runtime.waiter",
         "greenscope.runtime.wsgi_handler",  # GreenletExit
+        "greenscope.integrations.gevent.loops",  # its tracer
     ),
     "numpy": (  # never in the traced process: it is large, and slow to import
         "greenscope.trace.records",
@@ -117,7 +119,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "greenscope.cli*",
     ),
     "httptools": ("greenscope.runtime.wsgi_parser",),
-    "gevent": ("greenscope.integrations.gevent",),
+    "gevent": ("greenscope.integrations.gevent*",),
     "gunicorn": ("greenscope.integrations.gunicorn",),
     "pytest": ("greenscope.integrations.pytest",),
     "click": ("greenscope.cli*", "greenscope.__main__"),

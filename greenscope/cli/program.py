@@ -16,10 +16,12 @@ from pathlib import Path
 import click
 
 from greenscope.errors import GreenscopeError
+from greenscope.integrations.gevent import require as require_gevent
 from greenscope.trace.levels import NAMES
 
 __all__ = [
     "DETAIL_OPTION",
+    "GEVENT_OPTION",
     "RING_OPTION",
     "STACKS_OPTION",
     "ProgramCommand",
@@ -43,6 +45,10 @@ RING_OPTION = click.option(
     type=click.IntRange(1, 1 << 16),
     metavar="N",
     help="Mebibytes of events that each ring keeps, the newest; GREENSCOPE_RING_MB, or 32, unless told.",
+)
+
+GEVENT_OPTION = click.option(
+    "--gevent", is_flag=True, help="The program runs on gevent, and not on greenscope.runtime."
 )
 
 
@@ -70,11 +76,15 @@ def _takes_value(param: click.Parameter) -> bool:
     return isinstance(param, click.Option) and not (param.is_flag or param.count)
 
 
-def command_of(program: Sequence[str]) -> list[str]:
+def command_of(program: Sequence[str], gevent: bool = False) -> list[str]:
     """The command line that runs a program with this interpreter.
 
+    Args:
+        program: the script or ``-m`` and the module, and what is meant for it.
+        gevent: whether it runs on gevent, and so has to be followed.
+
     Raises:
-        GreenscopeError: there is nothing to run.
+        GreenscopeError: there is nothing to run; or no gevent.
     """
     if not program:
         raise GreenscopeError("nothing to run: give a script, or -m and a module")
@@ -85,7 +95,10 @@ def command_of(program: Sequence[str]) -> list[str]:
         raise GreenscopeError(f"there is no script {program[0]!r}; a module is given with -m")
     elif Path(program[0]).is_dir() and not Path(program[0], "__main__.py").exists():
         raise GreenscopeError(f"{program[0]!r} is a directory without a __main__.py; give a script, or -m and a module")
-    return [sys.executable, *program]
+    if not gevent:
+        return [sys.executable, *program]
+    require_gevent()
+    return [sys.executable, "-m", "greenscope.integrations.gevent", *program]
 
 
 def traced_environment(

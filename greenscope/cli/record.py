@@ -11,6 +11,7 @@ import click
 
 from greenscope.cli.program import (
     DETAIL_OPTION,
+    GEVENT_OPTION,
     RING_OPTION,
     STACKS_OPTION,
     ProgramCommand,
@@ -36,15 +37,18 @@ __all__ = ["record"]
     help="The recording. Further hubs (of threads, of forked processes) go beside it as FILE-2.gsr and so on.",
 )
 @RING_OPTION
+@GEVENT_OPTION
 @DETAIL_OPTION
 @STACKS_OPTION
-def record(program: tuple[str, ...], output: Path, ring_mb: int | None, detail: str | None, stacks: bool) -> None:
-    """Run a program that uses greenscope.runtime, and leave its recording in a file.
+def record(
+    program: tuple[str, ...], output: Path, ring_mb: int | None, gevent: bool, detail: str | None, stacks: bool
+) -> None:
+    """Run a program that uses greenscope.runtime, or gevent, and leave its recording in a file.
 
     However the program ends, killed too, the recording holds what happened until then. The exit
     code is the program's. Look at it with: greenscope serve FILE.gsr
     """
-    command = command_of(program)
+    command = command_of(program, gevent)
     parent = output.resolve().parent
     if not parent.is_dir():
         raise GreenscopeError(f"there is no directory {str(parent)!r} to put {output.name!r} into")

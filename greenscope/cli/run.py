@@ -15,6 +15,7 @@ import click
 from greenscope.cli.diagnose import findings_as_text
 from greenscope.cli.program import (
     DETAIL_OPTION,
+    GEVENT_OPTION,
     RING_OPTION,
     STACKS_OPTION,
     ProgramCommand,
@@ -39,6 +40,7 @@ _LOOK_SECONDS = 0.1
 @PORT_OPTION
 @STALL_OPTION
 @RING_OPTION
+@GEVENT_OPTION
 @DETAIL_OPTION
 @STACKS_OPTION
 @THRESHOLD_OPTION
@@ -49,18 +51,19 @@ def run(
     port: int,
     stall_ms: int | None,
     ring_mb: int | None,
+    gevent: bool,
     detail: str | None,
     stacks: bool,
     given: tuple[str, ...],
     diagnosed: bool,
     keep: bool,
 ) -> None:
-    """Run a program that uses greenscope.runtime, and show its greenlets live in the browser.
+    """Run a program that uses greenscope.runtime, or gevent, and show its greenlets live in the browser.
 
     The exit code is the program's (128 and the signal's number if a signal killed it). Options of
     greenscope come before the script or -m; what follows is the program's.
     """
-    command = command_of(program)
+    command = command_of(program, gevent)
     thresholds = thresholds_of(given, stall_ms)
     listener = listen(port)
     with tempfile.TemporaryDirectory(prefix="greenscope-run-") as name:

@@ -38,6 +38,13 @@ frame_here(void)
 #endif
 }
 
+/* The frame that an object stands for, of a greenlet that does not run. */
+static inline Frame
+frame_of(PyFrameObject *object)
+{
+    return frame_whole(object->f_frame);
+}
+
 /* The caller of `frame`, which is done with. */
 static inline Frame
 frame_back(Frame frame)
@@ -74,6 +81,7 @@ typedef PyFrameObject *Frame;
 
 #define frame_here()      PyThreadState_GetFrame(PyThreadState_Get())
 #define frame_done(frame) Py_DECREF(frame)
+#define frame_of(object)  ((Frame) Py_NewRef((PyObject *) (object)))
 #define frame_lasti       PyFrame_GetLasti
 
 static inline Frame

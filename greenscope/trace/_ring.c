@@ -54,33 +54,8 @@ METHOD(site)
 METHOD(spawn)
 {
     NUMBERS(4, ZERO); /* reason, name, numbered, parent */
-    uint64_t greenlet, handle, now, parent = v[3] & ID_MASK;
-    uint32_t site, index = 0;
-    Slot *slot;
-    handle = greenlet = ring->next_greenlet++;
-    now = now_ns(ring);
-    site = ring_site_here(ring);
-    slot = slot_take(ring, &index);
-    if (slot != NULL) {
-        slot_begin(slot);
-        memset((uint8_t *) slot + 4, 0, GS_RING_SLOT_SIZE - 4);
-        slot->greenlet = greenlet;
-        slot->name = (uint32_t) v[1];
-        slot->parent = parent;
-        slot->since_ns = now;
-        slot->site = slot->spawn_site = site;
-        slot->state = GS_STATE_SPAWNED;
-        slot->spawn_reason = (uint8_t) v[0];
-        slot->flags = v[2] ? GS_RING_FLAG_NUMBERED : 0;
-        slot_end(slot);
-        handle |= (uint64_t) (index + 1) << GS_RING_HANDLE_BITS;
-    }
-    put(ring, now, greenlet, GS_KIND_GREENLET_SPAWN, (uint8_t) v[0], (uint16_t) v[2], site, parent);
-    put(ring, now, greenlet, GS_KIND_GREENLET_NAME, 0, (uint16_t) v[2], 0, v[1]);
-    publish(ring);
-    if (v[0] == GS_SPAWN_HUB)
-        ring->hub = ring->current = handle;
-    return PyLong_FromUnsignedLongLong(handle);
+    return PyLong_FromUnsignedLongLong(
+        spawn_at(ring, now_ns(ring), (uint8_t) v[0], (uint32_t) v[1], v[2] != 0, v[3] & ID_MASK, ring_site_here(ring)));
 }
 
 METHOD(rename)
@@ -194,16 +169,7 @@ METHOD(give_way)
 METHOD(exit)
 {
     NUMBERS(2, NONE); /* handle, how */
-    Slot *slot = slot_of(ring, v[0]);
-    if (slot != NULL) {
-        slot_begin(slot);
-        memset((uint8_t *) slot + 4, 0, GS_RING_SLOT_SIZE - 4);
-        slot_end(slot);
-        ring->free_slots[ring->free_count++] = (uint32_t) (v[0] >> GS_RING_HANDLE_BITS) - 1;
-    }
-    record(ring, now_ns(ring), v[0], GS_KIND_GREENLET_EXIT, (uint8_t) v[1], 0, 0, 0);
-    if (ring->current == v[0])
-        ring->current = ring->hub;
+    exit_at(ring, now_ns(ring), v[0], (int) v[1]);
     Py_RETURN_NONE;
 }
 
@@ -244,11 +210,7 @@ WATCHER(watcher_close, GS_KIND_WATCHER_CLOSE)
 METHOD(timeout_start)
 {
     NUMBERS(2, ZERO); /* reason, milliseconds */
-    uint32_t number = take_resource(ring);
-    uint64_t milliseconds = v[1] > UINT32_MAX ? UINT32_MAX : v[1];
-    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_START, (uint8_t) v[0], 0, ring_site_here(ring),
-           pack(number, milliseconds));
-    return PyLong_FromUnsignedLong(number);
+    return PyLong_FromUnsignedLong(timeout_at(ring, (uint8_t) v[0], v[1]));
 }
 
 METHOD(timeout_fire)
@@ -277,9 +239,7 @@ METHOD(poll_end)
     NUMBERS(1, NONE); /* fired */
     record(ring, now_ns(ring), ring->hub, GS_KIND_POLL_END, 0, (uint16_t) (v[0] > UINT16_MAX ? UINT16_MAX : v[0]), 0,
            0);
-    if (atomic_load_explicit(&ring->detail_wanted, memory_order_relaxed) >= 0 ||
-        atomic_load_explicit(&ring->stall_over, memory_order_relaxed))
-        ring_hear(ring);
+    hear_if_asked(ring);
     Py_RETURN_NONE;
 }
 
@@ -532,6 +492,10 @@ module_exec(PyObject *module)
         (PyTypeObject *) type; /* kept, with the reference: the capsule lives as long as the process */
     PyObject *capsule = failed ? NULL : PyCapsule_New(&ring_interface, RING_API_CAPSULE, NULL);
     failed = capsule == NULL || PyModule_AddObjectRef(module, "_API", capsule) < 0;
+    Py_XDECREF(capsule);
+    ring_follow_interface.type = ring_interface.type;
+    capsule = failed ? NULL : PyCapsule_New(&ring_follow_interface, RING_FOLLOW_CAPSULE, NULL);
+    failed = capsule == NULL || PyModule_AddObjectRef(module, "_FOLLOW", capsule) < 0;
     Py_XDECREF(capsule);
     return failed ? -1 : watchdog_ready();
 }

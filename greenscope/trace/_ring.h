@@ -353,6 +353,9 @@ waits_at_if_taught(Ring *ring, const Slot *slot)
 /* The same, with all that called it. */
 uint32_t ring_stack_here(Ring *ring);
 
+/* The site of a greenlet that does not run, or its stack, whichever is recorded: `top` is its innermost frame. */
+uint32_t ring_place_of(Ring *ring, PyObject *top);
+
 /* -- _notes.c --------------------------------------------------------------------------------- */
 
 #define NOTE(name) PyObject *ring_##name(Ring *ring, PyObject *const *args, Py_ssize_t nargs)
@@ -376,6 +379,11 @@ NOTE(set_detail);
 /* Let the whole process have the level that was asked for. */
 void ring_hear(Ring *ring);
 PyObject *ring_on_stall_over(PyObject *ring, PyObject *unused);
+
+/* -- _ring_follow.c --------------------------------------------------------------------------- */
+
+/* Which greenlet of which hub an object is, of those that are followed (0: none of them); NULL: nobody is. */
+extern uint64_t (*ring_followed)(PyObject *greenlet, uint32_t *hub);
 
 /* -- _figures.c ------------------------------------------------------------------------------- */
 

@@ -1,6 +1,6 @@
 /* What each step of a greenlet's life writes: its slot in the table, and its events.
  *
- * Included by _ring.c, whose methods are these steps for Python, and by _ring_api.c, where they are for C. The
+ * Included by _ring.c, whose methods are these steps for Python, and by _ring_api.c and _ring_follow.c, for C. The
  * ring is not detached, which the callers have asked. Each reads the clock once, or is given the time.
  */
 #ifndef GREENSCOPE_RING_STEPS_H
@@ -8,9 +8,75 @@
 
 #include "_ring.h"
 #include "_ring_api.h"
+#include "_ring_follow.h"
 
-/* What the capsule holds; _ring_api.c. */
+/* What the capsules hold; _ring_api.c, _ring_follow.c. */
 extern RingAPI ring_interface;
+extern RingFollow ring_follow_interface;
+
+/* A greenlet begins: its handle. */
+static inline uint64_t
+spawn_at(Ring *ring, uint64_t now, uint8_t reason, uint32_t name, int numbered, uint64_t parent, uint32_t site)
+{
+    uint64_t greenlet = ring->next_greenlet++, handle = greenlet;
+    uint32_t index = 0;
+    Slot *slot = slot_take(ring, &index);
+    if (slot != NULL) {
+        slot_begin(slot);
+        memset((uint8_t *) slot + 4, 0, GS_RING_SLOT_SIZE - 4);
+        slot->greenlet = greenlet;
+        slot->name = name;
+        slot->parent = parent;
+        slot->since_ns = now;
+        slot->site = slot->spawn_site = site;
+        slot->state = GS_STATE_SPAWNED;
+        slot->spawn_reason = reason;
+        slot->flags = numbered ? GS_RING_FLAG_NUMBERED : 0;
+        slot_end(slot);
+        handle |= (uint64_t) (index + 1) << GS_RING_HANDLE_BITS;
+    }
+    put(ring, now, greenlet, GS_KIND_GREENLET_SPAWN, reason, numbered != 0, site, parent);
+    put(ring, now, greenlet, GS_KIND_GREENLET_NAME, 0, numbered != 0, 0, name);
+    publish(ring);
+    if (reason == GS_SPAWN_HUB)
+        ring->hub = ring->current = handle;
+    return handle;
+}
+
+/* It ends; if it ran, nobody but the hub does now. */
+static inline void
+exit_at(Ring *ring, uint64_t now, uint64_t handle, int how)
+{
+    Slot *slot = slot_of(ring, handle);
+    if (slot != NULL) {
+        slot_begin(slot);
+        memset((uint8_t *) slot + 4, 0, GS_RING_SLOT_SIZE - 4);
+        slot_end(slot);
+        ring->free_slots[ring->free_count++] = (uint32_t) (handle >> GS_RING_HANDLE_BITS) - 1;
+    }
+    record(ring, now, handle, GS_KIND_GREENLET_EXIT, (uint8_t) how, 0, 0, 0);
+    if (ring->current == handle)
+        ring->current = ring->hub;
+}
+
+/* A timeout begins for what runs: its number. */
+static inline uint32_t
+timeout_at(Ring *ring, uint8_t reason, uint64_t milliseconds)
+{
+    uint32_t number = take_resource(ring);
+    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_START, reason, 0, ring_site_here(ring),
+           pack(number, milliseconds > UINT32_MAX ? UINT32_MAX : milliseconds));
+    return number;
+}
+
+/* What other threads want of this one, at the end of a poll. */
+static inline void
+hear_if_asked(Ring *ring)
+{
+    if (atomic_load_explicit(&ring->detail_wanted, memory_order_relaxed) >= 0 ||
+        atomic_load_explicit(&ring->stall_over, memory_order_relaxed))
+        ring_hear(ring);
+}
 
 static inline void
 make_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason, uint64_t by)

@@ -137,11 +137,10 @@ new_site(Ring *ring, PyCodeObject *code, int lasti, int *plumbing)
 }
 
 /* The first frame that is neither our own nor plumbing; if there is none, the first that is not our own. */
-uint32_t
-ring_site_here(Ring *ring)
+static uint32_t
+site_from(Ring *ring, Frame frame)
 {
     uint32_t second_best = 0;
-    Frame frame = frame_here();
     while (frame != NULL) {
         PyCodeObject *code = frame_code(frame);
         int lasti = frame_lasti(frame);
@@ -159,6 +158,12 @@ ring_site_here(Ring *ring)
         frame = frame_back(frame);
     }
     return second_best;
+}
+
+uint32_t
+ring_site_here(Ring *ring)
+{
+    return site_from(ring, frame_here());
 }
 
 uint32_t
@@ -186,12 +191,11 @@ class_of(Ring *ring, PyCodeObject *code)
 
 /* The same site as ring_site_here's, with all that called it. From the outermost in, since a site names its
  * caller; of a deeper stack the outermost frames are left out. */
-uint32_t
-ring_stack_here(Ring *ring)
+static uint32_t
+stack_from(Ring *ring, Frame frame)
 {
     PyCodeObject *codes[GS_RING_STACK_FRAMES];
     int lastis[GS_RING_STACK_FRAMES], count = 0, first = -1;
-    Frame frame = frame_here();
     while (frame != NULL && count < GS_RING_STACK_FRAMES) {
         codes[count] = frame_code(frame);
         lastis[count] = frame_lasti(frame);
@@ -218,4 +222,18 @@ ring_stack_here(Ring *ring)
             remember(ring, codes[i], lastis[i], caller | WITH_CALLERS, site, 0);
     }
     return site;
+}
+
+uint32_t
+ring_stack_here(Ring *ring)
+{
+    return stack_from(ring, frame_here());
+}
+
+/* Where somebody else stands, who has left `top`, a frame object of his. */
+uint32_t
+ring_place_of(Ring *ring, PyObject *top)
+{
+    Frame frame = frame_of((PyFrameObject *) top);
+    return ring->stacks ? stack_from(ring, frame) : site_from(ring, frame);
 }

@@ -282,8 +282,12 @@ add_greenlet(Text *answer, Places *places, PyObject *greenlet, int first)
     }
     state = stored(greenlet, "_state");
     hub = state != NULL ? stored(state, "hub") : NULL;
-    text_format(answer, "%s{\"hub\":%llu,\"greenlet\":%llu,\"stack\":", first ? "" : ",", stored_number(hub, "number"),
-                stored_number(state, "handle") & ID_MASK);
+    uint32_t hub_number = (uint32_t) stored_number(hub, "number");
+    uint64_t handle = stored_number(state, "handle");
+    if (handle == 0 && ring_followed != NULL)
+        handle = ring_followed(greenlet, &hub_number);
+    text_format(answer, "%s{\"hub\":%u,\"greenlet\":%llu,\"stack\":", first ? "" : ",", hub_number,
+                (unsigned long long) (handle & ID_MASK));
     add_stack(answer, places, found, walk_frame(frame, found, DEEPEST));
     text_add(answer, "}", 1);
     Py_DECREF(frame);

@@ -82,8 +82,9 @@ idles(Watched *ring)
         return 1; /* unknown, as on interpreters whose frames are */
     if (place.code == ring->idle_code)
         return 1;
-    if (name_place(&place, &name) < 0 || strncmp(name.function, "Hub.", 4) != 0 ||
-        strstr(name.file, "greenscope/runtime/hub.py") == NULL)
+    if (name_place(&place, &name) < 0 ||
+        !((strncmp(name.function, "Hub.", 4) == 0 && strstr(name.file, "greenscope/runtime/hub.py") != NULL) ||
+          (strcmp(name.function, "Loop.run") == 0 && strstr(name.file, "greenscope/integrations/gevent/") != NULL)))
         return 0;
     ring->idle_code = place.code;
     return 1;

@@ -1,0 +1,402 @@
+/* Greenlets by their address, and the threads whose hubs they belong to.
+ *
+ * The program's greenlets have no place for a number of ours, and their addresses are reused. So each is in a table as
+ * long as it lives: out of it when a switch shows that it has ended, or else when it is freed, which a weak reference
+ * tells. A ring has one writer at a time because all of this is under the GIL.
+ */
+#include "_gevent.h"
+
+#include <stddef.h>
+
+_Thread_local Thread *here;
+
+static Thread *threads;
+static Entry **places;
+static size_t size, count;
+
+/* A weak reference that knows whom it is about. */
+typedef struct {
+    PyWeakReference base;
+    Entry *entry;
+} Ref;
+
+static PyTypeObject *ref_type;
+static PyObject *freed_function, *str_run, *str_qualname, *str_name, *str_func, *str_parent, *str_module, *str_args,
+    *str_gevent;
+
+/* -- the table -------------------------------------------------------------------------------- */
+
+static inline size_t
+place_of(const PyObject *greenlet, size_t of)
+{
+    return (size_t) (((uint64_t) (uintptr_t) greenlet * UINT64_C(0x9E3779B97F4A7C15)) >> 24) & (of - 1);
+}
+
+Entry *
+entry_of(PyObject *greenlet)
+{
+    Entry *entry = size ? places[place_of(greenlet, size)] : NULL;
+    while (entry != NULL && entry->greenlet != greenlet)
+        entry = entry->next;
+    return entry;
+}
+
+static int
+table_grow(void)
+{
+    size_t larger = size ? size * 2 : 256;
+    Entry **new = PyMem_Calloc(larger, sizeof *new);
+    if (new == NULL)
+        return -1;
+    for (size_t i = 0; i < size; i++)
+        for (Entry *entry = places[i], *next; entry != NULL; entry = next) {
+            size_t place = place_of(entry->greenlet, larger);
+            next = entry->next;
+            entry->next = new[place];
+            new[place] = entry;
+        }
+    PyMem_Free(places);
+    places = new;
+    size = larger;
+    return 0;
+}
+
+void
+entry_free(Entry *entry)
+{
+    Entry **at = &places[place_of(entry->greenlet, size)];
+    while (*at != entry)
+        at = &(*at)->next;
+    *at = entry->next;
+    count--;
+    if (entry->watch != NULL)
+        entry->watch->waits = NULL;
+    while (entry->timeouts != NULL)
+        watch_drop(entry->timeouts);
+    if (entry->thread->current == entry)
+        entry->thread->current = NULL;
+    PyObject *weak = entry->weak;
+    PyMem_Free(entry);
+    if (weak != NULL) {
+        ((Ref *) weak)->entry = NULL;
+        Py_DECREF(weak);
+    }
+}
+
+void
+entry_end(Entry *entry, int how)
+{
+    ring->exit(entry->thread->ring, entry->handle, how);
+    entry_free(entry);
+}
+
+/* What the collector, or the last reference, has freed has ended without a switch: it never ran. */
+static PyObject *
+freed(PyObject *Py_UNUSED(module), PyObject *weak)
+{
+    Entry *entry = PyObject_TypeCheck(weak, ref_type) ? ((Ref *) weak)->entry : NULL;
+    if (entry != NULL)
+        entry_end(entry, GS_EXIT_KILLED);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef freed_method = {"freed", freed, METH_O, NULL};
+
+/* -- names ------------------------------------------------------------------------------------ */
+
+/* An attribute; NULL and no error if there is none. */
+static PyObject *
+attribute(PyObject *object, PyObject *name)
+{
+    PyObject *value = PyObject_GetAttr(object, name);
+    if (value == NULL)
+        PyErr_Clear();
+    return value;
+}
+
+/* What a function is called, as the runtime has it; a new reference, or NULL. */
+static PyObject *
+title_of(PyObject *function)
+{
+    PyObject *title = attribute(function, str_qualname), *inner;
+    if (title == NULL && (inner = attribute(function, str_func)) != NULL) { /* functools.partial */
+        title = attribute(inner, str_qualname);
+        Py_DECREF(inner);
+    }
+    if (title == NULL)
+        title = attribute((PyObject *) Py_TYPE(function), str_qualname);
+    if (title != NULL && !PyUnicode_Check(title))
+        Py_CLEAR(title);
+    return title;
+}
+
+/* The function of a greenlet of gevent's; where that is gevent's own, the program's function that it is given to call,
+ * as a server's are. A new reference, or NULL. */
+static PyObject *
+function_of(PyObject *greenlet)
+{
+    PyObject *function = attribute(greenlet, str_run), *args, *first;
+    PyObject *module = function != NULL ? attribute(function, str_module) : NULL;
+    int own = module != NULL && PyUnicode_Check(module) &&
+              PyUnicode_Tailmatch(module, str_gevent, 0, PY_SSIZE_T_MAX, -1) == 1;
+    Py_XDECREF(module);
+    if (own && (args = attribute(greenlet, str_args)) != NULL) {
+        first = PyTuple_Check(args) && PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL;
+        if (first != NULL && PyCallable_Check(first))
+            Py_SETREF(function, Py_NewRef(first));
+        Py_DECREF(args);
+    }
+    return function;
+}
+
+/* Its name, and whether that is its function's. One that the program gave it is in its dictionary. */
+static uint32_t
+name_of(PyObject *greenlet, Thread *thread, int *numbered)
+{
+    PyObject *name = NULL, *function, **dict = _PyObject_GetDictPtr(greenlet);
+    uint32_t string = 0;
+    *numbered = 1;
+    if (dict != NULL && *dict != NULL && (name = PyDict_GetItemWithError(*dict, str_name)) != NULL &&
+        PyUnicode_Check(name)) {
+        *numbered = 0;
+        return ring->string(thread->ring, name);
+    }
+    PyErr_Clear();
+    function = PyObject_TypeCheck(greenlet, greenlet_type) ? function_of(greenlet) : NULL;
+    name = function != NULL ? title_of(function) : PyUnicode_FromString("raw greenlet");
+    Py_XDECREF(function);
+    if (name != NULL)
+        string = ring->string(thread->ring, name);
+    else
+        PyErr_Clear();
+    Py_XDECREF(name);
+    return string;
+}
+
+/* -- greenlets -------------------------------------------------------------------------------- */
+
+static Entry *
+entry_add(PyObject *greenlet, Thread *thread, uint64_t handle)
+{
+    if (count >= size && table_grow() < 0)
+        return NULL;
+    Entry *entry = PyMem_Calloc(1, sizeof *entry);
+    if (entry == NULL)
+        return NULL;
+    PyObject *weak = PyObject_CallFunctionObjArgs((PyObject *) ref_type, greenlet, freed_function, NULL);
+    if (weak == NULL)
+        PyErr_Clear();
+    else
+        ((Ref *) weak)->entry = entry;
+    size_t place = place_of(greenlet, size);
+    *entry = (Entry){.next = places[place], .greenlet = greenlet, .weak = weak, .thread = thread, .handle = handle};
+    places[place] = entry;
+    count++;
+    return entry;
+}
+
+Entry *
+entry_new(PyObject *greenlet, Thread *thread, int how, int here)
+{
+    int numbered;
+    uint32_t name = name_of(greenlet, thread, &numbered);
+    return entry_add(greenlet, thread,
+                     ring->spawn(thread->ring, how, name, numbered, ring->current(thread->ring), here));
+}
+
+Entry *
+running(Thread *thread)
+{
+    PyObject *me = greenlet_current();
+    Entry *entry = thread->current;
+    if (me == NULL) {
+        PyErr_Clear();
+        return NULL;
+    }
+    if (entry == NULL || entry->greenlet != me)
+        entry = me == thread->hub ? NULL : entry_of(me);
+    Py_DECREF(me);
+    return entry;
+}
+
+uint64_t
+deadline_ms(Entry *entry)
+{
+    uint64_t due = 0, now;
+    for (Watch *timeout = entry->timeouts; timeout != NULL; timeout = timeout->next)
+        if (due == 0 || timeout->due_ns < due)
+            due = timeout->due_ns;
+    if (due == 0)
+        return 0;
+    now = ring->now(entry->thread->ring);
+    return due > now ? (due - now + 999999) / 1000000 : 1;
+}
+
+/* What gevent calls when a greenlet is started, to run soon. */
+PyObject *
+spawned(PyObject *Py_UNUSED(module), PyObject *greenlet)
+{
+    Thread *thread = here;
+    if (thread == NULL || thread->left)
+        Py_RETURN_NONE;
+    Entry *entry = entry_of(greenlet);
+    if (entry == NULL)
+        entry = entry_new(greenlet, thread, GS_SPAWN_GREENLET, 1);
+    if (entry != NULL && entry->state == FRESH) {
+        entry->state = READY;
+        ring->ready(thread->ring, entry->handle, GS_READY_SPAWN, ring->current(thread->ring));
+    }
+    Py_RETURN_NONE;
+}
+
+static uint64_t
+lookup(PyObject *greenlet, uint32_t *hub)
+{
+    Entry *entry = entry_of(greenlet);
+    if (entry != NULL) {
+        *hub = entry->thread->number;
+        return entry->handle;
+    }
+    for (Thread *thread = threads; thread != NULL; thread = thread->next)
+        if (thread->hub == greenlet) {
+            *hub = thread->number;
+            return thread->hub_handle;
+        }
+    return 0;
+}
+
+/* handle_of(greenlet): its handle in its ring; 0: it was never heard of. */
+PyObject *
+handle_of(PyObject *Py_UNUSED(module), PyObject *greenlet)
+{
+    uint32_t hub;
+    return PyLong_FromUnsignedLongLong(lookup(greenlet, &hub));
+}
+
+/* -- threads ---------------------------------------------------------------------------------- */
+
+static void
+thread_forget(Thread *thread)
+{
+    for (size_t i = 0; i < size; i++)
+        for (Entry *entry = places[i], *next; entry != NULL; entry = next) {
+            next = entry->next;
+            if (entry->thread == thread)
+                entry_free(entry);
+        }
+    thread->current = NULL;
+    thread->hub = NULL;
+    thread->hub_handle = 0;
+    Py_CLEAR(thread->ring);
+}
+
+/* begin(recorder, number): this thread's hub, of that number, writes there from now on. */
+PyObject *
+thread_begin(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *recorder, *name;
+    unsigned int number;
+    if (!PyArg_ParseTuple(args, "O!I:begin", ring->type, &recorder, &number))
+        return NULL;
+    PyObject *me = greenlet_current(), *main = Py_XNewRef(me);
+    if (me == NULL)
+        return NULL;
+    for (PyObject *parent; (parent = attribute(main, str_parent)) != NULL && parent != Py_None;) {
+        Py_DECREF(main);
+        main = parent;
+    }
+    Thread *thread = here;
+    if (thread == NULL) {
+        thread = PyMem_Calloc(1, sizeof *thread);
+        if (thread == NULL) {
+            Py_DECREF(me);
+            Py_DECREF(main);
+            return PyErr_NoMemory();
+        }
+        thread->next = threads;
+        threads = thread;
+        here = thread;
+    } else {
+        thread_forget(thread);
+    }
+    thread->left = 0;
+    thread->number = number;
+    thread->ring = Py_NewRef(recorder);
+    name = PyUnicode_FromString("hub");
+    thread->hub_handle = ring->spawn(recorder, GS_SPAWN_HUB, name ? ring->string(recorder, name) : 0, 0, 0, 0);
+    Py_XSETREF(name, PyUnicode_FromString("main"));
+    Entry *entry =
+        entry_add(main, thread, ring->spawn(recorder, GS_SPAWN_MAIN, name ? ring->string(recorder, name) : 0, 0, 0, 0));
+    Py_XDECREF(name);
+    if (PyObject_TypeCheck(me, hub_type))
+        thread->hub = me;
+    else if (me != main)
+        entry = entry_new(me, thread, PyObject_TypeCheck(me, greenlet_type) ? GS_SPAWN_GREENLET : GS_SPAWN_RAW, 0);
+    if (thread->hub == NULL && entry != NULL) {
+        entry->state = RUNS;
+        thread->current = entry;
+        ring->run(recorder, &(RingRun){.handle = entry->handle, .reason = -1});
+    }
+    Py_DECREF(me);
+    Py_DECREF(main);
+    PyErr_Clear();
+    Py_RETURN_NONE;
+}
+
+/* end(): this thread's hub is gone. */
+PyObject *
+thread_end(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    Thread *thread = here, **at = &threads;
+    here = NULL;
+    if (thread != NULL) {
+        while (*at != thread)
+            at = &(*at)->next;
+        *at = thread->next;
+        thread_forget(thread);
+        Py_XDECREF(thread->before);
+        PyMem_Free(thread);
+    }
+    Py_RETURN_NONE;
+}
+
+/* left(): this process is a fork; what other threads had is the parent's, and this thread's ring is, too. */
+PyObject *
+thread_left(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    for (Thread *thread = threads; thread != NULL; thread = thread->next) {
+        thread_forget(thread);
+        thread->left = 1;
+    }
+    Py_RETURN_NONE;
+}
+
+/* -- the end of the module -------------------------------------------------------------------- */
+
+static PyType_Slot ref_slots[] = {{0, NULL}};
+static PyType_Spec ref_spec = {
+    .name = "greenscope.integrations.gevent._gevent.Ref",
+    .basicsize = sizeof(Ref),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = ref_slots,
+};
+
+int
+greenlets_ready(PyObject *module)
+{
+    struct {
+        PyObject **place;
+        const char *text;
+    } names[] = {{&str_run, "_run"},  {&str_qualname, "__qualname__"}, {&str_name, "name"},
+                 {&str_func, "func"}, {&str_parent, "parent"},         {&str_module, "__module__"},
+                 {&str_args, "args"}, {&str_gevent, "gevent."}};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
+            return -1;
+    ref_type = (PyTypeObject *) PyType_FromSpecWithBases(&ref_spec, (PyObject *) &_PyWeakref_RefType);
+    freed_function = PyCFunction_New(&freed_method, module);
+    if (ref_type == NULL || freed_function == NULL)
+        return -1;
+    ring->know(lookup);
+    return 0;
+}

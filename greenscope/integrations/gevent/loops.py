@@ -1,0 +1,146 @@
+"""gevent's loop, recorded: the class that gevent's configuration is given, and what begins with a thread's first loop.
+
+A thread's first loop is the sign that it gets a hub. So its making opens the thread's ring and puts greenlet's tracer
+into place, which each thread has for itself. The loop asks the kernel between a prepare and a check watcher of ours:
+the last before the poll, the first after it.
+
+Only libev's loop in C is known, gevent's default on Linux. The others are in Python, where following each watcher would
+cost more than the watcher.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+from _thread import _local
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import gevent
+import gevent.hub
+import gevent.timeout
+from gevent._hub_local import get_hub_if_exists
+from gevent._waiter import Waiter
+from greenlet import settrace
+
+from greenscope.errors import GreenscopeError
+from greenscope.trace.events import Wait
+from greenscope.trace.recorder import Recorder, open_recorder
+
+__all__ = ["Loop", "use_recorded_loop"]
+
+_gevent: Any = import_module("greenscope.integrations.gevent._gevent")
+
+# Where gevent itself waits is worth telling only if no line of the program's led there.
+_PLUMBING = (f"{Path(gevent.__file__).parent}{os.sep}",)
+_LIBEV = "gevent.libev.corecext"
+_current_thread = threading.current_thread
+
+_numbers = itertools.count(1)
+
+
+class _Guard:
+    """Closes the ring of a thread that ends, by being in its thread-local storage."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder: Recorder | None = recorder
+
+    def __del__(self) -> None:
+        recorder, self.recorder = self.recorder, None
+        if recorder is not None:
+            _gevent.end()
+            recorder.close()
+
+
+class _Here(_local):
+    guard: _Guard | None = None
+
+
+_here = _Here()
+
+
+def _begin() -> None:
+    """A ring for this thread, which has a hub, or is about to; what it had before is its parent's, or closed."""
+    number = next(_numbers)
+    recorder = open_recorder(number, _current_thread().name, _PLUMBING)
+    guard = _here.guard
+    if guard is not None:
+        guard.recorder = None
+    _here.guard = _Guard(recorder)
+    _gevent.begin(recorder, number)
+    before = settrace(_gevent.switched)
+    if before is not _gevent.switched:
+        _gevent.chain(before)
+
+
+def _after_fork_in_child() -> None:
+    global _numbers  # noqa: PLW0603  (a child counts its hubs from 1 again)
+    _numbers = itertools.count(1)
+    if _here.guard is not None:
+        _here.guard.recorder = None
+        _here.guard = None
+    _gevent.left()
+
+
+class Loop:
+    """What is recorded of a loop, as the base of a class that also has libev's."""
+
+    _watches: tuple[Any, ...] = ()
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        if _here.guard is None:
+            _begin()
+        # By their own classes: these two are not the program's.
+        this: Any = self
+        watches = this.WatcherModule
+        before = watches.prepare(self, ref=False, priority=this.MINPRI)
+        after = watches.check(self, ref=False, priority=this.MAXPRI)
+        before.start(_gevent.poll_begins)
+        after.start(_gevent.poll_ends, self)
+        self._watches = (before, after)
+
+    def run(self, *arguments: Any, **keywords: Any) -> Any:
+        """As gevent's: its frame is how the watchdog tells a hub that idles from one that calls a function."""
+        return super().run(*arguments, **keywords)  # type: ignore[misc]
+
+    def destroy(self) -> Any:
+        """As gevent's; the thread's ring is closed."""
+        for watch in self._watches:
+            watch.stop()
+            watch.close()
+        self._watches = ()
+        done = super().destroy()  # type: ignore[misc]
+        guard, _here.guard = _here.guard, None
+        del guard
+        return done
+
+
+def use_recorded_loop() -> None:
+    """Have gevent make recorded loops.
+
+    Raises:
+        GreenscopeError: a hub has begun already in this thread; gevent is configured for another loop.
+    """
+    if get_hub_if_exists() is not None:
+        raise GreenscopeError(
+            "gevent's hub has begun already, before greenscope could follow it: import greenscope.auto first of all"
+        )
+    libev: Any = gevent.config.loop
+    if f"{libev.__module__}.{libev.__qualname__}" != f"{_LIBEV}.loop":
+        raise GreenscopeError(
+            f"gevent is set to use the loop {libev.__module__}.{libev.__qualname__}, which cannot be followed:"
+            " unset GEVENT_LOOP, or set it to libev-cext"
+        )
+    corecext = import_module(_LIBEV)
+
+    _gevent.know(gevent.hub.Hub, gevent.Greenlet, Waiter, gevent.timeout.Timeout._on_expiration)
+    _gevent.know_code(gevent.hub.sleep.__code__, Wait.YIELD)
+    _gevent.know_code(gevent.hub.Hub.join.__code__, Wait.JOIN)
+    _gevent.on_fork(_begin)
+    recorded = type("loop", (Loop, _gevent.loop_class(corecext)), {"WatcherModule": corecext, "__module__": __name__})
+    gevent.config.loop = recorded
+    gevent.Greenlet.add_spawn_callback(_gevent.spawned)
+    os.register_at_fork(after_in_child=_after_fork_in_child)
