@@ -38,6 +38,18 @@ def test_the_http_benchmark_serves_every_request():
     assert all(row["cpu_us_per_request"] > 0 and row["ratio_to_gevent"] > 0 for row in rows)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads another process's clock as Linux has it")
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="its client is wrk")
+def test_the_gunicorn_benchmark_serves_every_request():
+    pytest.importorskip("gevent")
+    pytest.importorskip("gunicorn")
+    rows = run("benchmarks.gunicorn", "--rounds", "1", "--seconds", "1", "--connections", "2", "--only", "POST")[
+        "results"
+    ]
+    assert [row["server"] for row in rows] == ["greenscope, untraced", "greenscope, traced", "gevent"]
+    assert all(row["cpu_us_per_request"] > 0 and row["ratio_to_gevent"] > 0 for row in rows)
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="its clients use epoll")
 @pytest.mark.skipif(not all(map(shutil.which, ("redis-server", "wrk"))), reason="the page needs redis-server and wrk")
 def test_the_tracing_benchmark_compares_what_is_recorded_with_what_is_not():

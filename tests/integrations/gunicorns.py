@@ -46,7 +46,7 @@ class Gunicorn:
             "XDG_RUNTIME_DIR": "",
             "GREENSCOPE_DIR": str(self.traces),
             "GREENSCOPE_RING_MB": "4",
-            "PYTHONPATH": str(HERE),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(HERE), os.environ.get("PYTHONPATH")))),
         }
         command = [sys.executable, "-m", "gunicorn", "-k", kind, "--bind", bind, "--log-file", "error.log",
                    "--access-logfile", "access.log", *options, "served_app:app"]  # fmt: skip
