@@ -25,6 +25,7 @@ COMMANDS = (
     "stacks",
     "diagnose",
     "profile",
+    "requests",
     "detail",
     "snapshot",
     "events",

@@ -20,6 +20,7 @@ from greenscope.web.access import Access, from_environment
 from greenscope.web.following import Following, FollowOnUse
 from greenscope.web.polling import PolledPages
 from greenscope.web.profile import profile
+from greenscope.web.request_routes import request_routes
 from greenscope.web.security import Guard, is_passed_on
 from greenscope.web.session import Session
 from greenscope.web.source import Source
@@ -120,6 +121,8 @@ def create_app(
         by: Annotated[By, Query(description="what the times are summed by")] = By.LINE,
     ) -> dict[str, Any]:
         return profile(find(identity), by)
+
+    app.include_router(request_routes(find))
 
     @app.websocket("/api/rings/{identity}/stream")
     async def stream(socket: WebSocket, identity: str) -> None:

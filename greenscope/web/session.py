@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from greenscope.trace.analysis.diagnoses import Thresholds
+from greenscope.trace.analysis.requests import Requests
 from greenscope.trace.examination import Examination, monotonic_ns
 from greenscope.trace.reader import RingInfo
 
@@ -70,6 +71,8 @@ class Session(Examination):
     ) -> None:
         super().__init__(path, thresholds, clock)
         self.id = path.stem
+        self.requests = Requests(self.timeline, self.reader.string)
+        self.model.followers.append(self.requests.add)
         self.pages = 0  # how many look at it
         self.failed = False
         self._examined = -_EXAMINE_NS

@@ -15,15 +15,22 @@ import numpy.typing as npt
 
 from greenscope.trace.analysis.request_tree import Member, Tree
 from greenscope.trace.analysis.spans import SPAN, SpanArray
-from greenscope.trace.analysis.states import State
+from greenscope.trace.analysis.states import State, label
 from greenscope.trace.events import NO_FD, Ready
 
-__all__ = ["ENDED", "UNKNOWN", "UNSTARTED", "critical_path"]
+__all__ = ["ENDED", "UNKNOWN", "UNSTARTED", "critical_path", "merged", "piece_label"]
 
 UNKNOWN, ENDED, UNSTARTED = 4, 5, 6
 """States of pieces, beside ``State``: nothing is known; its greenlet had ended, and none of the request's went on;
 the greenlet that the request waited for existed, and was not made ready yet."""
 
+_LABELS = {
+    State.READY: "starved",
+    State.STALLED: "running",
+    UNKNOWN: "unknown",
+    ENDED: "its greenlet had ended",
+    UNSTARTED: "not started",
+}
 _LOW = np.uint64(0xFFFFFFFF)
 _BY_GREENLET = (Ready.GREENLET, Ready.SPAWN, Ready.KILL, Ready.CLOSE)
 
@@ -36,6 +43,20 @@ def critical_path(tree: Tree, ended_by: int = 0) -> SpanArray:
         ended_by: the greenlet that said that it ended; where the walk begins, if it is one of them.
     """
     return _Walk(tree).walk(ended_by)
+
+
+def piece_label(state: int, reason: int) -> str:
+    """What a piece is in words: "running", "starved", "waiting: lock"."""
+    return _LABELS.get(state) or label(state, reason)
+
+
+def merged(path: SpanArray) -> list[tuple[int, int, int]]:
+    """The path as (greenlet, from, to), each as long as it stays in one greenlet."""
+    if not len(path):
+        return []
+    first = np.flatnonzero(np.append(True, path["greenlet"][1:] != path["greenlet"][:-1]))
+    ends = np.append(path["start"][first[1:]], path["end"][-1])
+    return list(zip(path["greenlet"][first].tolist(), path["start"][first].tolist(), ends.tolist(), strict=True))
 
 
 class _Lane:

@@ -7,7 +7,7 @@ process left and a snapshot give the same answers.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ from greenscope.trace.analysis.loop_exits import LoopExits
 from greenscope.trace.analysis.rates import Rates
 from greenscope.trace.analysis.states import State
 from greenscope.trace.analysis.thresholds import Thresholds
-from greenscope.trace.analysis.timeline import Timeline
+from greenscope.trace.analysis.timeline import Folded, Timeline
 from greenscope.trace.analysis.wakers import Wakers
 from greenscope.trace.events import Spawn
 from greenscope.trace.records import Batch, GreenletSlot, Site
@@ -72,6 +72,8 @@ class Model:
         self.callbacks = Callbacks()
         self.loop_exits = LoopExits()
         self.jobs = Jobs(numbers.string, self.thresholds)
+        self.followers: list[Callable[[Folded | None, int], None]] = []
+        """Each is told what came of a batch, and how many records were lost before it: for what not all need."""
         self.complete = True
         """Whether every living greenlet had room in the table."""
         self.watched_ns = 0
@@ -92,6 +94,8 @@ class Model:
         self.callbacks.add(folded, self.hub, batch.lost)
         self.loop_exits.add(folded)
         self.jobs.add(folded, batch.lost)
+        for follower in self.followers:
+            follower(folded, batch.lost)
 
     def look(self, slots: Iterable[GreenletSlot], now: int, state: str) -> None:
         """Say what the greenlet table was, when, and whether the process lived."""

@@ -40,6 +40,12 @@ class Said(NamedTuple):
     parent: str
     """The span id of who asked."""
 
+    @property
+    def what(self) -> str:
+        """What it asks for, as it is shown: "GET /orders/7?all=1"."""
+        target = f"{self.path}?{self.query}" if self.query else self.path
+        return f"{self.method} {target}" if self.method else target
+
 
 def said_by(text: str) -> Said:
     """The parts of a request's text."""

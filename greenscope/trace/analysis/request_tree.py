@@ -16,7 +16,7 @@ from greenscope.trace.analysis.lane import ALIVE
 from greenscope.trace.analysis.spans import SpanArray
 from greenscope.trace.analysis.timeline import Timeline
 
-__all__ = ["MOST", "Member", "Tree", "tree_of"]
+__all__ = ["MOST", "Member", "Tree", "names_of", "tree_of"]
 
 MOST = 1 << 14
 """So many greenlets of one request are told apart at most."""
@@ -78,6 +78,24 @@ def tree_of(timeline: Timeline, greenlet: int, start: int, end: int) -> Tree:
     ids = np.array(sorted(member.greenlet for member in members), np.uint64)
     complete = not gap and timeline.forgotten_until <= start
     return Tree(start, end, 1 + len(every), members, complete, _spans(timeline, ids, start, end))
+
+
+def names_of(timeline: Timeline, tree: Tree, what: str) -> dict[int, str]:
+    """What a request's greenlets are called, by their numbers.
+
+    Args:
+        timeline: of its ring.
+        tree: the greenlets.
+        what: what it asks for. Its first greenlet is called so, if that is known: a connection that is kept open is
+            named after its newest request.
+    """
+    names: dict[int, str] = {}
+    for member in tree.members:
+        lane = timeline.lanes.get(member.greenlet)
+        names[member.greenlet] = f"greenlet #{member.greenlet}" if lane is None else lane.label
+    if what:
+        names[tree.members[0].greenlet] = what
+    return names
 
 
 def _in_order(timeline: Timeline, greenlet: int, start: int, found: npt.NDArray[np.intp]) -> tuple[Member, ...]:

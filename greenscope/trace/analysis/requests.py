@@ -53,7 +53,7 @@ _MOST_ROUTES = 4096
 class Outcome(IntEnum):
     """What became of a request."""
 
-    GOES_ON = 0
+    GOING_ON = 0
     DONE = 1
     LOST = 2  # its end was overwritten before it was read
 
@@ -138,7 +138,7 @@ class Requests:
     @property
     def going_on(self) -> int:
         """How many have not ended, as far as is known."""
-        return int(np.count_nonzero(self.outcomes() == Outcome.GOES_ON))
+        return int(np.count_nonzero(self.outcomes() == Outcome.GOING_ON))
 
     def add(self, folded: Folded | None, lost: int) -> None:
         """Take up a batch: as it was folded, and how many records were lost before it."""
@@ -196,11 +196,20 @@ class Requests:
         """What the request at a place of ``rows``' answer said."""
         return self._said[place]
 
+    def has_ended(self, number: int) -> bool:
+        """Whether a request's end was seen, and it is still kept."""
+        rows = self._rows[: self._count]
+        return bool((rows["outcome"][rows["number"] == number] == Outcome.DONE).any())
+
+    def error(self, number: int) -> str:
+        """The class of the exception that ended a request; empty if there was none."""
+        return self._errors.get(number, "")
+
     def _until(self, places: npt.NDArray[np.intp], now: int) -> npt.NDArray[Any]:
         """Rows as they are by now."""
         rows = self._rows.take(places)
         rows["outcome"] = self.outcomes()[places]
-        goes_on = rows["outcome"] == Outcome.GOES_ON
+        goes_on = rows["outcome"] == Outcome.GOING_ON
         rows["end"][goes_on] = np.maximum(rows["start"][goes_on], now)
         unsummed = np.flatnonzero(rows["outcome"] != Outcome.DONE)
         if len(unsummed):
@@ -221,7 +230,7 @@ class Requests:
             outcome=outcome,
             status=int(row["status"]),
             how=int(row["how"]),
-            error=self._errors.get(number, ""),
+            error=self.error(number),
             site=int(row["site"]),
             ended_by=int(row["ended_by"]),
             wall=wall,

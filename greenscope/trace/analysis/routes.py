@@ -49,7 +49,7 @@ def routes_of(requests: Requests, rows: npt.NDArray[np.void]) -> list[Route]:
     route, wall = done["route"][order], wall[order]
     wrong = failed(done)[order]
     starved = done["parts"][order, READY] / np.maximum(wall, 1)
-    open_rows = rows["route"][rows["outcome"] == Outcome.GOES_ON]
+    open_rows = rows["route"][rows["outcome"] == Outcome.GOING_ON]
     going_on = np.bincount(open_rows, minlength=len(requests.routes))
     found: list[Route] = []
     for number in np.unique(rows["route"]).tolist():

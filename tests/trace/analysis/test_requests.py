@@ -112,7 +112,7 @@ def test_one_that_goes_on_has_come_as_far_as_it_is_looked_at() -> None:
     at = program.now
     program.park(Wait.READ)
     (request,) = read(program).all(now=at + 1000)
-    assert (request.outcome, request.end, request.wall) == (Outcome.GOES_ON, 0, 1000)
+    assert (request.outcome, request.end, request.wall) == (Outcome.GOING_ON, 0, 1000)
     assert request.running + request.waits[Wait.READ] == 1000
 
 
@@ -163,11 +163,11 @@ def test_one_whose_end_may_have_been_overwritten_goes_on_until_its_greenlet_begi
     found = lost_while_going_on()
     found.take([Event(100, 3, Kind.MARK)], lost=10)
     (request,) = found.all(200)
-    assert (request.outcome, request.wall) == (Outcome.GOES_ON, 180)
+    assert (request.outcome, request.wall) == (Outcome.GOING_ON, 180)
     found.take([Event(300, 3, Kind.REQUEST_BEGIN, arg=6)])
     first, second = found.all(400)
     assert (first.outcome, first.end, first.until) == (Outcome.LOST, 0, 20)
-    assert second.outcome is Outcome.GOES_ON
+    assert second.outcome is Outcome.GOING_ON
     assert found.requests.going_on == 1
 
 
