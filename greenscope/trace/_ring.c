@@ -75,14 +75,7 @@ METHOD(rename)
 METHOD(awaits)
 {
     NUMBERS(3, NONE); /* handle, resource, whom */
-    Slot *slot = slot_of(ring, v[0]);
-    if (slot != NULL && slot->state == GS_STATE_WAITING && slot->resource == (uint32_t) v[1] &&
-        (slot->reason == GS_WAIT_LOCK || slot->reason == GS_WAIT_JOIN)) {
-        uint64_t whom = v[2] & ID_MASK;
-        slot_begin(slot);
-        slot->fd_plus_1 = whom <= GS_RING_NOT_STARTED ? (uint32_t) whom : 0;
-        slot_end(slot);
-    }
+    awaits(ring, v[0], (uint32_t) v[1], v[2] & ID_MASK);
     Py_RETURN_NONE;
 }
 

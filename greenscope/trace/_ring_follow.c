@@ -50,10 +50,10 @@ follow_ready(PyObject *self, uint64_t handle, int reason, uint64_t by)
     ready_by(ring, handle, (uint64_t) reason, by);
 }
 
-static void
+static uint64_t
 follow_park(PyObject *self, const RingPark *park)
 {
-    RING_OR_RETURN(self);
+    RING_OR_RETURN(self) 0;
     uint64_t now = now_ns(ring), handle = ring->current;
     uint32_t site = park->frame != NULL ? ring_place_of(ring, park->frame) : 0;
     uint64_t origin = (uint64_t) park->origin << GS_RING_ORIGIN_SHIFT;
@@ -69,6 +69,7 @@ follow_park(PyObject *self, const RingPark *park)
     park_from(ring, now, &waiting, 0, 0, site);
     if (park->reason == GS_WAIT_YIELD)
         make_ready(ring, now, handle, GS_READY_YIELD, handle & ID_MASK);
+    return now;
 }
 
 static void
@@ -175,6 +176,19 @@ follow_release(PyObject *self, int what, uint32_t resource, uint32_t left)
 }
 
 static void
+follow_awaits(PyObject *self, uint64_t handle, uint32_t resource, uint64_t whom)
+{
+    RING_OR_RETURN(self);
+    awaits(ring, handle, resource, whom & ID_MASK);
+}
+
+static int
+follow_detail(PyObject *self)
+{
+    return ((Ring *) self)->detail;
+}
+
+static void
 follow_know(uint64_t (*lookup)(PyObject *greenlet, uint32_t *hub))
 {
     ring_followed = lookup;
@@ -199,5 +213,7 @@ RingFollow ring_follow_interface = {
     .poll_end = follow_poll_end,
     .acquire = follow_acquire,
     .release = follow_release,
+    .awaits = follow_awaits,
+    .detail = follow_detail,
     .know = follow_know,
 };

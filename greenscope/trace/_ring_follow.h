@@ -49,7 +49,7 @@ typedef struct {
     /* A greenlet, begun by `parent`; `here`: at the line that runs. Returns its handle. */
     uint64_t (*spawn)(PyObject *ring, int reason, uint32_t name, int numbered, uint64_t parent, int here);
     void (*ready)(PyObject *ring, uint64_t handle, int reason, uint64_t by);
-    void (*park)(PyObject *ring, const RingPark *park);
+    uint64_t (*park)(PyObject *ring, const RingPark *park); /* when that was */
     void (*run)(PyObject *ring, const RingRun *run);
     void (*exit)(PyObject *ring, uint64_t handle, int how);
     uint32_t (*watcher_open)(PyObject *ring, int watch, int origin, uint32_t fd, const char *peer, size_t length);
@@ -62,6 +62,9 @@ typedef struct {
     uint64_t (*poll_end)(PyObject *ring, uint64_t fired); /* when it was */
     void (*acquire)(PyObject *ring, uint64_t handle, int what, int earlier, uint32_t resource, uint32_t left);
     void (*release)(PyObject *ring, int what, uint32_t resource, uint32_t left);
+    /* Whom a wait for one greenlet is up to is another one now; 0: not known. */
+    void (*awaits)(PyObject *ring, uint64_t handle, uint32_t resource, uint64_t whom);
+    int (*detail)(PyObject *ring); /* Detail: how much is recorded */
     /* Have the watchdog know greenlets by this: a handle, and the hub's number. */
     void (*know)(uint64_t (*lookup)(PyObject *greenlet, uint32_t *hub));
 } RingFollow;

@@ -198,6 +198,19 @@ park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
     park_from(ring, now, for_what, starts, starts_at, ring->stacks ? ring_stack_here(ring) : ring_site_here(ring));
 }
 
+/* Whom it waits for has changed, if it still waits for that. */
+static inline void
+awaits(Ring *ring, uint64_t handle, uint32_t resource, uint64_t whom)
+{
+    Slot *slot = slot_of(ring, handle);
+    if (slot != NULL && slot->state == GS_STATE_WAITING && slot->resource == resource &&
+        (slot->reason == GS_WAIT_LOCK || slot->reason == GS_WAIT_JOIN)) {
+        slot_begin(slot);
+        slot->fd_plus_1 = whom <= GS_RING_NOT_STARTED ? (uint32_t) whom : 0;
+        slot_end(slot);
+    }
+}
+
 static inline void
 give_way(Ring *ring, uint64_t handle, uint64_t deadline_ms)
 {

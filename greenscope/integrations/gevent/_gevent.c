@@ -40,6 +40,8 @@ static PyMethodDef module_methods[] = {
      PyDoc_STR("loop_class(corecext): a class of loops whose watchers are recorded.")},
     {"poll_begins", poll_begins, METH_NOARGS, PyDoc_STR("poll_begins(): the loop is about to ask the kernel.")},
     {"poll_ends", poll_ends, METH_O, PyDoc_STR("poll_ends(loop): the kernel has answered.")},
+    {"tell", tell, METH_VARARGS, PyDoc_STR("tell(class, name, role, reason, kind): a method notes what it waits for.")},
+    {"telling", telling, METH_VARARGS, PyDoc_STR("telling(function, role, reason, kind): the same for a function.")},
     {NULL, NULL, 0, NULL},
 };
 
@@ -64,7 +66,7 @@ PyInit__gevent(void)
     greenlet_api = PyCapsule_Import("greenlet._C_API", 0);
     if (greenlet_api == NULL || (made = PyModule_Create(&module)) == NULL)
         return NULL;
-    if (greenlets_ready(made) < 0 || switches_ready() < 0 || watchers_ready() < 0)
+    if (greenlets_ready(made) < 0 || told_ready(made) < 0 || switches_ready() < 0 || watchers_ready() < 0)
         Py_CLEAR(made);
     return made;
 }

@@ -28,18 +28,33 @@ typedef struct Thread {
     PyObject *before; /* the tracer that was there before ours; owned, NULL: none */
     Entry *current;   /* who runs, as far as was heard; NULL: the hub */
     uint64_t hub_handle, poll_ns;
-    uint32_t number; /* the hub's, within the process */
-    int left;        /* the ring is the parent's, of whom this process is a fork */
+    uint64_t ended, ended_ns; /* who has ended last, a handle */
+    uint32_t number;          /* the hub's, within the process */
+    int later;                /* a greenlet is being started that is to run later */
+    int left;                 /* the ring is the parent's, of whom this process is a fork */
 } Thread;
 
-/* What the program is in the middle of: of a park on a lock, a queue, an event. */
-typedef struct Told {
-    struct Told *outer;
-    int reason;
-    uint32_t resource;
+/* What a greenlet is in the middle of: a method of a lock, a queue, an event. */
+typedef struct {
+    PyObject *object; /* borrowed: it is an argument of a call that goes on; NULL: none */
+    int reason, kind; /* Wait, Resource */
+    int enters;       /* it is a `with` */
 } Told;
 
+/* What was waited for, or held. */
+typedef struct Resource {
+    struct Resource *next; /* of the same place in the table */
+    PyObject *object, *weak;
+    Entry *first;              /* who waits, longest */
+    uint64_t holder;           /* who acquired it last, a handle */
+    uint64_t told_by, told_ns; /* who released it, set it, put into it, or ended */
+    uint32_t number, thread;   /* in the ring of the hub of that number */
+    int kind, held, signals;
+} Resource;
+
 enum { FRESH, READY, RUNS, PARKED };
+
+#define TOLD 4 /* calls within calls that are noted */
 
 /* A greenlet that was heard of and has not ended. */
 struct Entry {
@@ -47,10 +62,13 @@ struct Entry {
     PyObject *greenlet, *weak;
     Thread *thread;
     uint64_t handle;
-    Told *told;
     Watch *watch;    /* started to wait on: it parks on that, or has */
     Watch *timeouts; /* that run for it */
-    int state, reason;
+    Resource *on;    /* parked on */
+    Entry *behind;   /* of those that are parked on it */
+    uint64_t killer, killed_ns, parked_ns;
+    int state, reason, depth;
+    Told told[TOLD];
 };
 
 /* What is added to gevent's watchers. */
@@ -125,5 +143,15 @@ milliseconds_of(double seconds)
         return 0;
     return seconds >= 4294967.0 ? UINT32_MAX : (uint32_t) (seconds * 1000 + 0.999);
 }
+
+/* -- _told.c ---------------------------------------------------------------------------------- */
+
+Resource *resource_of(PyObject *object);
+Resource *resource_for(PyObject *object, int kind, Thread *thread);
+void line_join(Entry *entry, Resource *resource);
+void line_leave(Entry *entry);
+PyObject *tell(PyObject *module, PyObject *args);
+PyObject *telling(PyObject *module, PyObject *args);
+int told_ready(PyObject *module);
 
 #endif

@@ -69,6 +69,7 @@ entry_free(Entry *entry)
         at = &(*at)->next;
     *at = entry->next;
     count--;
+    line_leave(entry);
     if (entry->watch != NULL)
         entry->watch->waits = NULL;
     while (entry->timeouts != NULL)
@@ -86,6 +87,13 @@ entry_free(Entry *entry)
 void
 entry_end(Entry *entry, int how)
 {
+    Resource *joined = resource_of(entry->greenlet);
+    entry->thread->ended = entry->handle;
+    entry->thread->ended_ns = ring->now(entry->thread->ring);
+    if (joined != NULL) {
+        joined->told_by = entry->handle;
+        joined->told_ns = entry->thread->ended_ns;
+    }
     ring->exit(entry->thread->ring, entry->handle, how);
     entry_free(entry);
 }
@@ -242,7 +250,7 @@ spawned(PyObject *Py_UNUSED(module), PyObject *greenlet)
     Entry *entry = entry_of(greenlet);
     if (entry == NULL)
         entry = entry_new(greenlet, thread, GS_SPAWN_GREENLET, 1);
-    if (entry != NULL && entry->state == FRESH) {
+    if (entry != NULL && entry->state == FRESH && !thread->later) {
         entry->state = READY;
         ring->ready(thread->ring, entry->handle, GS_READY_SPAWN, ring->current(thread->ring));
     }
@@ -286,7 +294,7 @@ thread_forget(Thread *thread)
         }
     thread->current = NULL;
     thread->hub = NULL;
-    thread->hub_handle = 0;
+    thread->hub_handle = thread->ended = thread->poll_ns = 0;
     Py_CLEAR(thread->ring);
 }
 

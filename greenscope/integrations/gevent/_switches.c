@@ -18,7 +18,7 @@ static PyObject *str_throw, *greenlet_exit, *str_exception, *str_value;
 static struct {
     PyObject *code;
     int reason;
-} known[16];
+} known[32];
 static int knows;
 
 /* know_code(code, reason): who parks with this as its innermost Python code waits for that. */
@@ -39,15 +39,33 @@ know_code(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 static int
-reason_of(PyFrameObject *frame)
+known_reason(PyFrameObject *frame)
 {
     PyObject *code = (PyObject *) PyFrame_GetCode(frame);
-    int reason = GS_WAIT_OTHER;
+    int reason = -1;
     for (int i = 0; i < knows; i++)
         if (known[i].code == code)
             reason = known[i].reason;
     Py_DECREF(code);
     return reason;
+}
+
+/* Who waits there waits for something; and, where its callers are to be asked, for what they do. */
+static int
+reason_of(PyFrameObject *innermost, int otherwise)
+{
+    int reason = known_reason(innermost), further = reason == GS_WAIT_THREAD ? 6 : 0;
+    PyFrameObject *frame = further ? (PyFrameObject *) Py_NewRef(innermost) : NULL, *back;
+    while (frame != NULL && further--) {
+        int known_so = known_reason(frame);
+        if (known_so >= 0)
+            reason = known_so;
+        back = PyFrame_GetBack(frame);
+        Py_DECREF(frame);
+        frame = back;
+    }
+    Py_XDECREF(frame);
+    return reason >= 0 ? reason : otherwise;
 }
 
 static int
@@ -90,6 +108,35 @@ how_ended(PyObject *greenlet, int throws)
     return how;
 }
 
+/* What it is in the middle of: the resource, and the greenlet that it is up to, where that is known. */
+static void
+waits_for(Thread *thread, Entry *entry, const Told *told, RingPark *park)
+{
+    Resource *resource = told->object != NULL ? resource_for(told->object, told->kind, thread) : NULL;
+    uint64_t whom = 0;
+    park->reason = told->reason;
+    if (park->frame != NULL && told->reason == GS_WAIT_EVENT)
+        park->reason = reason_of((PyFrameObject *) park->frame, GS_WAIT_EVENT);
+    if (resource == NULL)
+        return;
+    park->resource = resource->number;
+    line_join(entry, resource);
+    if (told->reason == GS_WAIT_JOIN) {
+        const Entry *other = entry_of(told->object);
+        if (other != NULL && other->thread == thread)
+            whom = other->handle & NUMBER;
+        else if (PyObject_TypeCheck(told->object, greenlet_type) && !greenlet_started(told->object))
+            whom = GS_RING_NOT_STARTED;
+    } else if (told->reason == GS_WAIT_LOCK && resource->held == 1 && resource->holder) {
+        ring->acquire(thread->ring, resource->holder, resource->kind, 1, resource->number, 0);
+        /* Nobody puts a `with` around a lock that he gave himself as a sign for another to release. */
+        if (!resource->signals && (told->enters || resource->holder != entry->handle))
+            whom = resource->holder & NUMBER;
+    }
+    if (whom && whom <= GS_RING_NOT_STARTED)
+        park->fd = (int) whom - 1;
+}
+
 static void
 parks(Thread *thread, Entry *entry)
 {
@@ -109,15 +156,14 @@ parks(Thread *thread, Entry *entry)
         park.peer = watch->peer;
         park.peer_length = watch->peer_length;
         park.origin = watch->origin;
-    } else if (entry->told != NULL) {
-        park.reason = entry->told->reason;
-        park.resource = entry->told->resource;
+    } else if (entry->depth > 0) {
+        waits_for(thread, entry, &entry->told[entry->depth - 1], &park);
     } else if (park.frame != NULL) {
-        park.reason = reason_of((PyFrameObject *) frame);
+        park.reason = reason_of((PyFrameObject *) frame, GS_WAIT_OTHER);
     }
     entry->state = PARKED;
     entry->reason = park.reason;
-    ring->park(thread->ring, &park);
+    entry->parked_ns = ring->park(thread->ring, &park);
     Py_XDECREF(frame);
 }
 
@@ -141,6 +187,30 @@ left(Thread *thread, PyObject *greenlet, int throws)
 }
 
 /* -- who runs now ----------------------------------------------------------------------------- */
+
+/* By whom, if the hub switches to it for no watcher of its own. An event may have been set before it parked, and a
+ * queue given to; a join ends when somebody does, of several that it waits for perhaps. */
+static void
+made_ready(const Thread *thread, const Entry *entry, RingRun *run)
+{
+    const Resource *on = entry->on;
+    uint64_t by = 0, at = 0;
+    if (on != NULL && on->thread == thread->number) {
+        by = on->told_by;
+        at = on->told_ns;
+    }
+    if (entry->reason == GS_WAIT_JOIN && at < entry->parked_ns) {
+        by = thread->ended_ns >= entry->parked_ns ? thread->ended : 0;
+        at = thread->ended_ns;
+    }
+    if (by == 0)
+        return;
+    run->ready_ns = at;
+    if (by != thread->hub_handle) {
+        run->reason = GS_READY_GREENLET;
+        run->by = by;
+    }
+}
 
 static void
 comes(Thread *thread, PyObject *greenlet, PyObject *from, int throws)
@@ -177,12 +247,20 @@ comes(Thread *thread, PyObject *greenlet, PyObject *from, int throws)
             run.reason = GS_READY_WATCHER;
             run.by = watch->number;
             run.ready_ns = thread->poll_ns;
+        } else if (throws && entry->killer) {
+            run.reason = GS_READY_KILL;
+            run.by = entry->killer;
+            run.ready_ns = entry->killed_ns;
+        } else if (!throws && from == thread->hub) {
+            made_ready(thread, entry, &run);
         } else if (from != thread->hub) {
             Entry *by = entry_of(from);
             run.reason = by != NULL ? GS_READY_GREENLET : GS_READY_OTHER;
             run.by = by != NULL ? by->handle : 0;
         }
     }
+    line_leave(entry);
+    entry->killer = 0;
     entry->state = RUNS;
     thread->current = entry;
     ring->run(thread->ring, &run);

@@ -26,7 +26,7 @@ from gevent._waiter import Waiter
 from greenlet import settrace
 
 from greenscope.errors import GreenscopeError
-from greenscope.trace.events import Wait
+from greenscope.integrations.gevent.told import know_waits, tell_methods
 from greenscope.trace.recorder import Recorder, open_recorder
 
 __all__ = ["Loop", "use_recorded_loop"]
@@ -137,8 +137,8 @@ def use_recorded_loop() -> None:
     corecext = import_module(_LIBEV)
 
     _gevent.know(gevent.hub.Hub, gevent.Greenlet, Waiter, gevent.timeout.Timeout._on_expiration)
-    _gevent.know_code(gevent.hub.sleep.__code__, Wait.YIELD)
-    _gevent.know_code(gevent.hub.Hub.join.__code__, Wait.JOIN)
+    know_waits()
+    tell_methods()
     _gevent.on_fork(_begin)
     recorded = type("loop", (Loop, _gevent.loop_class(corecext)), {"WatcherModule": corecext, "__module__": __name__})
     gevent.config.loop = recorded
