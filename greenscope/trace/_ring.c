@@ -328,6 +328,7 @@ static int
 ring_traverse(Ring *ring, visitproc visit, void *arg)
 {
     Py_VISIT(ring->strings);
+    Py_VISIT(ring->idles_in);
     Py_VISIT(ring->internal);
     Py_VISIT(ring->plumbing);
     Py_VISIT(Py_TYPE(ring));
@@ -338,6 +339,7 @@ static int
 ring_clear(Ring *ring)
 {
     Py_CLEAR(ring->strings);
+    Py_CLEAR(ring->idles_in);
     Py_CLEAR(ring->internal);
     Py_CLEAR(ring->plumbing);
     return 0;
@@ -438,6 +440,8 @@ static PyMethodDef ring_methods[] = {
     {"on_stall_over", ring_on_stall_over, METH_NOARGS, PyDoc_STR("The watchdog has seen a stall end.")},
     {"watch", (PyCFunction) ring_watch, METH_O,
      PyDoc_STR("watch(path): the watchdog looks after it, for a hub of this thread; None: there is no file.")},
+    {"idles_in", (PyCFunction) ring_idles_in, METH_O,
+     PyDoc_STR("idles_in(code): a hub that is no greenlet of ours polls in that code object.")},
     {"detach", (PyCFunction) ring_detach, METH_NOARGS, PyDoc_STR("Write nothing more.")},
     {NULL, NULL, 0, NULL},
 };

@@ -112,6 +112,7 @@ typedef struct {
     PyObject *strings;       /* str -> id */
     PyObject *internal;      /* tuple of str */
     PyObject *plumbing;      /* tuple of str */
+    PyObject *idles_in;      /* a code object, kept so that its address is not another's */
     struct Watched *watched; /* the watchdog's; NULL: it does not look after this ring */
     Py_buffer view;
 } Ring;
@@ -393,6 +394,9 @@ NOTE(figures);
 
 /* From here on the watchdog looks after this ring, whose hub runs in this thread. */
 PyObject *ring_watch(Ring *ring, PyObject *path);
+
+/* The hub of this ring polls in that code object's frames, and in no other's. */
+PyObject *ring_idles_in(Ring *ring, PyObject *code);
 
 /* Not any more; to be called before the ring's memory goes. */
 void watch_forget(Ring *ring);

@@ -449,6 +449,22 @@ ring_watch(Ring *ring, PyObject *path)
     Py_RETURN_NONE;
 }
 
+PyObject *
+ring_idles_in(Ring *ring, PyObject *code)
+{
+    if (!PyCode_Check(code)) {
+        PyErr_Format(PyExc_TypeError, "expected a code object, got %s", Py_TYPE(code)->tp_name);
+        return NULL;
+    }
+    Py_XSETREF(ring->idles_in, Py_NewRef(code));
+    if (ring->watched != NULL) {
+        watch_lock_soon();
+        ring->watched->idle_code = (uintptr_t) code;
+        pthread_mutex_unlock(&watch_lock);
+    }
+    Py_RETURN_NONE;
+}
+
 void
 watch_forget(Ring *ring)
 {

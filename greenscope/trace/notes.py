@@ -31,6 +31,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 _RETURNED, _RAISED, _KILLED = (int(how) for how in (Exit.RETURNED, Exit.RAISED, Exit.KILLED))
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80, 0x200  # flags of code: inspect is slow to import
+_KILLS = frozenset(("GreenletExit", "CancelledError"))
 _RECORD = (MAX_BURST - 1) * TEXT_BYTES
 _numbers = count(1)
 
@@ -218,5 +219,5 @@ def _ending(kind: type[BaseException] | None) -> tuple[int, str]:
     """How something ended, and the class of the exception that ended it."""
     if kind is None:
         return _RETURNED, ""
-    # By name, because the trace does not know greenlets.
-    return _KILLED if kind.__name__ == "GreenletExit" else _RAISED, kind.__name__
+    # By name, because the trace does not know greenlets, or tasks.
+    return _KILLED if kind.__name__ in _KILLS else _RAISED, kind.__name__

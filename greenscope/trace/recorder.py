@@ -33,7 +33,7 @@ else:
 __all__ = ["Recorder", "open_recorder", "trace_directory"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
-_INTERNAL = tuple(f"{_PACKAGE / part}{os.sep}" for part in ("runtime", "trace", "integrations"))
+_INTERNAL = tuple(f"{_PACKAGE / part}{os.sep}" for part in ("runtime", "trace", "integrations", "web"))
 # What a program waits *through*: the line that it waits at is the one that called these, if there is one.
 _PLUMBING = tuple(
     str(Path(socket.__file__).parent / name)

@@ -7,6 +7,7 @@ resources and who holds them, callbacks, the level). All are of the greenlet tha
 
 from __future__ import annotations
 
+from types import CodeType
 from typing import TYPE_CHECKING
 
 from greenscope.trace.events import Detail, Kind, pack
@@ -145,6 +146,9 @@ class Notes:
 
     def on_stall_over(self) -> None:
         """The watchdog has seen a stall end; of a ring in Python there is none."""
+
+    def idles_in(self, code: CodeType) -> None:
+        """Where a hub that is no greenlet of ours polls, for the watchdog; of a ring in Python there is none."""
 
     def _hear_detail(self) -> None:
         wanted, self.detail_wanted = self.detail_wanted, -1

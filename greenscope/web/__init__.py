@@ -1,8 +1,8 @@
 """The viewer, and what a traced process needs of it.
 
-``create_app`` makes the dashboard an ASGI application; ``DebugMiddleware`` says of each request where its time went.
-All is loaded when it is asked for: a traced process imports
-this package for what stands beside it there, and neither FastAPI nor numpy.
+``create_app`` makes the dashboard an ASGI application; ``DebugMiddleware`` and ``AsgiDebugMiddleware`` say of each
+request where its time went. All is loaded when it is asked for: a traced process imports this package for what stands
+beside it there, and neither FastAPI nor numpy.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from greenscope.web.app import create_app
+    from greenscope.web.middleware.asgi import AsgiDebugMiddleware
     from greenscope.web.middleware.wsgi import DebugMiddleware
 
-__all__ = ["DebugMiddleware", "create_app"]
+__all__ = ["AsgiDebugMiddleware", "DebugMiddleware", "create_app"]
 
 _WHERE = {
+    "AsgiDebugMiddleware": "greenscope.web.middleware.asgi",
     "DebugMiddleware": "greenscope.web.middleware.wsgi",
     "create_app": "greenscope.web.app",
 }

@@ -12,7 +12,7 @@ from html import escape
 from time import localtime, strftime
 
 from greenscope.trace.events import Wait
-from greenscope.web.middleware.figures import WAITS, Figures, greenlets
+from greenscope.web.middleware.figures import WAITS, Figures
 
 __all__ = ["bar_of"]
 
@@ -92,7 +92,7 @@ def _meter(figures: Figures) -> tuple[str, str]:
 def _rows(figures: Figures) -> str:
     rows = [("", "total, so far", figures.total)]
     if figures.recorded:
-        rows += [(_RUN, "ran", figures.run), (_READY, "ready, waited for the hub", figures.ready)]
+        rows += [(_RUN, "ran", figures.run), (_READY, "ready, waited for its turn", figures.ready)]
         for reason, time in figures.waits[:_ROWS]:
             words = WAITS[Wait(reason)][1] if reason in set(WAITS) else WAITS[Wait.OTHER][1]
             rows.append((_WAIT, words, time))
@@ -100,7 +100,7 @@ def _rows(figures: Figures) -> str:
         if rest:
             rows.append((_WAIT, "waited for other things", rest))
         if figures.spawned:
-            rows.append((_RUN, f"{greenlets(figures.spawned)} that it spawned ran", figures.spawned_run))
+            rows.append((_RUN, f"{figures.spawned_words} that it spawned ran", figures.spawned_run))
     return "".join(
         f"<tr><td>{f'<span class={chr(34)}k {key}{chr(34)}></span>' if key else ''}{escape(words)}</td>"
         f'<td class="n">{_duration(time)}</td></tr>'

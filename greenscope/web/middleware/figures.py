@@ -28,7 +28,7 @@ WAITS = {
     Wait.LOCK: ("wait-lock", "waited for a lock"),
     Wait.QUEUE: ("wait-queue", "waited for a queue"),
     Wait.EVENT: ("wait-event", "waited for an event"),
-    Wait.JOIN: ("wait-join", "waited for a greenlet's end"),
+    Wait.JOIN: ("wait-join", "waited for another's end"),
     Wait.YIELD: ("wait-yield", "gave way"),
     Wait.THREAD: ("wait-thread", "waited for a thread"),
     Wait.CHILD: ("wait-child", "waited for a child process"),
@@ -54,6 +54,13 @@ class Figures(NamedTuple):
     """Greenlets that it spawned, and that those spawned."""
     spawned_run: int = 0
     """How long these ran."""
+    unit: str = "greenlet"
+    """What runs: a task, in an event loop."""
+
+    @property
+    def spawned_words(self) -> str:
+        """How many it spawned."""
+        return f"{self.spawned} {self.unit}{'' if self.spawned == 1 else 's'}"
 
 
 class Moment:
@@ -61,16 +68,18 @@ class Moment:
 
     Args:
         recorder: the ring's; None if there is none.
+        unit: what runs.
     """
 
-    __slots__ = ("_handle", "_head", "_recorder", "_time_ns")
+    __slots__ = ("_handle", "_head", "_recorder", "_time_ns", "_unit")
 
-    def __init__(self, recorder: Recorder | None, handle: int | None = None) -> None:
+    def __init__(self, recorder: Recorder | None, unit: str) -> None:
+        self._unit = unit
         self._recorder = recorder
         self._time_ns = monotonic_ns()
         if recorder is not None:
             self._head = recorder.head
-            self._handle = recorder.current if handle is None else handle
+            self._handle = recorder.current
 
     def figures(self) -> Figures:
         """What became of the time since."""
@@ -78,12 +87,14 @@ class Moment:
         recorder = self._recorder
         # In another thread than it began in, its greenlet's state is not ours to say.
         if recorder is None or recorder is not here.recorder:
-            return Figures(total, False)
+            return Figures(total, False, unit=self._unit)
         whole, run, ready, waits, spawned, spawned_run = recorder.figures(
             self._head, self._time_ns, self._handle, _MOST
         )
+        if whole:  # to the clock's reading that these were made with
+            total = run + ready + sum(waits.values())
         longest = tuple(sorted(waits.items(), key=lambda item: -item[1]))
-        return Figures(total, True, whole, run, ready, longest, spawned, spawned_run)
+        return Figures(total, True, whole, run, ready, longest, spawned, spawned_run, self._unit)
 
 
 def server_timing(figures: Figures) -> str:
@@ -91,23 +102,18 @@ def server_timing(figures: Figures) -> str:
     metrics = [f"total;dur={_ms(figures.total)}"]
     if figures.recorded:
         metrics.append(f'run;desc="ran";dur={_ms(figures.run)}')
-        metrics.append(f'ready;desc="ready, and waited for the hub";dur={_ms(figures.ready)}')
+        metrics.append(f'ready;desc="ready, and waited for its turn";dur={_ms(figures.ready)}')
         for reason, nanoseconds in figures.waits:
             token, words = WAITS.get(Wait(reason), WAITS[Wait.OTHER]) if reason in _KNOWN else WAITS[Wait.OTHER]
             metrics.append(f'{token};desc="{words}";dur={_ms(nanoseconds)}')
         if figures.spawned:
-            metrics.append(f'spawned;desc="{greenlets(figures.spawned)} spawned, ran";dur={_ms(figures.spawned_run)}')
+            metrics.append(f'spawned;desc="{figures.spawned_words} spawned, ran";dur={_ms(figures.spawned_run)}')
         if not figures.whole:
             metrics.append('lost;desc="the ring was overwritten meanwhile: these are not all"')
     return ", ".join(metrics)
 
 
 _KNOWN = frozenset(int(reason) for reason in WAITS)
-
-
-def greenlets(count: int) -> str:
-    """So many of them."""
-    return "1 greenlet" if count == 1 else f"{count} greenlets"
 
 
 def _ms(nanoseconds: int) -> str:

@@ -57,7 +57,8 @@ class Served:
         trace: its place in its trace.
         number: of the request, if the server has recorded it already.
         base: the dashboard's path, for the link.
-        handle: of the lane that serves it, if that is not what runs.
+        recorded: whether it is to be in this thread's ring, if there is one.
+        unit: what serves it.
     """
 
     __slots__ = ("_base", "_moment", "_recorder", "_request", "number", "status", "what")
@@ -69,18 +70,19 @@ class Served:
         trace: TraceParent,
         number: int | None,
         base: str,
-        handle: int | None = None,
+        recorded: bool = True,
+        unit: str = "greenlet",
     ) -> None:
         self.what = what
         self.status = 0
         self._base = base
-        self._recorder: Recorder | None = here.recorder
+        self._recorder: Recorder | None = here.recorder if recorded else None
         self._request: request | None = None
-        if number is None:
+        if number is None and recorded:
             self._request = request(identity[:_ID] if identity else None, what, trace.line).begin()
             number = self._request.number
-        self.number = number
-        self._moment = Moment(self._recorder, handle)
+        self.number = number or 0
+        self._moment = Moment(self._recorder, unit)
 
     @property
     def link(self) -> str:

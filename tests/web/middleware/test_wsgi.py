@@ -91,9 +91,9 @@ def test_a_response_says_what_became_of_its_time_and_where_its_timeline_is(ask: 
     answer = ask(application, "/orders?secret=1")
     assert answer.body == b"done"
     assert set(answer.metrics) == {"total", "run", "ready", "wait-timer", "spawned"}
-    assert answer.metrics["wait-timer"] >= 9.9
+    assert answer.metrics["wait-timer"] >= 9
     parts = answer.metrics["run"] + answer.metrics["ready"] + answer.metrics["wait-timer"]
-    assert abs(answer.metrics["total"] - parts) < 1
+    assert answer.metrics["total"] == pytest.approx(parts, abs=0.01)
     path = hub.recorder.path
     assert path is not None
     assert answer.link == f"/__greenscope__/#ring={path.stem}&request={answer.number}"
