@@ -19,6 +19,7 @@ TEXT = "a text that the program gave, and that is in the ring once " * 3
 PLENTY = RingSizes(events=1024, slots=64, sites=64, string_bytes=1 << 14)
 
 # What each method is well called with; a handle is the first greenlet's.
+CODE = compile("1", "code", "eval")
 CALLS: dict[str, tuple[Any, ...]] = {
     "acquire": (NUMBER, 1, 0, NUMBER, NUMBER),
     "awaits": (NUMBER, NUMBER, NUMBER),
@@ -26,8 +27,10 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "callback_end": (1,),
     "detach": (),
     "exit": (NUMBER, 0),
+    "figures": (NUMBER, NUMBER, NUMBER, NUMBER),
     "fire": (NUMBER, 1, NUMBER, NUMBER),
     "give_way": (NUMBER, NUMBER),
+    "idles_in": (CODE,),
     "job_end": (NUMBER, 0, NUMBER),
     "job_put": (1, NUMBER, TEXT, PEER),
     "loop_exit": (NUMBER, NUMBER),
@@ -36,6 +39,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "op_begin": (1, 0, NUMBER, NUMBER),
     "op_end": (1, 0, NUMBER, PEER),
     "park": (1, NUMBER, NUMBER, NUMBER, PEER),
+    "park_there": (1, 1, NUMBER, NUMBER, NUMBER),
     "poll_begin": (1,),
     "poll_end": (NUMBER,),
     "ready": (NUMBER, 1, NUMBER),
@@ -45,6 +49,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "request_end": (NUMBER, 0, 200, TEXT),
     "resource": (),
     "set_detail": (2,),
+    "site": (CODE, 0),
     "span_begin": (TEXT,),
     "span_end": (NUMBER, 0, TEXT),
     "spawn": (0, 0, 1, NUMBER),
