@@ -43,6 +43,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "greenscope.trace.traceparent": (),
     "greenscope.trace.events": (),
     "greenscope.trace.watchdog": ("greenscope.trace.events", "greenscope.trace.recorder", *RING),  # the recorder's type
+    "greenscope.trace.socket_calls": ("greenscope.trace.events",),
     "greenscope.trace.stall_log": ("greenscope.trace.events", *RING),
     "greenscope.trace.ring*": ("greenscope.trace.events", "greenscope.trace.levels", *RING),
     "greenscope.trace.recorder": (

@@ -7,74 +7,17 @@ the time. Nothing of this runs below the level; see ``detail``.
 
 from __future__ import annotations
 
-from _socket import gaierror, herror
 from _thread import _local
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, NamedTuple
+from typing import Any
 
 from greenscope.runtime.detail import from_level
-from greenscope.trace.events import NO_ERRNO, Detail, Op
+from greenscope.trace.events import Detail, Op
 from greenscope.trace.here import here
+from greenscope.trace.socket_calls import CALLS, Call, errno_of
 
 __all__ = ["record_accepts", "record_calls"]
-
-
-class _Call(NamedTuple):
-    op: Op
-    reads: bool
-    counted: Callable[[Any, tuple[Any, ...]], int]
-    """Of what it returned and its arguments: what op_end says."""
-
-
-def _nothing(_result: Any, _arguments: tuple[Any, ...]) -> int:
-    return 0
-
-
-def _itself(result: Any, _arguments: tuple[Any, ...]) -> int:
-    return int(result)
-
-
-def _first(result: Any, _arguments: tuple[Any, ...]) -> int:
-    return int(result[0])
-
-
-def _length(result: Any, _arguments: tuple[Any, ...]) -> int:
-    return len(result)
-
-
-def _first_length(result: Any, _arguments: tuple[Any, ...]) -> int:
-    return len(result[0])
-
-
-def _all(_result: Any, arguments: tuple[Any, ...]) -> int:
-    return memoryview(arguments[0]).nbytes if arguments else 0
-
-
-def _descriptor(result: Any, _arguments: tuple[Any, ...]) -> int:
-    return int(result[0].fileno())
-
-
-_CALLS = {
-    "connect": _Call(Op.CONNECT, False, _nothing),
-    "connect_ex": _Call(Op.CONNECT, False, _nothing),
-    "accept": _Call(Op.ACCEPT, True, _descriptor),
-    "recv": _Call(Op.RECV, True, _length),
-    "recv_into": _Call(Op.RECV_INTO, True, _itself),
-    "recvfrom": _Call(Op.RECVFROM, True, _first_length),
-    "recvfrom_into": _Call(Op.RECVFROM_INTO, True, _first),
-    "recvmsg": _Call(Op.RECVMSG, True, _first_length),
-    "recvmsg_into": _Call(Op.RECVMSG_INTO, True, _first),
-    "send": _Call(Op.SEND, False, _itself),
-    "sendall": _Call(Op.SENDALL, False, _all),
-    "sendto": _Call(Op.SENDTO, False, _itself),
-    "sendmsg": _Call(Op.SENDMSG, False, _itself),
-    "sendfile": _Call(Op.SENDFILE, False, _itself),
-    "read": _Call(Op.RECV, True, lambda result, _: result if isinstance(result, int) else len(result)),
-    "write": _Call(Op.SEND, False, _itself),
-    "do_handshake": _Call(Op.HANDSHAKE, True, _nothing),
-    "unwrap": _Call(Op.UNWRAP, True, _nothing),
-}
 
 
 class _Calling(_local):
@@ -94,7 +37,7 @@ def record_calls(cls: type, base: type | None = None) -> None:
         cls: it.
         base: what it inherits from whose calls are recorded already.
     """
-    for name, call in _CALLS.items():
+    for name, call in CALLS.items():
         function = getattr(cls, name, None)
         if function is not None and (base is None or name in vars(cls)):
             from_level(Detail.IO, cls, name, _recorded(function, name, call))
@@ -116,7 +59,7 @@ def record_accepts(cls: type) -> None:
     from_level(Detail.IO, cls, "do_read", recorded)
 
 
-def _recorded(function: Callable[..., Any], name: str, call: _Call) -> Callable[..., Any]:
+def _recorded(function: Callable[..., Any], name: str, call: Call) -> Callable[..., Any]:
     op, reads, counted = call
     is_handshake = op == Op.HANDSHAKE
     gives_errno = name == "connect_ex"
@@ -137,7 +80,7 @@ def _recorded(function: Callable[..., Any], name: str, call: _Call) -> Callable[
         try:
             result = function(self, *arguments, **keywords)
         except BaseException as error:
-            recorder.op_end(op, _errno_of(error), 0, type(error).__name__.encode())
+            recorder.op_end(op, errno_of(error), 0, type(error).__name__.encode())
             raise
         finally:
             if outermost:
@@ -149,11 +92,3 @@ def _recorded(function: Callable[..., Any], name: str, call: _Call) -> Callable[
         return result
 
     return recorded
-
-
-def _errno_of(error: BaseException) -> int:
-    """The errno of an exception; not what OpenSSL and the resolver call so."""
-    number = getattr(error, "errno", None)
-    if not isinstance(number, int) or isinstance(error, (gaierror, herror)) or type(error).__module__ == "ssl":
-        return NO_ERRNO
-    return number if 0 < number < NO_ERRNO else NO_ERRNO

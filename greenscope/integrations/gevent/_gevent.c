@@ -35,6 +35,9 @@ static PyMethodDef module_methods[] = {
     {"switched", switched, METH_VARARGS, PyDoc_STR("switched(event, greenlets): greenlet's tracer.")},
     {"chain", chain, METH_O, PyDoc_STR("chain(tracer): what to call after ours, in this thread; None: nothing.")},
     {"spawned", spawned, METH_O, PyDoc_STR("spawned(greenlet): gevent has started it, to run soon.")},
+    {"left_by", left_by, METH_NOARGS,
+     PyDoc_STR("left_by(): whom the main greenlet's wait comes down to (a handle), and how many wait; None: it waits"
+               " for the end of everything.")},
     {"handle_of", handle_of, METH_O, PyDoc_STR("handle_of(greenlet): its handle in the ring; 0: it is not known.")},
     {"loop_class", loop_class, METH_O,
      PyDoc_STR("loop_class(corecext): a class of loops whose watchers are recorded.")},

@@ -24,6 +24,7 @@ typedef struct Watch Watch;
 typedef struct Thread {
     struct Thread *next;
     PyObject *ring;   /* the recorder; owned */
+    PyObject *main;   /* its main greenlet; borrowed, only to be compared */
     PyObject *hub;    /* borrowed; NULL: not seen yet, or gone */
     PyObject *before; /* the tracer that was there before ours; owned, NULL: none */
     Entry *current;   /* who runs, as far as was heard; NULL: the hub */
@@ -116,6 +117,7 @@ PyObject *thread_begin(PyObject *module, PyObject *args);
 PyObject *thread_end(PyObject *module, PyObject *unused);
 PyObject *thread_left(PyObject *module, PyObject *unused);
 PyObject *spawned(PyObject *module, PyObject *greenlet);
+PyObject *left_by(PyObject *module, PyObject *unused);
 PyObject *handle_of(PyObject *module, PyObject *greenlet);
 
 /* -- _switches.c ------------------------------------------------------------------------------ */

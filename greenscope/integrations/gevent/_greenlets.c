@@ -281,6 +281,29 @@ handle_of(PyObject *Py_UNUSED(module), PyObject *greenlet)
     return PyLong_FromUnsignedLongLong(lookup(greenlet, &hub));
 }
 
+/* left_by(): whom the main greenlet's wait comes down to, a handle, and how many wait; None if it waits for the end of
+ * everything (Hub.join), which is no wait of its own. */
+PyObject *
+left_by(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
+{
+    Thread *thread = here;
+    Entry *entry = thread != NULL && !thread->left ? entry_of(thread->main) : NULL, *next = entry;
+    unsigned int waiting = 0, steps = 0;
+    if (entry == NULL || entry->state != PARKED || (entry->reason == GS_WAIT_JOIN && entry->depth == 0))
+        Py_RETURN_NONE;
+    /* From one that waits for the end of another to that one; not for ever, for they may wait for one another. */
+    while (next != NULL && ++steps < 1000) {
+        entry = next;
+        next = entry->reason == GS_WAIT_JOIN && entry->on != NULL ? entry_of(entry->on->object) : NULL;
+        if (next != NULL && next->state != PARKED)
+            next = NULL;
+    }
+    for (size_t i = 0; i < size; i++)
+        for (Entry *one = places[i]; one != NULL; one = one->next)
+            waiting += one->thread == thread && one->state == PARKED;
+    return Py_BuildValue("KI", (unsigned long long) entry->handle, waiting);
+}
+
 /* -- threads ---------------------------------------------------------------------------------- */
 
 static void
@@ -330,6 +353,7 @@ thread_begin(PyObject *Py_UNUSED(module), PyObject *args)
     thread->left = 0;
     thread->number = number;
     thread->ring = Py_NewRef(recorder);
+    thread->main = main;
     name = PyUnicode_FromString("hub");
     thread->hub_handle = ring->spawn(recorder, GS_SPAWN_HUB, name ? ring->string(recorder, name) : 0, 0, 0, 0);
     Py_XSETREF(name, PyUnicode_FromString("main"));

@@ -26,7 +26,9 @@ from gevent._waiter import Waiter
 from greenlet import settrace
 
 from greenscope.errors import GreenscopeError
+from greenscope.integrations.gevent.hooks import put_hooks
 from greenscope.integrations.gevent.told import know_waits, tell_methods
+from greenscope.trace.events import Snapshot
 from greenscope.trace.recorder import Recorder, open_recorder
 
 __all__ = ["Loop", "use_recorded_loop"]
@@ -47,11 +49,14 @@ class _Guard:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder: Recorder | None = recorder
 
-    def __del__(self) -> None:
+    def close(self) -> None:
+        """The thread's hub is gone."""
         recorder, self.recorder = self.recorder, None
         if recorder is not None:
             _gevent.end()
             recorder.close()
+
+    __del__ = close
 
 
 class _Here(_local):
@@ -101,21 +106,52 @@ class Loop:
         before.start(_gevent.poll_begins)
         after.start(_gevent.poll_ends, self)
         self._watches = (before, after)
+        self._defaults_before = _defaults_destroyed[0]
 
     def run(self, *arguments: Any, **keywords: Any) -> Any:
         """As gevent's: its frame is how the watchdog tells a hub that idles from one that calls a function."""
-        return super().run(*arguments, **keywords)  # type: ignore[misc]
+        done = super().run(*arguments, **keywords)  # type: ignore[misc]
+        if not arguments and not keywords:  # as a hub runs it, for which that is the end
+            self._nothing_left()
+        return done
+
+    def _nothing_left(self) -> None:
+        """Everybody waits, and nobody will be woken: gevent is about to raise LoopExit in the main greenlet."""
+        guard = _here.guard
+        recorder = guard.recorder if guard is not None else None
+        left = _gevent.left_by()
+        if recorder is not None and left is not None:
+            recorder.loop_exit(*left)
+            recorder.snapshot_because(Snapshot.LOOP_EXIT)
 
     def destroy(self) -> Any:
-        """As gevent's; the thread's ring is closed."""
-        for watch in self._watches:
-            watch.stop()
-            watch.close()
-        self._watches = ()
+        """As gevent's; the thread's ring is closed, if it was this loop's."""
+        this: Any = self
+        watches, self._watches = self._watches, ()
+        if not this.default:
+            _close(watches)
+        elif self._defaults_before == _defaults_destroyed[0]:
+            _close(watches)
+            _defaults_destroyed[0] += 1
+        else:  # libev's default loop is gone already, by another object: nothing of it may be touched
+            _left.append(watches)
         done = super().destroy()  # type: ignore[misc]
-        guard, _here.guard = _here.guard, None
-        del guard
+        hub = get_hub_if_exists()
+        if hub is None or hub.loop is self:
+            guard, _here.guard = _here.guard, None
+            if guard is not None:
+                guard.close()
         return done
+
+
+_defaults_destroyed = [0]
+_left: list[Any] = []
+
+
+def _close(watches: tuple[Any, ...]) -> None:
+    for watch in watches:
+        watch.stop()
+        watch.close()
 
 
 def use_recorded_loop() -> None:
@@ -139,8 +175,11 @@ def use_recorded_loop() -> None:
     _gevent.know(gevent.hub.Hub, gevent.Greenlet, Waiter, gevent.timeout.Timeout._on_expiration)
     know_waits()
     tell_methods()
+    put_hooks()
     _gevent.on_fork(_begin)
-    recorded = type("loop", (Loop, _gevent.loop_class(corecext)), {"WatcherModule": corecext, "__module__": __name__})
+    # gevent.core has all names of the module that its loop says it is from.
+    names = {"WatcherModule": corecext, "__module__": _LIBEV}
+    recorded = type("loop", (Loop, _gevent.loop_class(corecext)), names)
     gevent.config.loop = recorded
     gevent.Greenlet.add_spawn_callback(_gevent.spawned)
     os.register_at_fork(after_in_child=_after_fork_in_child)
