@@ -3,6 +3,7 @@
  * and tell what was done; they do not know each other.
  */
 
+import { addressOf, parseAddress, type Address } from "./model/address";
 import * as format from "./model/format";
 import { Locator } from "./model/locator";
 import { Recording } from "./model/recording";
@@ -22,6 +23,7 @@ import { Connection } from "./protocol/connection";
 import type { Finding, Message, Ring, Stall, Status } from "./protocol/messages";
 import type { Kind } from "./protocol/transport";
 import { SelectionControl } from "./selection";
+import { Served } from "./served";
 import { Cards } from "./views/cards";
 import { announce, byId } from "./views/dom";
 import { Empty } from "./views/empty";
@@ -60,7 +62,13 @@ export class App {
   private dirty = true;
   private drawnAt = 0;
 
-  private readonly header = new Header((id) => this.open(this.rings.find((ring) => ring.id === id)));
+  /** What the page's address names, until it is found. */
+  private wanted: Address | null = parseAddress(location.hash);
+
+  private readonly header = new Header((id) => {
+    this.wanted = null;
+    this.open(this.rings.find((ring) => ring.id === id));
+  });
   private readonly cards = new Cards((stall) => this.showStall(stall));
   private readonly legend = new Legend();
   private readonly empty = new Empty();
@@ -100,6 +108,17 @@ export class App {
     changed: () => this.touch(),
   });
   private readonly theme = new Theme();
+  private readonly served = new Served(
+    {
+      recording: () => this.recording,
+      shown: () => this.tabs.current === "requests",
+      paused: () => this.viewport.paused,
+      started: () => this.started,
+      opened: () => this.writeAddress(true),
+      timeline: (request, greenlet, name) => this.showWait(greenlet, name, request.start, request.wall),
+    },
+    this.theme.paint,
+  );
   private readonly painter = new LanePainter(byId<HTMLCanvasElement>("lanes-canvas"), this.theme.paint);
   private readonly minimap = new Minimap(
     byId("minimap"),
@@ -127,6 +146,7 @@ export class App {
     this.theme.changed = (paint) => {
       this.painter.setPaint(paint);
       this.minimap.setPaint(paint);
+      this.served.setPaint(paint);
       this.touch();
     };
     plotly.then(
@@ -159,14 +179,31 @@ export class App {
       this.showEmpty();
       return;
     }
-    if (this.recording === null) {
-      const wanted = decodeURIComponent(location.hash.slice(1));
-      const chosen = this.rings.find((ring) => ring.id === wanted);
-      this.open(chosen ?? this.rings.find((ring) => ring.state === "live") ?? this.rings[0]);
-    }
+    this.followAddress();
+    if (this.recording === null) this.open(this.rings.find((ring) => ring.state === "live") ?? this.rings[0]);
     this.showEmpty();
     this.showHeader();
     this.header.showRings(this.rings, this.recording?.ring ?? null);
+  }
+
+  /** Opens what the page's address names, as soon as it is there. */
+  private followAddress(): void {
+    const { wanted } = this;
+    const ring = this.rings.find((each) => each.id === wanted?.ring);
+    if (wanted === null || ring === undefined) return;
+    this.wanted = null;
+    this.open(ring);
+    if (wanted.request !== null) this.tabs.choose("requests");
+    this.served.open(wanted.request);
+    this.writeAddress(false);
+  }
+
+  /** Says in the page's address what is looked at; as a step that the browser can go back from, or in its place. */
+  private writeAddress(step: boolean): void {
+    if (this.recording === null || (this.wanted !== null && this.wanted.ring !== "" && !step)) return;
+    const address = addressOf({ ring: this.recording.ring.id, request: this.served.number });
+    if (step) history.pushState(null, "", address);
+    else history.replaceState(null, "", address);
   }
 
   private open(ring: Ring | undefined): void {
@@ -179,7 +216,8 @@ export class App {
     this.pointer.clear();
     this.selection.clear();
     this.lanes.showLanes(this.recording.lanes);
-    history.replaceState(null, "", `#${encodeURIComponent(ring.id)}`);
+    this.served.clear();
+    this.writeAddress(false);
     const { recording } = this;
     this.connection = new Connection(ring.id, this.stream, {
       message: (message) => this.message(message),
@@ -196,6 +234,7 @@ export class App {
     this.header.showRings(this.rings, ring);
     this.showEmpty();
     this.profiling.refresh();
+    this.served.refresh();
     this.touch();
   }
 
@@ -257,6 +296,7 @@ export class App {
     if (this.tabs.current === "timeline") this.pointer.stirred(performance.now());
     this.legend.show(recording.store.waits);
     this.profiling.refresh();
+    this.served.refresh();
     if (recording.live && !viewport.paused) this.selection.refresh();
     this.meter.show(recording.lanes.total, viewport.width, recording.store.count);
   }
@@ -309,6 +349,7 @@ export class App {
   }
 
   private fit(): void {
+    if (this.tabs.current === "requests" && this.served.fit()) return;
     const selected = this.selection.current;
     if (selected === null) return;
     this.look((view, extent) => view.fit(selected.start, selected.end, extent));
@@ -389,6 +430,7 @@ export class App {
       this.sendView();
       this.showTable();
       this.showProfile();
+      this.served.search(this.search);
       this.showFindings();
       this.showNoLanes();
       this.touch();
@@ -407,8 +449,15 @@ export class App {
     this.lanes.canvas.addEventListener("blur", () => {
       if (this.pointer.cursor !== null) this.pointer.clear();
     });
+    window.addEventListener("hashchange", () => {
+      const address = parseAddress(location.hash);
+      if (!this.rings.some((ring) => ring.id === address.ring) && !location.hash.includes("=")) return;
+      this.wanted = address;
+      this.followAddress();
+    });
     document.addEventListener("visibilitychange", () => {
       this.profiling.refresh();
+      this.served.refresh();
       this.touch();
     });
     listenKeys({
@@ -423,6 +472,7 @@ export class App {
       whole: () => this.look((view, extent) => view.whole(extent)),
       finding: (direction) => this.stepFinding(direction),
       clear: () => {
+        if (this.tabs.current === "requests" && this.served.close()) return;
         this.pointer.clear();
         this.selection.clear();
       },
@@ -508,6 +558,8 @@ export class App {
     this.showTable();
     this.showProfile();
     this.profiling.refresh();
+    this.served.show();
+    this.served.refresh();
   }
 
   private sendView(): void {

@@ -1,6 +1,6 @@
 /** What the page asks once, over HTTP. Addresses are relative: the page may be served below any path. */
 
-import type { By, Profile, Ring, Span } from "./messages";
+import type { By, Only, Order, Profile, Requests, Ring, Span, Waterfall } from "./messages";
 import type { Kind } from "./transport";
 
 /** The rings there are, and how their streams come to this page. */
@@ -34,4 +34,27 @@ export async function fetchProfile(ring: string, by: By, signal: AbortSignal): P
   const response = await fetch(`api/rings/${encodeURIComponent(ring)}/profile?by=${by}`, { signal });
   if (!response.ok) throw new Error(`GET profile: ${response.status}`);
   return (await response.json()) as Profile;
+}
+
+export interface Asked {
+  order: Order;
+  only: Only;
+  route: string;
+  search: string;
+}
+
+/** What was served, as far as it is wanted. */
+export async function fetchRequests(ring: string, asked: Asked, signal: AbortSignal): Promise<Requests> {
+  const query = new URLSearchParams({ ...asked });
+  const response = await fetch(`api/rings/${encodeURIComponent(ring)}/requests?${query}`, { signal });
+  if (!response.ok) throw new Error(`GET requests: ${response.status}`);
+  return (await response.json()) as Requests;
+}
+
+/** One request whole; null when it is not known. */
+export async function fetchWaterfall(ring: string, number: number, signal: AbortSignal): Promise<Waterfall | null> {
+  const response = await fetch(`api/rings/${encodeURIComponent(ring)}/requests/${number}`, { signal });
+  if (response.status === 404) return null;
+  if (!response.ok) throw new Error(`GET request: ${response.status}`);
+  return (await response.json()) as Waterfall;
 }

@@ -262,6 +262,114 @@ export interface Profile {
   load: Load | null;
 }
 
+export const ORDERS = ["slowest", "newest", "starved"] as const;
+/** What comes first in a list of requests. */
+export type Order = (typeof ORDERS)[number];
+
+export const ONLYS = ["all", "failed", "going_on", "lost", "1xx", "2xx", "3xx", "4xx", "5xx"] as const;
+/** Which requests are listed, by what became of them. */
+export type Only = (typeof ONLYS)[number];
+
+export interface ServedRequest {
+  number: number;
+  greenlet: number;
+  id: string | null;
+  method: string;
+  path: string;
+  query: string;
+  route: string;
+  trace: string | null;
+  outcome: "going_on" | "done" | "lost";
+  status: number | null;
+  failed: boolean;
+  error: string | null;
+  site: Site | null;
+  start: number;
+  wall: number;
+  running: number;
+  starved: number;
+  waiting: number;
+  waits: { reason: number; label: string; total: number }[];
+  ended: number;
+  unknown: number;
+}
+
+export interface Route {
+  route: string;
+  count: number;
+  errors: number;
+  going_on: number;
+  total: number;
+  p50: number;
+  p90: number;
+  p99: number;
+  longest: number;
+  starved: number;
+}
+
+/** What was served. */
+export interface Requests {
+  now: number;
+  total: number;
+  found: number;
+  going_on: number;
+  lost: number;
+  without_begin: number;
+  forgotten: number;
+  requests: ServedRequest[];
+  routes_total: number;
+  routes: Route[];
+}
+
+/** One of a request's greenlets; a segment is start, end, state and reason. */
+export interface Member {
+  id: number;
+  name: string;
+  parent: number | null;
+  depth: number;
+  spawned: number;
+  ended: number | null;
+  site: Site | null;
+  segments: [number, number, number, number][];
+  on_path: [number, number][];
+}
+
+export interface Piece {
+  start: number;
+  end: number;
+  greenlet: Who;
+  state: number;
+  reason: number;
+  label: string;
+  peer: string | null;
+  fd: number | null;
+  resource: number | null;
+  site: Site | null;
+}
+
+export interface PathTotal {
+  greenlet: Who;
+  state: number;
+  reason: number;
+  label: string;
+  total: number;
+  count: number;
+}
+
+/** One request whole. */
+export interface Waterfall {
+  request: ServedRequest;
+  complete: boolean;
+  greenlets_total: number;
+  greenlets: Member[];
+  path_total: number;
+  path: Piece[];
+  path_sums: PathTotal[];
+}
+
+/** What a piece of a path may be, beside the states of a segment. */
+export const PathState = { UNKNOWN: 4, ENDED: 5, UNSTARTED: 6 } as const;
+
 export interface Problem {
   type: "error";
   message: string;

@@ -9,7 +9,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
       ["W S", "zoom in, out"],
       ["A D", "pan left, right"],
       ["0", "the whole recording"],
-      ["F", "fit the selected finding, stall or span"],
+      ["F", "fit the selected finding, stall, span or request"],
       ["L", "back to live"],
       ["Space", "pause, resume"],
     ],
@@ -19,7 +19,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     [
       ["/", "search by name, file, fd or peer"],
       ["[ ]", "the finding before, after, worst first"],
-      ["1 2 3 4", "timeline, greenlets, stalls, profile"],
+      ["1 2 3 4 5", "timeline, greenlets, stalls, profile, requests"],
       ["Esc", "close, clear the selection"],
     ],
   ],
@@ -30,6 +30,14 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
       ["↑ ↓", "lane above, below"],
       ["Enter", "select the span"],
       ["PgUp PgDn", "scroll the lanes"],
+    ],
+  ],
+  [
+    "In the requests",
+    [
+      ["↑ ↓", "request above, below"],
+      ["Enter", "open it"],
+      ["Esc", "back to all of them"],
     ],
   ],
   [

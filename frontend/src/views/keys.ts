@@ -32,6 +32,7 @@ export function listenKeys(actions: KeyActions): void {
     "2": () => actions.tab("greenlets"),
     "3": () => actions.tab("stalls"),
     "4": () => actions.tab("profile"),
+    "5": () => actions.tab("requests"),
     " ": () => actions.pause(),
     w: () => actions.zoom(CLOSER),
     s: () => actions.zoom(1 / CLOSER),
