@@ -20,6 +20,7 @@ TRACE_WRITES = (
     "greenscope.trace.levels",
     "greenscope.trace.notes",
     "greenscope.trace.recorder",
+    "greenscope.trace.socket_calls",
     "greenscope.trace.stall_log",
     "greenscope.trace.traceparent",
 )
