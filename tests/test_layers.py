@@ -81,6 +81,15 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *TRACE_WRITES,
     ),
     "greenscope.web*": ("greenscope.web*", "greenscope.trace*"),
+    # It copies rings, and has another process look into the copies.
+    "greenscope.integrations.pytest_*": (
+        "greenscope.integrations.pytest_*",
+        "greenscope.runtime*",
+        "greenscope.trace.rings",
+        "greenscope.trace.snapshot",
+        *TRACE_WRITES,
+        *RING,
+    ),
     "greenscope.integrations*": (
         "greenscope.integrations*",
         "greenscope.runtime*",
@@ -123,7 +132,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "httptools": ("greenscope.runtime.wsgi_parser",),
     "gevent": ("greenscope.integrations.gevent*",),
     "gunicorn": ("greenscope.integrations.gunicorn",),
-    "pytest": ("greenscope.integrations.pytest",),
+    "pytest": ("greenscope.integrations.pytest_*",),
     "click": ("greenscope.cli*", "greenscope.__main__"),
     "rich": ("greenscope.cli*",),
     "textual": ("greenscope.cli.top_*",),  # large: no other command is to load it

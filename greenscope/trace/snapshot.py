@@ -51,7 +51,9 @@ _ZEROS = bytes(_CHUNK)
 _RECORDS_AT_ONCE = _CHUNK // EVENT.size
 
 
-def snapshot(source: Path, target: Path, reason: int = 0, *, ended_ns: int = 0) -> None:
+def snapshot(
+    source: Path, target: Path, reason: int = 0, *, ended_ns: int = 0, since: tuple[int, int] = (0, 0)
+) -> None:
     """Copy a ring.
 
     Args:
@@ -60,6 +62,8 @@ def snapshot(source: Path, target: Path, reason: int = 0, *, ended_ns: int = 0) 
         reason: why it is taken, for the header.
         ended_ns: when the writer was seen to have ended (CLOCK_MONOTONIC), if it died and somebody saw it.
             Without that it died at its last event.
+        since: the number of the first event to copy (``head``, as it was then), and of the watchdog's
+            (``watch_head``); those before them are as if lost.
 
     Raises:
         RingFormatError: the source is not a ring, or is cut short meanwhile.
@@ -71,7 +75,7 @@ def snapshot(source: Path, target: Path, reason: int = 0, *, ended_ns: int = 0) 
         unnamed = target.with_name(f".{target.name}-{_getpid()}-{now}.new")
         fd = _open(unnamed, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
-            _copy(ring, fd, reason, now, ended_ns)
+            _copy(ring, fd, reason, now, ended_ns, since)
             _rename(unnamed, target)
         except BaseException:
             unnamed.unlink()
@@ -82,15 +86,15 @@ def snapshot(source: Path, target: Path, reason: int = 0, *, ended_ns: int = 0) 
         ring.close()
 
 
-def _copy(ring: RingSource, fd: int, reason: int, now: int, ended_ns: int) -> None:
+def _copy(ring: RingSource, fd: int, reason: int, now: int, ended_ns: int, since: tuple[int, int]) -> None:
     state = ring.state()
     header = memoryview(bytearray(ring.read(0, HEADER_SIZE)))
     new: dict[str, int] = {"version": VERSION}
     if not ring.info.snapshot_ns:  # a snapshot of a snapshot was taken when that was
         new |= {"snapshot_ns": now, "snapshot_reason": reason}
 
-    end, last = _copy_events(ring, fd, HEADER_SIZE, new)
-    end, last_watched = _copy_watch(ring, fd, end, new)
+    end, last = _copy_events(ring, fd, HEADER_SIZE, new, since[0])
+    end, last_watched = _copy_watch(ring, fd, end, new, since[1])
     new["slot_offset"] = end
     end = _append(fd, end, _joined(ring.slots()))
     new["slot_used"] = new["slot_capacity"] = (end - new["slot_offset"]) // SLOT_SIZE
@@ -113,11 +117,11 @@ def _copy(ring: RingSource, fd: int, reason: int, now: int, ended_ns: int) -> No
     _ftruncate(fd, end)
 
 
-def _copy_events(ring: RingSource, fd: int, offset: int, new: dict[str, int]) -> tuple[int, int]:
+def _copy_events(ring: RingSource, fd: int, offset: int, new: dict[str, int], since: int) -> tuple[int, int]:
     """Copy the hub's events: where the section ends, and the time of the last of them."""
     section = ring.events
     head, capacity = ring.extent(section)
-    oldest = section.oldest(head, capacity)
+    oldest = max(section.oldest(head, capacity), min(since, head))
     # Readers leave out what could be in the making, so there is room for that as well.
     room = -(-(head - oldest + MAX_BURST) // CAPACITY_UNIT) * CAPACITY_UNIT
     start, last = head, 0
@@ -139,13 +143,13 @@ def _copy_events(ring: RingSource, fd: int, offset: int, new: dict[str, int]) ->
     return offset + room * EVENT.size, last
 
 
-def _copy_watch(ring: RingSource, fd: int, offset: int, new: dict[str, int]) -> tuple[int, int]:
+def _copy_watch(ring: RingSource, fd: int, offset: int, new: dict[str, int], since: int) -> tuple[int, int]:
     """Copy the watchdog's events: where the section ends, and the time of the last of them."""
     section = ring.watch
     if not ring.fixed(section.capacity):
         return offset, 0
     head, capacity = ring.extent(section)
-    start = section.oldest(head, capacity)
+    start = max(section.oldest(head, capacity), min(since, head))
     data = ring.records(section, start, head, capacity)
     whole = min(max(start, section.oldest(*ring.extent(section))), head)
     # Its size is what tells a reader which is the oldest.
