@@ -142,10 +142,11 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "websockets": ("greenscope.web*",),
     "plotly": ("greenscope.web*",),
     "pydantic": ("greenscope.web*",),
+    "prometheus_client": ("greenscope.web.metrics",),
     "asyncio": ("greenscope.web*", "greenscope.cli*", "greenscope.demo.*"),  # the demo's peers are other processes
 }
 
-VIEWER_ONLY = ("fastapi", "starlette", "uvicorn", "websockets", "plotly", "pydantic", "numpy")
+VIEWER_ONLY = ("fastapi", "starlette", "uvicorn", "websockets", "plotly", "pydantic", "numpy", "prometheus_client")
 IN_TRACED_PROCESS = ("greenscope.web", "greenscope.web.access", "greenscope.web.beside", "greenscope.web.middleware*")
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import Body, FastAPI, HTTPException, Query, Request, Response, WebSocket
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from greenscope import __version__
@@ -18,19 +18,19 @@ from greenscope.trace.recorder import trace_directory
 from greenscope.web import present
 from greenscope.web.access import Access, from_environment
 from greenscope.web.following import Following, FollowOnUse
+from greenscope.web.metrics import metrics
 from greenscope.web.polling import PolledPages
 from greenscope.web.profile import profile
 from greenscope.web.request_routes import request_routes
 from greenscope.web.security import Guard, is_passed_on
 from greenscope.web.session import Session
 from greenscope.web.source import Source
-from greenscope.web.stream import serve_socket
+from greenscope.web.stream_routes import stream_routes
 
 __all__ = ["create_app"]
 
 _STATIC = Path(__file__).parent / "static"
 _REST_SECONDS = 300.0
-_MOST_SAID = 16
 
 
 def create_app(
@@ -102,6 +102,11 @@ def create_app(
         stream = "poll" if is_passed_on(request.scope) else "websocket"
         return {"rings": [present.ring(listed) for listed in source.rings()], "stream": stream}
 
+    @app.get("/metrics")
+    async def figures(request: Request) -> Response:
+        text, kind = metrics(source.open_rings(), request.headers.get("accept", ""))
+        return Response(text, headers={"content-type": kind, "cache-control": "no-store"})
+
     @app.get("/api/rings/{identity}/at")
     async def at(
         identity: str,
@@ -110,10 +115,10 @@ def create_app(
         width: int = Query(default=0, ge=0, description="ns a pixel stands for"),
     ) -> dict[str, Any]:
         session = find(identity)
-        found = present.at(session, greenlet, session.info.start_monotonic_ns + time, width)
-        if found is None:
+        answer = present.at(session, greenlet, session.info.start_monotonic_ns + time, width)
+        if answer is None:
             raise HTTPException(404, f"nothing is known of greenlet {greenlet} at {time} ns")
-        return found
+        return answer
 
     @app.get("/api/rings/{identity}/profile")
     async def profile_of(
@@ -124,27 +129,7 @@ def create_app(
 
     app.include_router(request_routes(find))
 
-    @app.websocket("/api/rings/{identity}/stream")
-    async def stream(socket: WebSocket, identity: str) -> None:
-        await socket.accept()
-        session = source.session(identity)
-        if session is None:
-            await socket.close(4404, f"there is no ring {identity[:80]!r}")
-            return
-        await serve_socket(session, socket)
-
-    @app.post("/api/rings/{identity}/poll")
-    async def poll(
-        identity: str,
-        request: Request,
-        said: Annotated[list[str], Body(max_length=_MOST_SAID, description="the page's messages")],
-        page: Annotated[str | None, Query(max_length=64, description="its number; none: it begins")] = None,
-    ) -> Response:
-        body = await pages.poll(find(identity), page, said, hold=not is_passed_on(request.scope))
-        if body is None:
-            raise HTTPException(410, "this page was forgotten: it begins anew, without a number")
-        return Response(body, media_type="application/octet-stream", headers={"cache-control": "no-store"})
-
+    app.include_router(stream_routes(source.session, find, pages))
     app.mount("/static", own_files)
     return app
 

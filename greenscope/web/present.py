@@ -18,7 +18,19 @@ from greenscope.trace.analysis.states import LABELS
 from greenscope.trace.events import Exit, Wait
 from greenscope.web.session import Listing, Session
 
-__all__ = ["SEGMENT_BYTES", "SORTS", "at", "greenlets", "lanes_in", "latency", "matches", "ring", "segments", "status"]
+__all__ = [
+    "SEGMENT_BYTES",
+    "SORTS",
+    "at",
+    "census",
+    "greenlets",
+    "lanes_in",
+    "latency",
+    "matches",
+    "ring",
+    "segments",
+    "status",
+]
 
 _LONG_WAIT_NS = 5_000_000_000
 _MAX_ROWS = 500
@@ -81,6 +93,11 @@ def status(session: Session) -> dict[str, Any]:
         "longest_stall": None if longest is None else _stall(session, longest, now),
         "stalls": [_stall(session, stall, now) for stall in stalls[:_MAX_STALLS]],
     }
+
+
+def census(session: Session) -> dict[str, int]:
+    """How many of the greenlets that live do what, or wait for what."""
+    return _census(session.timeline, session.now())[1]
 
 
 def _census(timeline: Timeline, now: int) -> tuple[int, dict[str, int], int, int]:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from greenscope.trace.analysis.diagnoses import Thresholds
 from greenscope.trace.analysis.requests import Requests
+from greenscope.trace.analysis.totals import Totals
 from greenscope.trace.examination import Examination, monotonic_ns
 from greenscope.trace.reader import RingInfo
 
@@ -72,7 +73,11 @@ class Session(Examination):
         super().__init__(path, thresholds, clock)
         self.id = path.stem
         self.requests = Requests(self.timeline, self.reader.string)
-        self.model.followers.append(self.requests.add)
+        self.totals = Totals()
+        self.requests.listeners.append(self.totals.add_requests)
+        self.model.followers += [self.requests.add, self.totals.add]
+        self.found_last: set[tuple[object, ...]] = set()
+        """The causes of what was found when that was last looked for."""
         self.pages = 0  # how many look at it
         self.failed = False
         self._examined = -_EXAMINE_NS
@@ -99,7 +104,7 @@ class Session(Examination):
         self._examined = now
         self._examined_last = not self.unfinished
         try:
-            self.findings()
+            self.found_last = {finding.cause for finding in self.findings()}
         except Exception:  # noqa: BLE001 - a file is untrusted, and what else it shows must go on
             _log.exception("%s cannot be diagnosed", self.info.path)
             self._examined_last = True

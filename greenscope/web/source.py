@@ -57,6 +57,10 @@ class Source:
             self._listed[identity].state = session.state
         return sorted(self._listed.values(), key=lambda listed: listed.info.start_wall_ns, reverse=True)
 
+    def open_rings(self) -> list[Session]:
+        """Those that are followed, and so all that live, the oldest first."""
+        return sorted(self._sessions.values(), key=lambda session: session.info.start_wall_ns)
+
     def session(self, identity: str) -> Session | None:
         """One ring, open from now on; None if there is none of that name, or not any more."""
         listed = self._listed.get(identity)

@@ -116,6 +116,8 @@ class LoadSeries:
         """Whether the hub is away, as far as was read; None if that is not known."""
         self.since = start
         """Since when."""
+        self.busy, self.polled = 0, 0
+        """How long it was away, and was not, of all that is known, until ``since`` (ns)."""
         self._width, self._count = width, count
         self._known, self._away = Covered(width, count), Covered(width, count)
 
@@ -130,6 +132,9 @@ class LoadSeries:
         begin, away = np.concatenate(([self.since], at[:-1])), np.concatenate(([bool(self.away)], ended[:-1]))
         first = begin[0] if self.away is not None else at[0]
         self._known.add_time(int(first), int(at[-1]))
+        busy = int((at - begin)[away].sum())
+        self.busy += busy
+        self.polled += int(at[-1] - first) - busy
         gone = np.flatnonzero(away)
         if len(gone):
             self._add_away(begin[gone], at[gone])

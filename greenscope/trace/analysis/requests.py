@@ -122,6 +122,8 @@ class Requests:
         """How many ended whose beginning was lost."""
         self.forgotten = 0
         """How many are not kept any more."""
+        self.listeners: list[Callable[[npt.NDArray[Any]], None]] = []
+        """Each is told of those that ended, once: their rows, but for ``parts``."""
         self.routes: list[str] = []
         """By the numbers that rows have."""
         self._route_numbers: dict[str, int] = {}
@@ -152,6 +154,8 @@ class Requests:
             if len(ended):
                 rows = self._rows[ended]
                 self._rows["parts"][ended] = parts_of(self._timeline, rows["greenlet"], rows["start"], rows["end"])
+                for listener in self.listeners:
+                    listener(rows)
         if len(self._open) > _KEEP_OPEN:  # where they ended was lost, or nobody ends them
             for number in list(self._open)[: len(self._open) - _KEEP_OPEN]:
                 row = self._open.pop(number)
