@@ -11,8 +11,7 @@ from __future__ import annotations
 from html import escape
 from time import localtime, strftime
 
-from greenscope.trace.events import Wait
-from greenscope.web.middleware.figures import WAITS, Figures
+from greenscope.web.middleware.figures import Figures, wait_of
 
 __all__ = ["bar_of"]
 
@@ -21,9 +20,11 @@ _ROWS = 6  # kinds of waits that are named
 
 _STYLE = """
 :host{all:initial!important;position:fixed!important;right:12px!important;bottom:12px!important;
-z-index:2147483647!important;display:block!important;max-width:calc(100vw - 24px)!important;color-scheme:light dark;
+z-index:2147483647!important;display:block!important;max-width:calc(100vw - 24px)!important;
+color-scheme:light dark!important;
 --ink:#1c2430;--dim:#5b6675;--paper:#fff;--line:#d4dae2;--link:#0b5cad;--run:#2a9d57;--ready:#d9a400;--wait:#8aa0b8;
---rest:#e3e8ee;font:13px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif!important;color:var(--ink)}
+--rest:#e3e8ee;font:13px/1.45 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif!important;
+color:var(--ink)!important}
 @media(prefers-color-scheme:dark){:host{--ink:#e8edf3;--dim:#9aa7b6;--paper:#161c24;--line:#343f4d;--link:#79b8ff;
 --run:#3fc275;--ready:#e5b93c;--wait:#5f7690;--rest:#2a3440}}
 @media print{:host{display:none!important}}
@@ -42,7 +43,7 @@ b{font-weight:600}
 .n{font-variant-numeric:tabular-nums}
 .d{color:var(--dim)}
 .m{display:flex;height:8px;border-radius:4px;overflow:hidden;background:var(--rest);width:64px;flex:none}
-.m i,.k{background:var(--rest)}
+.m i,.k{background:var(--rest)}.k.all{background:var(--ink)}
 .m .run,.k.run{background:var(--run)}.m .ready,.k.ready{background:var(--ready)}.m .wait,.k.wait{background:var(--wait)}
 .in{padding:9px 10px 10px;max-height:min(60vh,420px);overflow:auto}
 .in .m{width:100%;margin-bottom:8px}
@@ -70,13 +71,14 @@ def bar_of(figures: Figures, what: str, status: int, link: str, nonce: str) -> b
     widths, meter = _meter(figures)
     allowed = f' nonce="{escape(nonce)}"' if nonce else ""
     total = _duration(figures.total)
+    drawn = f'<span class="m" aria-hidden="true">{meter}</span>' if figures.recorded else ""
     html = (
         f'<greenscope-bar><template shadowrootmode="open"><style{allowed}>{_TIGHT}{widths}</style>'
         f'<details part="bar"><summary title="greenscope: where this request spent its time">'
-        f'<b>greenscope</b><span class="m" aria-hidden="true">{meter}</span>'
+        f"<b>greenscope</b>{drawn}"
         f'<span class="n">{total}</span></summary><div class="in">'
-        f'<p><b>{escape(what)}</b> <span class="d">{status or ""} at {strftime("%H:%M:%S", localtime())}</span></p>'
-        f'<span class="m" aria-hidden="true">{meter}</span><table>{_rows(figures)}</table>{_below(figures, link)}'
+        f'<p><b>{escape(what)}</b> <br><span class="d">{status or ""} at {strftime("%H:%M:%S", localtime())}</span></p>'
+        f"{drawn}<table>{_rows(figures)}</table>{_below(figures, link)}"
         f"</div></details></template></greenscope-bar>"
     )
     return html.encode("ascii", "xmlcharrefreplace")
@@ -90,20 +92,17 @@ def _meter(figures: Figures) -> tuple[str, str]:
 
 
 def _rows(figures: Figures) -> str:
-    rows = [("", "total, so far", figures.total)]
+    rows = [("all", "total, so far", figures.total)]
     if figures.recorded:
         rows += [(_RUN, "ran", figures.run), (_READY, "ready, waited for its turn", figures.ready)]
-        for reason, time in figures.waits[:_ROWS]:
-            words = WAITS[Wait(reason)][1] if reason in set(WAITS) else WAITS[Wait.OTHER][1]
-            rows.append((_WAIT, words, time))
+        rows += [(_WAIT, wait_of(reason)[1], time) for reason, time in figures.waits[:_ROWS]]
         rest = sum(time for _, time in figures.waits[_ROWS:])
         if rest:
             rows.append((_WAIT, "waited for other things", rest))
         if figures.spawned:
-            rows.append((_RUN, f"{figures.spawned_words} that it spawned ran", figures.spawned_run))
+            rows.append((_REST, f"{figures.spawned_words} that it spawned ran", figures.spawned_run))
     return "".join(
-        f"<tr><td>{f'<span class={chr(34)}k {key}{chr(34)}></span>' if key else ''}{escape(words)}</td>"
-        f'<td class="n">{_duration(time)}</td></tr>'
+        f'<tr><td><span class="k {key}"></span>{escape(words)}</td><td class="n">{_duration(time)}</td></tr>'
         for key, words, time in rows
     )
 

@@ -16,11 +16,11 @@ from greenscope.trace.here import here
 if TYPE_CHECKING:
     from greenscope.trace.recorder import Recorder
 
-__all__ = ["WAITS", "Figures", "Moment", "server_timing"]
+__all__ = ["WAITS", "Figures", "Moment", "server_timing", "wait_of"]
 
 _MOST = 1 << 18  # records that are read: a millisecond's work, or less
 
-WAITS = {
+WAITS: dict[int, tuple[str, str]] = {
     Wait.OTHER: ("wait-other", "waited"),
     Wait.READ: ("wait-read", "waited to read"),
     Wait.WRITE: ("wait-write", "waited to write"),
@@ -104,7 +104,7 @@ def server_timing(figures: Figures) -> str:
         metrics.append(f'run;desc="ran";dur={_ms(figures.run)}')
         metrics.append(f'ready;desc="ready, and waited for its turn";dur={_ms(figures.ready)}')
         for reason, nanoseconds in figures.waits:
-            token, words = WAITS.get(Wait(reason), WAITS[Wait.OTHER]) if reason in _KNOWN else WAITS[Wait.OTHER]
+            token, words = wait_of(reason)
             metrics.append(f'{token};desc="{words}";dur={_ms(nanoseconds)}')
         if figures.spawned:
             metrics.append(f'spawned;desc="{figures.spawned_words} spawned, ran";dur={_ms(figures.spawned_run)}')
@@ -113,7 +113,9 @@ def server_timing(figures: Figures) -> str:
     return ", ".join(metrics)
 
 
-_KNOWN = frozenset(int(reason) for reason in WAITS)
+def wait_of(reason: int) -> tuple[str, str]:
+    """A wait's metric and words; those of another, if nobody knows it."""
+    return WAITS.get(reason, WAITS[Wait.OTHER])
 
 
 def _ms(nanoseconds: int) -> str:
