@@ -41,7 +41,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "greenscope.trace.ring_layout",
     ),
     "greenscope.trace.debugging": (),
-    "greenscope.trace.traceparent": (),
+    "greenscope.trace.traceparent": ("greenscope.trace.ring_layout",),
     "greenscope.trace.events": (),
     "greenscope.trace.watchdog": ("greenscope.trace.events", "greenscope.trace.recorder", *RING),  # the recorder's type
     "greenscope.trace.socket_calls": ("greenscope.trace.events",),

@@ -34,9 +34,11 @@ from greenscope.runtime.server import StreamServer
 from greenscope.runtime.timeout import Timeout
 from greenscope.runtime.waiter import running
 from greenscope.runtime.wsgi_names import name_of_request
+from greenscope.trace.debugging import debugging
 from greenscope.trace.events import Exit
 from greenscope.trace.here import here
 from greenscope.trace.notes import mark
+from greenscope.trace.traceparent import TraceParent, traced
 
 try:
     from gunicorn.sock import ssl_context
@@ -49,6 +51,7 @@ __all__ = ["GreenscopeWorker"]
 _BEAT = 1.0
 """Seconds between two signs of life to the arbiter, unless its timeout wants them sooner."""
 _ID = 100  # characters of a request's id that are recorded
+_TOLD = ("X-REQUEST-ID", "TRACEPARENT")  # headers that a record tells of
 _RETURNED, _RAISED, _KILLED = int(Exit.RETURNED), int(Exit.RAISED), int(Exit.KILLED)
 
 
@@ -68,10 +71,11 @@ class _Place:
 class _Serving:
     """The request that a greenlet serves."""
 
-    __slots__ = ("number", "response")
+    __slots__ = ("number", "response", "trace")
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, trace: TraceParent | None) -> None:
         self.number = number
+        self.trace = trace
         self.response: Any = None
 
 
@@ -224,15 +228,16 @@ class GreenscopeWorker(AsyncWorker):  # type: ignore[misc]  # gunicorn has no ty
     def _recorded(self, answer: Any, req: Any, *arguments: Any) -> Any:
         """Answer a request, between the records of its beginning and its end."""
         recorder = here.recorder
-        if recorder is None:
+        if recorder is None or any(path in (req.path or "") for path in debugging.unrecorded):
             return answer(*arguments)
         me = running()
         if isinstance(me, Greenlet):
             name = name_of_request(req.method, req.path or "")
             if name != me.name:
                 me.name = name
-        number = recorder.request_begin(_line_of(req))
-        serving = self._serving[me] = _Serving(number)
+        text, trace = _text_of(req)
+        number = recorder.request_begin(text)
+        serving = self._serving[me] = _Serving(number, trace)
         how, error = _RETURNED, ""
         try:
             return answer(*arguments)
@@ -257,6 +262,8 @@ class GreenscopeWorker(AsyncWorker):  # type: ignore[misc]  # gunicorn has no ty
             if serving is not None:
                 serving.response = getattr(start_response, "__self__", None)
                 environ["greenscope.request"] = serving.number
+                if serving.trace is not None:
+                    environ["greenscope.traceparent"] = serving.trace
             return application(environ, start_response)
 
         return wsgi
@@ -277,10 +284,15 @@ class GreenscopeWorker(AsyncWorker):  # type: ignore[misc]  # gunicorn has no ty
         super().handle_abort(sig, frame)
 
 
-def _line_of(req: Any) -> bytes:
-    """A request's text in the recording: the id that its client, or proxy, gave it, and what it asks for."""
-    line = f"\n{req.method} {req.uri}"
-    for name, value in req.headers:
-        if name == "X-REQUEST-ID":
-            return f"{value[:_ID]}{line}".encode("latin-1", "replace")
-    return line.encode("latin-1", "replace")
+def _text_of(req: Any) -> tuple[bytes, TraceParent | None]:
+    """What the recording says of a request: the id that its client, or proxy, gave it, and what it asks for.
+
+    Returns:
+        And its place in its trace, which is a third line, if it has one.
+    """
+    identities, traces = ([value for name, value in req.headers if name == wanted] for wanted in _TOLD)
+    identity = identities[0][:_ID] if identities else ""
+    text: bytes = f"{identity}\n{req.method} {req.uri}".encode("latin-1", "replace")
+    if not traces and not debugging.always_traced:
+        return text, None
+    return traced(text, traces[0] if len(traces) == 1 else None)

@@ -30,7 +30,7 @@ from greenscope.runtime.wsgi_rest import rest_of
 from greenscope.trace.debugging import debugging
 from greenscope.trace.events import Exit
 from greenscope.trace.here import here
-from greenscope.trace.traceparent import take_over
+from greenscope.trace.traceparent import traced
 
 if TYPE_CHECKING:
     from greenscope.trace.recorder import Recorder
@@ -41,7 +41,6 @@ NEVER = sys.maxsize
 _HEAD = 16384
 _BODY = 65536
 _ID = 100  # characters of a request's id that are recorded
-_TEXT = 196  # bytes of all that a record says of a request
 _RETURNED, _RAISED, _KILLED = int(Exit.RETURNED), int(Exit.RAISED), int(Exit.KILLED)
 
 
@@ -174,9 +173,7 @@ class WSGIHandler(Response):
             text = identity[:_ID].encode("latin-1", "replace") + text
         header = environ.get("HTTP_TRACEPARENT")
         if header or debugging.always_traced:
-            trace = environ["greenscope.traceparent"] = take_over(header)
-            line = trace.line.encode()
-            text = b"%b\n%b" % (text[: _TEXT - 1 - len(line)], line)
+            text, environ["greenscope.traceparent"] = traced(text, header)
         number = environ["greenscope.request"] = recorder.request_begin(text)
         how, error = _RETURNED, ""
         try:

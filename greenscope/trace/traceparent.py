@@ -13,7 +13,11 @@ import re
 from os import urandom
 from typing import NamedTuple
 
-__all__ = ["TraceParent", "take_over"]
+from greenscope.trace.ring_layout import MAX_BURST, TEXT_BYTES
+
+__all__ = ["TraceParent", "take_over", "traced"]
+
+_RECORD = (MAX_BURST - 1) * TEXT_BYTES
 
 _HEADER = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 _SAMPLED = 1
@@ -54,6 +58,18 @@ def take_over(header: str | None) -> TraceParent:
         return TraceParent(urandom(16).hex(), span, _SAMPLED, "")
     trace, parent, flags = caller
     return TraceParent(trace, span, flags & _SAMPLED, parent)  # of the others nobody may say what we do not know
+
+
+def traced(text: bytes, header: str | None) -> tuple[bytes, TraceParent]:
+    """What the record of a request says, with its place in its trace.
+
+    Args:
+        text: its id and what it asks for, a line each; cut where there is no room for all.
+        header: as for ``take_over``.
+    """
+    trace = take_over(header)
+    line = trace.line.encode()
+    return b"%b\n%b" % (text[: _RECORD - 1 - len(line)], line), trace
 
 
 def _parse(header: str) -> tuple[str, str, int] | None:

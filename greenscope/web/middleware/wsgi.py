@@ -150,7 +150,7 @@ class _Response:
                 self._leave()
             if self.plan.insert is Insert.NOT and self._told_at_its_close(result):
                 return result  # as it is: the server may have a quicker way to send it
-        if self.plan.insert is Insert.NOT and isinstance(result, (list, tuple)):
+        if self.plan == _LEFT and isinstance(result, (list, tuple)):  # else a server may count its pieces
             return result if self._served.ends_elsewhere else _Listed(result, self._served)
         return _Pieces(result, self, self._served)
 
