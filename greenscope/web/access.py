@@ -123,7 +123,9 @@ class Access:
         return Answer(303, headers, b"")
 
 
-def page(status: int, text: str, as_page: bool, headers: Iterable[tuple[str, str]] = ()) -> Answer:
+def page(
+    status: int, text: str, as_page: bool, headers: Iterable[tuple[str, str]] = (), script: str | None = None
+) -> Answer:
     """An answer in words.
 
     Args:
@@ -131,6 +133,7 @@ def page(status: int, text: str, as_page: bool, headers: Iterable[tuple[str, str
         text: one sentence.
         as_page: for a browser to show; else plain text.
         headers: more of them.
+        script: the address of one that the page runs.
     """
     if as_page:
         kind = "text/html"
@@ -138,7 +141,9 @@ def page(status: int, text: str, as_page: bool, headers: Iterable[tuple[str, str
             '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             '<meta name="color-scheme" content="dark light"><title>greenscope</title>'
             '<body style="font: 16px/1.5 system-ui, sans-serif; max-width: 40rem; margin: 15vh auto; padding: 0 1rem">'
-            f"<h1 style='font-size: 1.25rem'>greenscope</h1><p>{html.escape(text)}</p></body></html>\n"
+            f"<h1 style='font-size: 1.25rem'>greenscope</h1><p>{html.escape(text)}</p>"
+            + (f'<script src="{html.escape(script)}"></script>' if script else "")
+            + "</body></html>\n"
         )
     else:
         kind, text = "text/plain", f"greenscope: {text}\n"

@@ -65,6 +65,7 @@ _BROUGHT_BACK = frozenset(
 )
 _MOST_ASKED, _MOST_ANSWERED = 1 << 16, 1 << 26
 _CONNECT_SECONDS, _SILENT_SECONDS, _SECONDS = 1.0, 5.0, 15.0
+_AGAIN = "again.js"
 _STARTS, _STARTS_SECONDS = 3, 60.0
 _ROOT = Path(__file__).parent.parent.parent
 _started: list[float] = []
@@ -150,6 +151,9 @@ def forward(
             return refused
         if method not in _METHODS:
             return page(405, f"{method} is not for the dashboard", as_page, [("allow", "GET, HEAD, POST")])
+        if path == f"/{_AGAIN}":  # of the page that says so, and so not the viewer's
+            again = b"setTimeout(() => location.reload(), 1000);\n"
+            return Answer(200, [("content-type", "text/javascript"), ("cache-control", "no-store")], again)
         if not path.startswith("/"):
             return page(404, "there is nothing of the dashboard here", as_page)
         if len(body) > _MOST_ASKED:
@@ -218,7 +222,9 @@ def _connect_with() -> Callable[[tuple[str, int], float], Any]:
 
 
 def _later(text: str, as_page: bool) -> Answer:
-    return page(503, text, as_page, [("retry-after", "1"), *([("refresh", "1")] if as_page else [])])
+    # Where there is a fragment, as in a request's address, a browser takes a refresh as a jump within the page.
+    headers = [("retry-after", "1"), *([("refresh", "1")] if as_page else [])]
+    return page(503, text, as_page, headers, script=_AGAIN)
 
 
 def _facts(directory: Path) -> Viewer | None:
