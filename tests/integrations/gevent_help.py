@@ -23,6 +23,9 @@ class Recording:
 
     events: list[Event]
     names: dict[int, str] = field(default_factory=dict)
+    """Of each greenlet, what it is called in the end."""
+    ever: set[str] = field(default_factory=set)
+    """Every name that one had."""
     lines: dict[int, str] = field(default_factory=dict)
     """Of each event's place in the list: the source line it names, as FILE:LINE."""
 
@@ -86,6 +89,7 @@ def read(path: Path) -> Recording:
         for place, event in enumerate(found.events):
             if event.kind == Kind.GREENLET_NAME:
                 found.names[event.greenlet] = reader.string(event.arg)
+                found.ever.add(found.names[event.greenlet])
             if event.site and event.kind != Kind.TEXT:
                 site = reader.site(event.site)
                 found.lines[place] = f"{Path(site.file).name}:{site.line}"

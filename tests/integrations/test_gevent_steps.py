@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -119,19 +117,3 @@ def test_every_greenlet_but_main_and_the_hub_has_ended(steps: Recording) -> None
     spawned = {event.greenlet for event in steps.events if event.kind == Kind.GREENLET_SPAWN}
     ended = {event.greenlet for event in steps.events if event.kind == Kind.GREENLET_EXIT}
     assert {steps.names[number] for number in spawned - ended} == {"hub", "main"}
-
-
-def test_a_program_that_has_a_hub_already_gets_one_line_and_runs(tmp_path: Path) -> None:
-    program = tmp_path / "late.py"
-    program.write_text("import gevent\ngevent.get_hub()\nimport greenscope.auto\nprint('runs')\n")
-    done = subprocess.run(
-        [sys.executable, program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"GREENSCOPE": "1", "PYTHONPATH": str(HERE.parent.parent)},
-    )
-    assert (done.returncode, done.stdout) == (0, "runs\n")
-    assert done.stderr.count("\n") == 1
-    assert "import greenscope.auto first" in done.stderr

@@ -45,6 +45,7 @@ static PyMethodDef module_methods[] = {
     {"poll_ends", poll_ends, METH_O, PyDoc_STR("poll_ends(loop): the kernel has answered.")},
     {"tell", tell, METH_VARARGS, PyDoc_STR("tell(class, name, role, reason, kind): a method notes what it waits for.")},
     {"telling", telling, METH_VARARGS, PyDoc_STR("telling(function, role, reason, kind): the same for a function.")},
+    {"job", job, METH_O, PyDoc_STR("job(function): the same to call; began_ns says when it was.")},
     {NULL, NULL, 0, NULL},
 };
 

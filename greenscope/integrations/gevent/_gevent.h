@@ -1,7 +1,8 @@
 /* What the C files of the gevent integration share.
  *
  * _greenlets.c knows greenlets by their address, and threads; _switches.c is greenlet's tracer, which hears of every
- * switch; _watchers.c makes classes of watchers that say what they watch; _gevent.c is the module.
+ * switch; _watchers.c makes classes of watchers that say what they watch; _told.c has methods of locks, queues and
+ * events note what they wait for; _jobs.c is calls in threads; _gevent.c is the module.
  *
  * All of it runs in the program's own threads, with the GIL, between two lines of the program. So nothing here raises,
  * none of it calls the program's code, and what it cannot find out it leaves at 0.
@@ -31,6 +32,7 @@ typedef struct Thread {
     uint64_t hub_handle, poll_ns;
     uint64_t ended, ended_ns; /* who has ended last, a handle */
     uint32_t number;          /* the hub's, within the process */
+    uint32_t life;            /* of this ring: what has a number in another one has none in it */
     int later;                /* a greenlet is being started that is to run later */
     int left;                 /* the ring is the parent's, of whom this process is a fork */
 } Thread;
@@ -49,7 +51,7 @@ typedef struct Resource {
     Entry *first;              /* who waits, longest */
     uint64_t holder;           /* who acquired it last, a handle */
     uint64_t told_by, told_ns; /* who released it, set it, put into it, or ended */
-    uint32_t number, thread;   /* in the ring of the hub of that number */
+    uint32_t number, life;     /* in that ring */
     int kind, held, signals;
 } Resource;
 
@@ -78,10 +80,9 @@ struct Watch {
     Entry *times;      /* whose timeout it is */
     Watch *next;       /* of its timeouts */
     PyObject *watcher; /* whose part this is; borrowed */
-    Thread *thread;    /* in whose ring it has its number; 0: in none */
     uint64_t due_ns;
-    double after; /* seconds, of a timer */
-    uint32_t number, timeout;
+    double after;                   /* seconds, of a timer */
+    uint32_t number, timeout, life; /* in that ring */
     int fd;
     char reason, origin, started, tries, socket;
     unsigned char peer_length;
@@ -116,6 +117,8 @@ uint64_t deadline_ms(Entry *entry);
 PyObject *thread_begin(PyObject *module, PyObject *args);
 PyObject *thread_end(PyObject *module, PyObject *unused);
 PyObject *thread_left(PyObject *module, PyObject *unused);
+PyObject *on_fork(PyObject *module, PyObject *function);
+int thread_goes_on(Thread *thread);
 PyObject *spawned(PyObject *module, PyObject *greenlet);
 PyObject *left_by(PyObject *module, PyObject *unused);
 PyObject *handle_of(PyObject *module, PyObject *greenlet);
@@ -132,7 +135,6 @@ int switches_ready(void);
 PyObject *loop_class(PyObject *module, PyObject *libev);
 PyObject *poll_begins(PyObject *module, PyObject *unused);
 PyObject *poll_ends(PyObject *module, PyObject *loop);
-PyObject *on_fork(PyObject *module, PyObject *function);
 Watch *timeout_that_fired(Entry *entry);
 void watch_drop(Watch *watch); /* it is nobody's timeout any more */
 int watchers_ready(void);
@@ -155,5 +157,9 @@ void line_leave(Entry *entry);
 PyObject *tell(PyObject *module, PyObject *args);
 PyObject *telling(PyObject *module, PyObject *args);
 int told_ready(PyObject *module);
+
+/* -- _jobs.c ---------------------------------------------------------------------------------- */
+
+PyObject *job(PyObject *module, PyObject *function);
 
 #endif

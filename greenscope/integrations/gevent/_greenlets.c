@@ -13,6 +13,7 @@ _Thread_local Thread *here;
 static Thread *threads;
 static Entry **places;
 static size_t size, count;
+static uint32_t lives;
 
 /* A weak reference that knows whom it is about. */
 typedef struct {
@@ -157,6 +158,20 @@ function_of(PyObject *greenlet)
     return function;
 }
 
+/* The name of the thread that a greenlet is, in a patched program; NULL: it is none. */
+static PyObject *
+thread_name(PyObject *function)
+{
+    PyObject *name = NULL;
+    if (PyMethod_Check(function) && PyFunction_Check(PyMethod_GET_FUNCTION(function)) &&
+        PyUnicode_CompareWithASCIIString(((PyFunctionObject *) PyMethod_GET_FUNCTION(function))->func_qualname,
+                                         "Thread._bootstrap") == 0)
+        name = attribute(PyMethod_GET_SELF(function), str_name);
+    if (name != NULL && !PyUnicode_Check(name))
+        Py_CLEAR(name);
+    return name;
+}
+
 /* Its name, and whether that is its function's. One that the program gave it is in its dictionary. */
 static uint32_t
 name_of(PyObject *greenlet, Thread *thread, int *numbered)
@@ -171,7 +186,10 @@ name_of(PyObject *greenlet, Thread *thread, int *numbered)
     }
     PyErr_Clear();
     function = PyObject_TypeCheck(greenlet, greenlet_type) ? function_of(greenlet) : NULL;
-    name = function != NULL ? title_of(function) : PyUnicode_FromString("raw greenlet");
+    if (function != NULL && (name = thread_name(function)) != NULL)
+        *numbered = 0;
+    else
+        name = function != NULL ? title_of(function) : PyUnicode_FromString("raw greenlet");
     Py_XDECREF(function);
     if (name != NULL)
         string = ring->string(thread->ring, name);
@@ -245,7 +263,7 @@ PyObject *
 spawned(PyObject *Py_UNUSED(module), PyObject *greenlet)
 {
     Thread *thread = here;
-    if (thread == NULL || thread->left)
+    if (thread == NULL || (thread->left && !thread_goes_on(thread)))
         Py_RETURN_NONE;
     Entry *entry = entry_of(greenlet);
     if (entry == NULL)
@@ -352,6 +370,7 @@ thread_begin(PyObject *Py_UNUSED(module), PyObject *args)
     }
     thread->left = 0;
     thread->number = number;
+    thread->life = ++lives;
     thread->ring = Py_NewRef(recorder);
     thread->main = main;
     name = PyUnicode_FromString("hub");
@@ -401,6 +420,27 @@ thread_left(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
         thread->left = 1;
     }
     Py_RETURN_NONE;
+}
+
+static PyObject *reopen;
+
+/* on_fork(function): what opens a ring for this thread in a process that is a fork. */
+PyObject *
+on_fork(PyObject *Py_UNUSED(module), PyObject *function)
+{
+    Py_XSETREF(reopen, Py_NewRef(function));
+    Py_RETURN_NONE;
+}
+
+/* A fork spawns, waits or polls, and so does not only become another program: it gets a ring of its own. */
+int
+thread_goes_on(Thread *thread)
+{
+    PyObject *done = reopen != NULL ? PyObject_CallNoArgs(reopen) : NULL;
+    if (done == NULL && PyErr_Occurred())
+        PyErr_WriteUnraisable(reopen);
+    Py_XDECREF(done);
+    return !thread->left;
 }
 
 /* -- the end of the module -------------------------------------------------------------------- */

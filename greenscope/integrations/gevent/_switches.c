@@ -195,7 +195,7 @@ made_ready(const Thread *thread, const Entry *entry, RingRun *run)
 {
     const Resource *on = entry->on;
     uint64_t by = 0, at = 0;
-    if (on != NULL && on->thread == thread->number) {
+    if (on != NULL && on->life == thread->life) {
         by = on->told_by;
         at = on->told_ns;
     }

@@ -115,8 +115,8 @@ resource_for(PyObject *object, int kind, Thread *thread)
         places[place] = resource;
         count++;
     }
-    if (resource->thread != thread->number) {
-        resource->thread = thread->number;
+    if (resource->life != thread->life) {
+        resource->life = thread->life;
         resource->number = ring->resource(thread->ring);
         resource->holder = resource->told_by = resource->told_ns = 0;
         resource->held = 0;
@@ -132,7 +132,7 @@ name_holder(Resource *resource)
 {
     Entry *first = resource->first;
     if (first != NULL && first->state == PARKED && first->reason == GS_WAIT_LOCK &&
-        first->thread->number == resource->thread)
+        first->thread->life == resource->life)
         ring->awaits(first->thread->ring, first->handle, resource->number,
                      resource->held == 1 && !resource->signals ? resource->holder : 0);
 }
@@ -226,7 +226,7 @@ after(const Method *method, Thread *thread, PyObject *object, PyObject *result)
             acquired(resource, thread, me);
         break;
     case RELEASES:
-        if ((resource = resource_of(object)) != NULL && resource->thread == thread->number)
+        if ((resource = resource_of(object)) != NULL && resource->life == thread->life)
             released(resource, thread, me);
         break;
     case WAITS:
@@ -238,7 +238,7 @@ after(const Method *method, Thread *thread, PyObject *object, PyObject *result)
     case BOTH:
         if ((resource = ring->detail(thread->ring) >= GS_DETAIL_IO ? resource_for(object, method->kind, thread)
                                                                    : resource_of(object)) != NULL &&
-            resource->thread == thread->number)
+            resource->life == thread->life)
             told_of(resource, thread, me);
         break;
     case KILLS: /* before it ran, it will not */

@@ -40,7 +40,6 @@ static Kind kinds[KINDS] = {
 };
 
 static PyObject *str_active, *str_pending, *str_pendingcnt;
-static PyObject *reopen;
 
 static inline Watch *
 watch_of(const Kind *kind, PyObject *watcher)
@@ -112,9 +111,9 @@ number(Thread *thread, Watch *watch)
 {
     if (watch->fd >= 0 && watch->peer_length == 0 && watch->tries < 2)
         ask_peer(watch);
-    if (watch->thread == thread && watch->number)
+    if (watch->life == thread->life && watch->number)
         return;
-    watch->thread = thread;
+    watch->life = thread->life;
     watch->number = ring->watcher_open(thread->ring, watch->reason, watch->origin, (uint32_t) watch->fd, watch->peer,
                                        watch->peer_length);
 }
@@ -163,7 +162,7 @@ times(Thread *thread, Watch *watch, Entry *entry, PyObject *error)
                                          milliseconds_of(watch->after));
     watch->due_ns = ring->now(thread->ring) + (uint64_t) (watch->after > 0 ? watch->after * 1e9 : 0);
     watch->times = entry;
-    watch->thread = thread;
+    watch->life = thread->life;
     watch->next = entry->timeouts;
     entry->timeouts = watch;
 }
@@ -173,7 +172,7 @@ started(const Kind *kind, PyObject *self, PyObject *const *args, Py_ssize_t narg
 {
     PyObject *result = call_with(kind->start, self, args, nargs, names);
     Thread *thread = here;
-    if (result == NULL || thread == NULL || thread->left)
+    if (result == NULL || thread == NULL || (thread->left && !thread_goes_on(thread)))
         return result;
     Watch *watch = watch_of(kind, self);
     Entry *entry;
@@ -209,12 +208,12 @@ stops(Watch *watch)
     }
     if (watch->times != NULL) {
         watch_drop(watch);
-        if (thread != NULL && watch->thread == thread)
+        if (thread != NULL && watch->life == thread->life)
             ring->timeout_cancel(thread->ring, GS_TIMEOUTS_SCOPE, watch->timeout);
     }
     if (watch->started) {
         watch->started = 0;
-        if (thread != NULL && watch->thread == thread)
+        if (thread != NULL && watch->life == thread->life)
             ring->watcher(thread->ring, GS_KIND_WATCHER_STOP, watch->reason, watch->number, (uint32_t) watch->fd);
     }
 }
@@ -235,7 +234,7 @@ closed(const Kind *kind, PyObject *self)
     PyObject *result = PyObject_CallOneArg(kind->close, self);
     Watch *watch = watch_of(kind, self);
     stops(watch);
-    if (watch->number && here != NULL && watch->thread == here)
+    if (watch->number && here != NULL && watch->life == here->life)
         ring->watcher(here->ring, GS_KIND_WATCHER_CLOSE, watch->reason, watch->number, (uint32_t) watch->fd);
     watch->number = 0;
     return result;
@@ -367,13 +366,7 @@ PyObject *
 poll_begins(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
     Thread *thread = here;
-    if (thread != NULL && thread->left && reopen != NULL) { /* a fork that goes on with its parent's loop */
-        PyObject *done = PyObject_CallNoArgs(reopen);
-        if (done == NULL)
-            PyErr_WriteUnraisable(reopen);
-        Py_XDECREF(done);
-    }
-    if (thread != NULL && !thread->left)
+    if (thread != NULL && (!thread->left || thread_goes_on(thread)))
         ring->poll_begin(thread->ring, 1);
     Py_RETURN_NONE;
 }
@@ -390,14 +383,6 @@ poll_ends(PyObject *Py_UNUSED(module), PyObject *loop)
         PyErr_Clear();
         thread->poll_ns = ring->poll_end(thread->ring, fired > 0 ? (uint64_t) fired : 0);
     }
-    Py_RETURN_NONE;
-}
-
-/* on_fork(function): what opens a ring for this thread in a process that is a fork. */
-PyObject *
-on_fork(PyObject *Py_UNUSED(module), PyObject *function)
-{
-    Py_XSETREF(reopen, Py_NewRef(function));
     Py_RETURN_NONE;
 }
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from _thread import _local
 from collections.abc import Callable
 from functools import wraps
-from time import monotonic_ns
+from importlib import import_module
+from time import CLOCK_MONOTONIC, clock_gettime_ns
 from typing import Any
 
 import gevent
@@ -25,6 +26,8 @@ from greenscope.trace.socket_calls import CALLS, Call, errno_of
 from greenscope.trace.stall_log import log_of
 
 __all__ = ["put_hooks"]
+
+_gevent: Any = import_module("greenscope.integrations.gevent._gevent")
 
 _ABOUT = 100  # bytes of a name that are recorded
 _LOOKUPS = {"getaddrinfo", "gethostbyname", "gethostbyname_ex", "gethostbyaddr", "getnameinfo"}
@@ -51,21 +54,17 @@ def _spawn(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
     about = (
         args[0].encode("utf-8", "replace")[:_ABOUT] if name in _LOOKUPS and args and isinstance(args[0], str) else b""
     )
-    job = recorder.job_put(number, self._maxsize, name, about)
-    put, waited_ms = monotonic_ns(), [-1]
-
-    @wraps(func)
-    def begun(*arguments: Any, **keywords: Any) -> Any:
-        waited_ms[0] = (monotonic_ns() - put) // 1_000_000
-        return func(*arguments, **keywords)
+    number_of_job = recorder.job_put(number, self._maxsize, name, about)
+    put, call = clock_gettime_ns(CLOCK_MONOTONIC), _gevent.job(func)
 
     def over(result: Any) -> None:
         how = Exit.RETURNED if result is not None and result.successful() else Exit.RAISED
         if recorder is here.recorder:
-            recorder.job_end(job, how, waited_ms[0] if waited_ms[0] >= 0 else (monotonic_ns() - put) // 1_000_000)
+            began = call.began_ns or clock_gettime_ns(CLOCK_MONOTONIC)
+            recorder.job_end(number_of_job, how, max(0, began - put) // 1_000_000)
 
     try:
-        result = _spawn_in_thread(self, begun, *args, **kwargs)
+        result = _spawn_in_thread(self, call, *args, **kwargs)
     except BaseException:
         over(None)
         raise

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import threading
 from _thread import _local
 from importlib import import_module
@@ -49,11 +50,12 @@ class _Guard:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder: Recorder | None = recorder
 
-    def close(self) -> None:
+    # At the end of the interpreter names are gone, and the ring was said to have ended.
+    def close(self, end: Any = _gevent.end, ending: Any = sys.is_finalizing) -> None:
         """The thread's hub is gone."""
         recorder, self.recorder = self.recorder, None
-        if recorder is not None:
-            _gevent.end()
+        if recorder is not None and not ending():
+            end()
             recorder.close()
 
     __del__ = close

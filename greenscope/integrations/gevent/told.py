@@ -61,6 +61,7 @@ _FUNCTIONS = ("joinall", "killall")
 _WAITS: tuple[tuple[Wait, Any, str], ...] = (
     (Wait.YIELD, gevent.hub, "sleep"),
     (Wait.JOIN, gevent.hub.Hub, "join"),
+    (Wait.JOIN, gevent.hub.Hub, "destroy"),
     (Wait.CHILD, gevent.subprocess.Popen, "wait"),
     (Wait.CHILD, gevent.subprocess.Popen, "communicate"),
     (Wait.THREAD, gevent.threadpool.ThreadPool, "apply"),
