@@ -18,7 +18,7 @@ from greenscope.trace.analysis.requests import Outcome, Request
 from greenscope.trace.analysis.routes import Route, routes_of
 from greenscope.trace.analysis.segments import in_segments
 from greenscope.trace.analysis.spans import SpanArray
-from greenscope.trace.analysis.states import LABELS
+from greenscope.trace.analysis.states import LABELS, State
 from greenscope.trace.events import NO_FD
 from greenscope.web.session import Session
 
@@ -177,7 +177,7 @@ def _path(session: Session, path: SpanArray, names: dict[int, str]) -> list[dict
                 "label": piece_label(state, reason),
                 "peer": session.timeline.lanes.text(peer) or None,
                 "fd": None if fd == NO_FD else fd,
-                "resource": about or None if piece_label(state, reason).startswith("waiting") else None,
+                "resource": (about or None) if state == State.WAITING else None,
                 "site": site_as_json(session.reader.site(site)),
             }
         )
@@ -186,13 +186,13 @@ def _path(session: Session, path: SpanArray, names: dict[int, str]) -> list[dict
 
 def _sums(path: SpanArray, names: dict[int, str]) -> list[dict[str, Any]]:
     """What the path comes to, by greenlet and state: the greatest first."""
-    keys = np.stack(
-        (path["greenlet"].astype(np.int64), path["state"].astype(np.int64), path["reason"].astype(np.int64))
-    )
-    keys[2][path["state"] != 2] = 0  # only waits are told apart by their reasons
+    ids, who = np.unique(path["greenlet"], return_inverse=True)
+    reasons = np.where(path["state"] == State.WAITING, path["reason"], 0)  # only waits are told apart by them
+    keys = np.stack((who.reshape(-1), path["state"].astype(np.intp), reasons.astype(np.intp)))
     of, inverse, counts = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
     totals = np.zeros(of.shape[1], np.int64)
     np.add.at(totals, inverse.reshape(-1), path["end"] - path["start"])
+    places, states, waits = of.tolist()
     sums = [
         {
             "greenlet": {"id": greenlet, "name": names[greenlet]},
@@ -202,6 +202,8 @@ def _sums(path: SpanArray, names: dict[int, str]) -> list[dict[str, Any]]:
             "total": total,
             "count": count,
         }
-        for greenlet, state, reason, total, count in zip(*of.tolist(), totals.tolist(), counts.tolist(), strict=True)
+        for greenlet, state, reason, total, count in zip(
+            ids[places].tolist(), states, waits, totals.tolist(), counts.tolist(), strict=True
+        )
     ]
     return sorted(sums, key=lambda each: -each["total"])[:_MOST_LANES]

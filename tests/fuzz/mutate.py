@@ -48,6 +48,7 @@ def _write(ring, file, rounds: int) -> None:
     ring.switch(main)
     for number in range(rounds):
         ring.clock_ns += 1_000_000
+        request = ring.request_begin(b"id\nGET /orders/%d?all=1\n00-%032x-%016x-01 %016x" % (number, 7, 8, 9))
         worker = ring.spawn(Spawn.GREENLET, ring.string(f"worker {number % 9}"), 1, main)
         ring.ready(worker, 4, main)
         resource = ring.watcher_open(Watch.READ, number, b"a peer of more than one text record, 127.0.0.1:80")
@@ -68,6 +69,8 @@ def _write(ring, file, rounds: int) -> None:
         ring.watcher_close(Watch.READ, resource, number)
         if number % 2:
             ring.exit(worker, number % 3)
+        if number % 3:
+            ring.request_end(request, number % 3, 200 + number, "KeyError" if number % 4 else "")
     ring.ready(hub, 0, 0)
     ring.loop_exit(main, 2)
 

@@ -27,12 +27,16 @@ from greenscope.cli.hub_view import look
 from greenscope.cli.info import info
 from greenscope.cli.profile import profile
 from greenscope.cli.ps import ps
+from greenscope.cli.requests import requests
 from greenscope.errors import GreenscopeError
 from greenscope.trace.analysis.profile import By
+from greenscope.trace.analysis.request_list import Only, Order
 from greenscope.trace.reader import RingReader
 from greenscope.trace.rings import rings_in
 from greenscope.trace.snapshot import snapshot
 from greenscope.web import present
+from greenscope.web.requests import request as request_whole
+from greenscope.web.requests import requests as requests_of
 from greenscope.web.session import Session
 from tests.fuzz.mutate import mutated, seeds
 
@@ -86,6 +90,9 @@ def show(path: Path) -> None:
         present.segments(session, [lane.greenlet for lane in lanes], begin, now, max(width // 1000, 1), now)
         for lane in lanes[:5]:
             json.dumps(present.at(session, lane.greenlet, begin + width // 2, width // 100))
+        listed = requests_of(session, Order.SLOWEST, "", Only.ALL, "a")["requests"]
+        for each in listed[:5]:
+            json.dumps(request_whole(session, each["number"]))
     finally:
         session.close()
 
@@ -97,6 +104,9 @@ def command(path: Path) -> None:
         (info, []),
         (info, ["--json"]),
         (ps, []),
+        (requests, []),
+        (requests, ["--json", "--failed"]),
+        *((requests, ["--request", str(number)]) for number in range(2, 8)),
         (profile, ["--collapsed"]),
         *((profile, ["--by", str(by)]) for by in By),
         (profile, ["--json", "--by", "stack", "--from", "1ms", "--to", "2s"]),

@@ -51,17 +51,15 @@ def said_by(text: str) -> Said:
     """The parts of a request's text."""
     identity, _, rest = text.partition("\n")
     what, _, trace = rest.partition("\n")
-    method, path, query, route = _asked(what)
+    head, mark, query = what.partition("?")
+    method, path, route = _asked(head)
+    if mark and not method:  # this is no query, then
+        path, query, route = what, "", route_of(what)
+    if not trace:
+        return Said(identity, method, path, query, route, "", "")
     own, _, parent = trace.partition(" ")
-    return Said(
-        identity,
-        method,
-        path,
-        query,
-        route,
-        own if _TRACEPARENT.fullmatch(own) else "",
-        parent if _SPAN_ID.fullmatch(parent) else "",
-    )
+    own = own if _TRACEPARENT.fullmatch(own) else ""
+    return Said(identity, method, path, query, route, own, parent if _SPAN_ID.fullmatch(parent) else "")
 
 
 def route_of(path: str) -> str:
@@ -74,14 +72,13 @@ def route_of(path: str) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _asked(what: str) -> tuple[str, str, str, str]:
-    """Method, path, query and route of what is asked for; what looks like no HTTP is a path as a whole."""
-    match = _ASKED.fullmatch(what)
+def _asked(head: str) -> tuple[str, str, str]:
+    """Method, path and route of what is asked for, without its query; what looks like no HTTP is a path as a whole."""
+    match = _ASKED.fullmatch(head)
     if match is None:
-        return "", what, "", route_of(what)
-    method, target = match.groups()
-    path, _, query = target.partition("?")
+        return "", head, route_of(head)
+    method, path = match.groups()
     origin = _ORIGIN.match(path)
     if origin is not None:  # asked of a proxy
         path = path[origin.end() :] or "/"
-    return method, path, query, f"{method} {route_of(path)}"
+    return method, path, f"{method} {route_of(path)}"
