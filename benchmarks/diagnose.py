@@ -68,9 +68,9 @@ def lateness(program: Program) -> dict[str, Any]:
     }
 
 
-def fill(directory: Path, millions: int) -> Path:
+def fill(directory: Path, millions: float) -> Path:
     """A ring of so many events, full."""
-    mebibytes = millions * 1_000_000 * 32 // (1 << 20) + 1
+    mebibytes = int(millions * 32_000_000) // (1 << 20) + 1
     environment = {
         **os.environ,
         "GREENSCOPE": "1",
@@ -82,7 +82,7 @@ def fill(directory: Path, millions: int) -> Path:
         [sys.executable, "-m", "benchmarks.echo", "--serve", "greenscope"], cwd=ROOT, env=environment
     ) as server:
         port = line_of(server, "the server")
-        requests = millions * 1_100_000 // _EVENTS_A_REQUEST
+        requests = int(millions * 1_100_000) // _EVENTS_A_REQUEST
         with running([str(client), port, "50", str(requests), "128"]) as load:
             line_of(load, "the client")
             tell(load)
@@ -108,7 +108,7 @@ def cost(path: Path) -> dict[str, float]:
     }
 
 
-def costs(millions: int, rounds: int) -> dict[str, float]:
+def costs(millions: float, rounds: int) -> dict[str, float]:
     """The median of some processes that do."""
     with tempfile.TemporaryDirectory() as directory:
         progress("the ring is being filled")
@@ -126,7 +126,7 @@ def costs(millions: int, rounds: int) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.diagnose", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", nargs="*", metavar="ID", help="programs of these diagnoses alone")
-    parser.add_argument("--millions", type=int, default=10, help="of events to diagnose; 0 leaves that out")
+    parser.add_argument("--millions", type=float, default=10, help="of events to diagnose; 0 leaves that out")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--ring", type=Path, help=argparse.SUPPRESS)

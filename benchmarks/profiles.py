@@ -64,7 +64,7 @@ def profile_many(path: Path, events: int, by: str) -> dict[str, float]:
     return {"events": timeline.events, "cpu": used, "peak_mib": peak / 1024, "rows": shown}
 
 
-def measure(path: Path, millions: int, by: str) -> dict[str, float]:
+def measure(path: Path, millions: float, by: str) -> dict[str, float]:
     """What a process of its own measures."""
     command = [
         sys.executable,
@@ -98,19 +98,19 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.profiles", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--millions", type=int, default=10, help="events")
+    parser.add_argument("--millions", type=float, default=10, help="events")
     parser.add_argument("--by", nargs="*", choices=[_NONE, *map(str, By)], help="only these ways")
     parser.add_argument("--json", action="store_true", help="print the results as JSON")
     parser.add_argument("--ring", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.ring:
-        print(json.dumps(profile_many(options.ring, options.millions * 1_000_000, options.by[0])))
+        print(json.dumps(profile_many(options.ring, int(options.millions * 1_000_000), options.by[0])))
         return
     results = run(options)
     if options.json:
         print(json.dumps({"python": sys.version.split()[0], "results": results}, indent=2))
         return
-    print(f"a profile of {options.millions} million events, Python {sys.version.split()[0]}")
+    print(f"a profile of {options.millions:g} million events, Python {sys.version.split()[0]}")
     print(f"{'ring':22}{'by':>10}{'CPU s':>8}{'MiB at most':>13}{'rows':>8}")
     for row in results:
         print(f"{row['ring']:22}{row['by']:>10}{row['cpu']:>8.1f}{row['peak_mib']:>13.0f}{row['rows']:>8,.0f}")
