@@ -110,3 +110,9 @@ def test_the_diagnose_benchmark_sees_a_finding_and_diagnoses_a_ring():
     found = run("benchmarks.diagnose", "--only", "hub-blocked", "--millions", "0.2", "--rounds", "1")
     assert {row["program"] for row in found["programs"]} == {"hub_blocked_plain", "hub_blocked_hidden"}
     assert found["many"]["events"] > 180_000
+
+
+def test_the_middleware_benchmark_calls_each_way():
+    rows = run("benchmarks.middleware", "--rounds", "1", "--requests", "20")["results"]
+    assert len(rows) == 2 * 2 * 3
+    assert all(row["us"] > 0 for row in rows)
