@@ -285,14 +285,14 @@ class GreenscopeWorker(AsyncWorker):  # type: ignore[misc]  # gunicorn has no ty
 
 
 def _text_of(req: Any) -> tuple[bytes, TraceParent | None]:
-    """What the recording says of a request: the id that its client, or proxy, gave it, and what it asks for.
+    """What the recording says of a request: the id that it came with, and what it asks for (without the query).
 
     Returns:
         And its place in its trace, which is a third line, if it has one.
     """
     identities, traces = ([value for name, value in req.headers if name == wanted] for wanted in _TOLD)
     identity = identities[0][:_ID] if identities else ""
-    text: bytes = f"{identity}\n{req.method} {req.uri}".encode("latin-1", "replace")
+    text: bytes = f"{identity}\n{req.method} {req.path}".encode("latin-1", "replace")
     if not traces and not debugging.always_traced:
         return text, None
     return traced(text, traces[0] if len(traces) == 1 else None)
