@@ -142,11 +142,22 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "websockets": ("greenscope.web*",),
     "plotly": ("greenscope.web*",),
     "pydantic": ("greenscope.web*",),
+    "opentelemetry": ("greenscope.web.otlp*",),
     "prometheus_client": ("greenscope.web.metrics",),
     "asyncio": ("greenscope.web*", "greenscope.cli*", "greenscope.demo.*"),  # the demo's peers are other processes
 }
 
-VIEWER_ONLY = ("fastapi", "starlette", "uvicorn", "websockets", "plotly", "pydantic", "numpy", "prometheus_client")
+VIEWER_ONLY = (
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "plotly",
+    "pydantic",
+    "numpy",
+    "prometheus_client",
+    "opentelemetry",
+)
 IN_TRACED_PROCESS = ("greenscope.web", "greenscope.web.access", "greenscope.web.beside", "greenscope.web.middleware*")
 
 

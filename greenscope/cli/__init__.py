@@ -29,6 +29,7 @@ COMMANDS = (
     "detail",
     "snapshot",
     "events",
+    "export",
     "info",
     "rings",
     "token",

@@ -34,6 +34,7 @@ class Source:
         paths: directories and ring files.
         thresholds: from when on something is called wrong.
         clock: the monotonic clock, in ns; a test's own.
+        take_up: is shown each ring when it is found, and says whether it is to be read to its end, come what may.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class Source:
         paths: Sequence[Path],
         thresholds: Thresholds | None = None,
         clock: Callable[[], int] = monotonic_ns,
+        take_up: Callable[[Session], bool] | None = None,
     ) -> None:
         self._paths = tuple(paths)
+        self._take_up = take_up
         self._thresholds = thresholds
         self._clock = clock
         # A path and its inode, since another file may take the path: the ring's id, None if it is no ring.
@@ -150,7 +153,8 @@ class Source:
         while session.id in self._listed:
             session.id += "+"
         self._listed[session.id] = Listing(session.id, session.info, session.state)
-        if session.state == "live" or self._paths == (path,):
+        is_wanted = self._take_up is not None and self._take_up(session)
+        if session.state == "live" or self._paths == (path,) or is_wanted:
             self._sessions[session.id] = session
         else:
             session.close()
@@ -164,7 +168,7 @@ class Source:
             return None
 
     def _let_go(self) -> None:
-        idle = [session for session in self._sessions.values() if session.state != "live" and not session.pages]
+        idle = [session for session in self._sessions.values() if not session.pages and not session.unfinished]
         for number, session in enumerate(idle):
             if session.id in self._gone or number < len(idle) - _KEEP_OPEN:
                 self._listed[session.id].state = session.state
