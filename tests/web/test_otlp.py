@@ -18,7 +18,8 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from greenscope.errors import GreenscopeError
-from greenscope.web.otlp import endpoint_of
+from greenscope.web.otlp import Export, endpoint_of
+from greenscope.web.session import Session
 from tests.web.otlp_receiver import Got, Receiver, receiving
 
 SHOP = """
@@ -189,6 +190,24 @@ def test_a_dead_collector_costs_a_line_and_is_counted() -> None:
     assert int(lost[1]) >= 12
 
 
+def test_what_has_no_room_is_dropped_and_counted_and_said_once(receiver: Receiver, tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(PROGRAM)
+    recorded(tmp_path)
+    said: list[str] = []
+    export = Export(f"{receiver.url}/v1/traces", 0, said.append, most_queued=100)
+    with contextlib.closing(Session(tmp_path / "app.gsr")) as session:
+        assert export.follow(session)
+        assert not export.follow(session)  # once
+        while session.follow():  # in one go, and so faster than any collector
+            pass
+    export.close()
+    assert len(receiver.got) == export.sent >= 100
+    assert export.lost >= 400
+    first, last = said
+    assert "takes spans too slowly: 100 wait to be sent" in first
+    assert last.startswith(f"{export.lost} spans did not reach")
+
+
 PROGRAM = """
 from greenscope.runtime import sleep
 from greenscope.trace import request, span
@@ -206,6 +225,11 @@ def test_the_page_has_the_commands_that_are_tested_here() -> None:
     assert commands == [f"greenscope serve --otlp {url}", f"greenscope export otlp app.gsr {url}"]
 
 
+def recorded(directory: Path) -> None:
+    command = [sys.executable, "-m", "greenscope", "record", "-o", "app.gsr", "app.py"]
+    subprocess.run(command, cwd=directory, check=True, timeout=60)
+
+
 def export(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "greenscope", "export", "otlp", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60)
@@ -213,8 +237,7 @@ def export(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_recording_is_sent_whole_and_with_the_same_ids_each_time(receiver: Receiver, tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(PROGRAM)
-    record = [sys.executable, "-m", "greenscope", "record", "-o", "app.gsr", "app.py"]
-    subprocess.run(record, cwd=tmp_path, check=True, timeout=60)
+    recorded(tmp_path)
     recording = str(tmp_path / "app.gsr")
     once = export(recording, receiver.url)
     assert (once.returncode, once.stderr) == (0, "")

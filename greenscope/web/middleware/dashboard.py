@@ -1,7 +1,7 @@
 """The dashboard, under a prefix of the application: passed on to the viewer, which is a process of its own.
 
-``greenscope.web.beside`` starts it, once a host, asks it, and says who may; here is WSGI's side of that. It is
-loaded with the first such request: an application whose dashboard nobody opens starts nothing.
+``greenscope.web.beside`` starts it, once a host, asks it, and says who may; here is WSGI's side of that. An
+application whose dashboard nobody opens starts nothing.
 """
 
 from __future__ import annotations

@@ -37,6 +37,9 @@ def settings_of(enabled: bool | None, prefix: str, bar: bool) -> Settings:
     if enabled is None:
         enabled = _environ.get("GREENSCOPE_DEBUG") == "1"
     if enabled:
+        # Now, and not with the first request for the dashboard: an import of http.client keeps a hub for a while.
+        import greenscope.web.beside  # noqa: F401
+
         debugging.always_traced = True  # what goes on from here is to be in its record
         if f"{prefix}/" not in debugging.unrecorded:
             debugging.unrecorded += (f"{prefix}/",)
