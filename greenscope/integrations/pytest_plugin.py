@@ -2,6 +2,9 @@
 
 pytest loads this in every project that has greenscope installed. So here are the options alone, and nothing is
 imported, set or looked at without one of them. What they do is in ``pytest_recordings`` and ``pytest_leaks``.
+
+One thing is undone: of a package with a plugin pytest rewrites every assert, as if they were a test's, and a runtime
+that is looked at should be what it is elsewhere.
 """
 
 from __future__ import annotations
@@ -14,8 +17,11 @@ if TYPE_CHECKING:
 __all__ = ["pytest_addoption", "pytest_configure"]
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the options."""
+    rewritten = getattr(pluginmanager.rewrite_hook, "_must_rewrite", None)
+    if isinstance(rewritten, set):
+        rewritten.discard("greenscope")
     group = parser.getgroup("greenscope", "greenlets: recordings of failed tests, and leaks")
     group.addoption(
         "--greenscope",

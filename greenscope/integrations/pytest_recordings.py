@@ -60,7 +60,6 @@ class Recordings:
         self.run = Path(shared) if shared else new_run(config.getoption("--greenscope-dir"))
         self.rings = self.run / f"rings{self.worker and '-'}{self.worker}"
         self.rings.mkdir(mode=0o700)
-        self.kept: list[Path] = []
         self.busy = False
         """Whether a report is being made, which no timeout is to interrupt."""
         self._before = os.environ.get("GREENSCOPE_DIR")
@@ -215,8 +214,6 @@ class Recordings:
             with suppress(OSError):  # somebody has removed it
                 snapshot(source, target, since=self._since.get(source, (0, 0)))
                 copies.append(target)
-        if copies:
-            self.kept.append(directory)
         return copies
 
     def _is_of_the_test(self, path: Path, state: str, own: list[Path]) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -301,8 +302,18 @@ def test_without_its_options_it_does_and_imports_nothing(project: pytest.Pyteste
             ours = {name for name in sys.modules if name.startswith("greenscope")}
             assert ours == {"greenscope", "greenscope.integrations", "greenscope.integrations.pytest_plugin"}
             assert "numpy" not in sys.modules and "pyuv" not in sys.modules and "GREENSCOPE_DIR" not in os.environ
+
+        def test_the_runtimes_asserts_are_not_rewritten():
+            import greenscope.runtime.hub as hub
+            assert not any(name.startswith("@py") for name in vars(hub))
     """)
-    run(project).assert_outcomes(passed=1)
+    run(project).assert_outcomes(passed=2)
+    # Nor is it wrong to have imported it before: where pytest finds our files listed, it would warn.
+    begins = "import pytest, greenscope.runtime.hub; pytest.main(['--collect-only', '-q', 'tests/test_layers.py'])"
+    command = [sys.executable, "-W", "error", "-c", begins]
+    here = Path(__file__).resolve().parents[2]
+    done = subprocess.run(command, cwd=here, capture_output=True, text=True, timeout=60, check=True)
+    assert "test_layers.py" in done.stdout and "Rewrite" not in done.stdout + done.stderr, done.stdout + done.stderr
     assert not (project.path / "kept").exists()
 
 
