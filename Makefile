@@ -96,7 +96,7 @@ $(addprefix test-,$(VERSIONS)): test-%:
 	echo "Python $*: $$result"; [ $$result = passed ]
 
 # What writes the ring, and what calls it: parking, switching, queues, stacks.
-SANITIZE_TESTS ?= $(addprefix tests/trace/test_, leaks.py levels.py notes.py ring.py snapshot.py watchdog.py \
+SANITIZE_TESTS ?= $(addprefix tests/trace/test_, figures.py leaks.py levels.py notes.py ring.py snapshot.py watchdog.py \
 	watchdog_forks.py) \
 	$(addprefix tests/crash/test_, crash.py rings.py) \
 	$(addprefix tests/runtime/test_, attempt.py local.py parking.py queue.py socket_waits.py stacks.py)

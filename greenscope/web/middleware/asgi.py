@@ -18,9 +18,9 @@ from typing import Any
 from greenscope.trace.traceparent import TraceParent, take_over
 from greenscope.web.middleware.bar import bar_of
 from greenscope.web.middleware.insertion import Stream, insert
-from greenscope.web.middleware.loop_ring import ring_of, serving
+from greenscope.web.middleware.loop_ring import LoopRing, ring_of, serving
 from greenscope.web.middleware.plan import Header, Insert, Plan, plan_of, with_bar
-from greenscope.web.middleware.served import Served, asked_for, guarded
+from greenscope.web.middleware.served import Served, asked_for, guarded, quoted
 from greenscope.web.middleware.settings import PREFIX, settings_of
 
 __all__ = ["AsgiDebugMiddleware"]
@@ -67,7 +67,7 @@ class AsgiDebugMiddleware:
 
             await dashboard(scope, receive, send, self._prefix)
             return
-        ring = guarded(lambda: ring_of(asyncio.get_running_loop()), None)
+        ring = guarded(_ring_here, None)
         what = asked_for(scope.get("method", "WEBSOCKET"), scope["path"].encode("utf-8", "surrogateescape"))
         serve = self._serve(scope, receive, send, what, ring is not None)
         if ring is None:
@@ -108,7 +108,7 @@ class AsgiDebugMiddleware:
         given = names.get(b"traceparent", [])
         trace = take_over(given[0].decode("latin-1") if len(given) == 1 else None)
         identity = names.get(b"x-request-id")
-        base = asked_for("", scope.get("root_path", "").encode("utf-8", "surrogateescape")).strip() + self._prefix
+        base = quoted(scope.get("root_path", "").encode("utf-8", "surrogateescape")) + self._prefix
         served = Served(what, identity[0].decode("latin-1") if identity else None, trace, None, base, recorded, "task")
         inner = {
             **scope,
@@ -229,6 +229,14 @@ class _Response:
     def _bar(self) -> bytes:
         served = self._served
         return bar_of(served.figures(), served.what, served.status, served.link, self._plan.nonce)
+
+
+def _ring_here() -> LoopRing | None:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:  # another library's
+        return None
+    return ring_of(loop)
 
 
 def _below(scope: Scope) -> str:

@@ -107,7 +107,9 @@ class LoopRing:
         recorder = self.recorder
         kind, site = self._waits.of(coroutine, future)
         other = lane_of(future) if kind is Wait.JOIN else None
-        recorder.park_there(site, kind, 0, other.number - 1 if other is not None and other.handle else -1, 0)
+        # Which lock or queue it is nobody says: each wait is for something of its own.
+        whom = other.number - 1 if other is not None and other.handle else -1
+        recorder.park_there(site, kind, recorder.resource(), whom, 0)
         if future is None:
             recorder.ready(lane.handle, Ready.YIELD, lane.handle)
         else:

@@ -22,7 +22,7 @@ from greenscope.web.middleware.figures import Figures, Moment, server_timing
 if TYPE_CHECKING:
     from greenscope.trace.recorder import Recorder
 
-__all__ = ["REL", "Served", "guarded"]
+__all__ = ["REL", "Served", "asked_for", "guarded", "quoted"]
 
 REL = "describedby"
 """The link's relation, of those that are registered: it leads to what describes this answer."""
@@ -118,7 +118,12 @@ class Served:
 
 def asked_for(method: str, path: bytes) -> str:
     """What a request asks for; not its query, which may be nobody else's business."""
-    return f"{method[:32]} {quote(path, safe=_SAFE)}"
+    return f"{method[:32]} {quoted(path)}"
+
+
+def quoted(path: bytes) -> str:
+    """A path as an address has it."""
+    return quote(path, safe=_SAFE)
 
 
 _SAFE = "/:@!$&'()*+,;=-._~"  # what a path may have in it as it is (RFC 3986, 3.3)

@@ -20,7 +20,7 @@ from greenscope.web.middleware.bar import bar_of
 from greenscope.web.middleware.dashboard import dashboard
 from greenscope.web.middleware.insertion import Stream, insert
 from greenscope.web.middleware.plan import Header, Insert, Plan, plan_of, with_bar
-from greenscope.web.middleware.served import Served, asked_for, guarded
+from greenscope.web.middleware.served import Served, asked_for, guarded, quoted
 from greenscope.web.middleware.settings import PREFIX, settings_of
 
 __all__ = ["DebugMiddleware"]
@@ -90,7 +90,7 @@ class DebugMiddleware:
             environ.get("HTTP_X_REQUEST_ID"),
             trace,
             number if isinstance(number, int) else None,
-            asked_for("", script.encode("latin-1", "replace")).strip() + self._prefix,
+            quoted(script.encode("latin-1", "replace")) + self._prefix,
         )
         environ["greenscope.request"] = served.number
         return served
@@ -128,6 +128,10 @@ class _Response:
             self.waiting = self.plan.insert is Insert.WHOLE
             if not self.waiting:
                 self._send_head(exc_info)
+        except BaseException:
+            if exc_info is None:
+                self._said = None  # the server did not take it, and the application may say something else
+            raise
         finally:
             exc_info = None
         return self.write

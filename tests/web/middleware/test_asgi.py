@@ -17,6 +17,7 @@ import pytest
 
 from greenscope.trace.analysis.timeline import Timeline
 from greenscope.trace.events import Exit, Kind, Wait
+from greenscope.trace.examination import Examination, monotonic_ns
 from greenscope.trace.here import here
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event
@@ -378,6 +379,33 @@ def test_an_eager_task_runs_within_its_makers_step() -> None:
     asyncio.run(both())
     found = lanes(ring_path())
     assert [kind for _, kind, _ in found["GET /"]] == ["YIELD", "YIELD", "JOIN", "RETURNED"]
+
+
+def test_requests_that_wait_for_an_hour_are_nothing_that_is_wrong() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        event, queue, lock = asyncio.Event(), asyncio.Queue[int](), asyncio.Lock()
+        await lock.acquire()
+        await {
+            "/event": event.wait, "/queue": queue.get, "/lock": lock.acquire,
+            "/thread": lambda: asyncio.to_thread(done.wait, 20),
+        }[scope["path"]]()  # fmt: skip
+
+    done = threading.Event()
+
+    async def all_of_them() -> list[str]:
+        paths = ("/event", "/queue", "/lock", "/thread")
+        tasks = [asyncio.create_task(call(application, scope(path))) for path in paths]
+        await asyncio.sleep(0.01)
+        looked = Examination(ring_path(), clock=lambda: monotonic_ns() + 3600 * 10**9)
+        found = [finding.sentence for finding in looked.findings()]
+        looked.close()
+        done.set()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return found
+
+    assert asyncio.run(all_of_them()) == []
 
 
 # -- messages -----------------------------------------------------------------------------------------
