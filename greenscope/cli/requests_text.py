@@ -36,7 +36,8 @@ def requests_as_text(hub: Served, route: str = "") -> Iterator[str]:
     if not hub.found:
         yield "  no requests" if not len(known) else "  no such requests"
         if not len(known):
-            yield "  greenscope's WSGI server says which it serves; another program does with greenscope.trace.request"
+            yield "  greenscope's WSGI server says which it serves; others do within"
+        yield "  greenscope.web.DebugMiddleware, or with greenscope.trace.request"
         return
     yield ""
     yield from _routes(hub.routes)

@@ -35,8 +35,8 @@ export function statusOf(request: ServedRequest, live: boolean): string {
   return request.error ?? (request.status === null ? "" : String(request.status));
 }
 
-export function statusClass(request: ServedRequest): string {
-  if (request.outcome === "going_on") return "going-on";
+export function statusClass(request: ServedRequest, live: boolean): string {
+  if (request.outcome === "going_on") return live ? "going-on" : "lost";
   if (request.outcome === "lost") return "lost";
   return request.failed ? "failed" : (request.status ?? 0) >= 400 ? "refused" : "";
 }
@@ -89,12 +89,12 @@ export function missingText({ without_begin, forgotten, lost }: Requests): strin
 }
 
 /** How many are shown, of how many. */
-export function countText({ requests, found, total, going_on }: Requests): string {
+export function countText({ requests, found, total, going_on }: Requests, live: boolean): string {
   const words = [];
   if (requests.length < found) words.push(`showing ${requests.length} of ${format.count(found)}`);
   else if (found < total) words.push(`${format.count(found)} of ${format.count(total)}`);
   else words.push(format.counted(total, "request"));
-  if (going_on > 0) words.push(`${format.count(going_on)} going on`);
+  if (going_on > 0) words.push(`${format.count(going_on)} ${live ? "going on" : "without an end"}`);
   return words.join(" · ");
 }
 

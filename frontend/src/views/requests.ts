@@ -69,14 +69,14 @@ export class RequestList {
     if (key === this.shown) return;
     this.shown = key;
     this.again = () => this.show(list, asked, live, failed);
-    setText(byId("requests-count"), list === null || list.total === 0 ? "" : countText(list));
+    setText(byId("requests-count"), list === null || list.total === 0 ? "" : countText(list, live));
     const missing = byId("requests-missing");
     setText(missing, list === null ? "" : missingText(list));
     missing.hidden = missing.textContent === "";
     this.chosen.hidden = asked.route === "";
     setText(this.chosen, `${asked.route} ×`);
     this.chosen.setAttribute("aria-label", `Only ${asked.route}: show all routes again`);
-    this.showRoutes(list, asked.route);
+    this.showRoutes(list, asked.route, live);
     this.showRequests(list, live);
     this.showEmpty(list, asked, failed);
   }
@@ -100,21 +100,21 @@ export class RequestList {
     buttons[next].focus();
   }
 
-  private showRoutes(list: Requests | null, chosen: string): void {
+  private showRoutes(list: Requests | null, chosen: string, live: boolean): void {
     const routes = list?.routes ?? [];
     this.routes.hidden = routes.length === 0;
     const some = this.everyRoute ? routes : routes.slice(0, ROUTES);
     this.more.hidden = routes.length <= ROUTES;
     setText(this.more, this.everyRoute ? "Fewer routes" : `All ${format.count(list?.routes_total ?? 0)} routes`);
-    replaceRows(this.routes, some.map((route) => this.route(route, chosen)));
+    replaceRows(this.routes, some.map((route) => this.route(route, chosen, live)));
   }
 
-  private route(route: Route, chosen: string): HTMLTableRowElement {
+  private route(route: Route, chosen: string, live: boolean): HTMLTableRowElement {
     const name = route.route || "(not said)";
     const button = el("button", { class: "link path", "aria-pressed": String(route.route === chosen), title: `Only ${name}` }, name);
     button.dataset["of"] = route.route;
     button.addEventListener("click", () => this.events.choose({ route: route.route === chosen ? "" : route.route }));
-    const goes = route.going_on > 0 ? el("span", { class: "hint" }, ` ${format.count(route.going_on)} going on`) : null;
+    const goes = route.going_on > 0 ? el("span", { class: "hint" }, ` ${format.count(route.going_on)} ${live ? "going on" : "without an end"}`) : null;
     const times = [route.p50, route.p90, route.p99, route.longest].map((ns) => (route.count > 0 ? format.duration(ns) : ""));
     return el(
       "tr",
@@ -152,7 +152,7 @@ export class RequestList {
       "tr",
       {},
       el("td", { class: "what" }, button),
-      el("td", {}, el("span", { class: `status ${statusClass(request)}` }, statusOf(request, live))),
+      el("td", {}, el("span", { class: `status ${statusClass(request, live)}` }, statusOf(request, live))),
       numeric(wallText(request, live)),
       el("td", { class: "bar-cell", title: parts }, canvas, el("span", { class: "sr-only" }, parts)),
       numeric(format.duration(request.running)),
@@ -182,8 +182,10 @@ function howTo(): HTMLElement[] {
     el(
       "p",
       {},
-      "greenscope's own WSGI server says which requests it serves. Any other program says so in a line, or is wrapped in the debug middleware:",
+      "greenscope's own WSGI server says which requests it serves. Any other WSGI or ASGI application does so within the debug middleware:",
     ),
+    el("pre", {}, el("code", {}, "from greenscope.web import DebugMiddleware  # or AsgiDebugMiddleware\n\napp = DebugMiddleware(app)")),
+    el("p", {}, "And whatever else a program serves, it can call a request:"),
     el("pre", {}, el("code", {}, 'from greenscope.trace import request\n\nwith request(id, "GET /orders/7") as served:\n    …\n    served.status = 200')),
   ];
 }

@@ -98,7 +98,7 @@ export class WaterfallView {
         "div",
         { class: "request-title" },
         el("h2", { class: "path" }, whatOf(request)),
-        el("span", { class: `status ${statusClass(request)}` }, statusOf(request, live)),
+        el("span", { class: `status ${statusClass(request, live)}` }, statusOf(request, live)),
         el("strong", {}, wallText(request, live)),
         el("span", { class: "hint" }, partsText(request)),
       ),

@@ -42,10 +42,12 @@ describe("a request", () => {
   });
 
   it("is marked by what became of it", () => {
-    expect(statusClass(request())).toBe("");
-    expect(statusClass(request({ status: 404 }))).toBe("refused");
-    expect(statusClass(request({ status: 500, failed: true }))).toBe("failed");
-    expect(statusClass(request({ outcome: "lost" }))).toBe("lost");
+    expect(statusClass(request(), true)).toBe("");
+    expect(statusClass(request({ outcome: "going_on" }), true)).toBe("going-on");
+    expect(statusClass(request({ outcome: "going_on" }), false)).toBe("lost");
+    expect(statusClass(request({ status: 404 }), true)).toBe("refused");
+    expect(statusClass(request({ status: 500, failed: true }), true)).toBe("failed");
+    expect(statusClass(request({ outcome: "lost" }), true)).toBe("lost");
   });
 
   it("has a bar that is as long as it, and the same in words", () => {
@@ -69,9 +71,10 @@ describe("a request", () => {
 
 describe("a list of requests", () => {
   it("says how many of how many are shown", () => {
-    expect(countText(list({ total: 1, found: 1, requests: [request()] }))).toBe("1 request");
-    expect(countText(list({ total: 9, found: 1, going_on: 2, requests: [request()] }))).toBe("1 of 9 · 2 going on");
-    expect(countText(list({ total: 9000, found: 9000, requests: [request()] }))).toBe("showing 1 of 9\u2009000");
+    expect(countText(list({ total: 1, found: 1, requests: [request()] }), true)).toBe("1 request");
+    expect(countText(list({ total: 9, found: 1, going_on: 2, requests: [request()] }), true)).toBe("1 of 9 · 2 going on");
+    expect(countText(list({ total: 9, found: 1, going_on: 2, requests: [request()] }), false)).toBe("1 of 9 · 2 without an end");
+    expect(countText(list({ total: 9000, found: 9000, requests: [request()] }), true)).toBe("showing 1 of 9\u2009000");
   });
 
   it("says what is not in it", () => {

@@ -2,8 +2,10 @@
 
 It is walked backwards from the request's end. A greenlet that waited until another of the request's ended the wait
 hands the path over: what that one did before is what took the time. Where a greenlet was born, its parent goes on.
-Every other wait (for a peer, a timer, somebody outside) is on the path itself, and so is having been ready and not run.
-The pieces cover the request's time exactly, without gap or overlap: for what is not known, one says so.
+Where it is not said who ended a wait for an end (asyncio's ``gather`` does not know), it is taken for the end of that
+of its own children which ended last. Every other wait (for a peer, a timer, somebody outside) is on the path itself, and
+so is having been ready and not run. The pieces cover the request's time exactly, without gap or overlap: for what is
+not known, one says so.
 
 Between two such hand-overs the path is a slice of a lane's spans, so a step is taken a hand-over, and not a span.
 """
@@ -16,7 +18,7 @@ import numpy.typing as npt
 from greenscope.trace.analysis.request_tree import Member, Tree
 from greenscope.trace.analysis.spans import SPAN, SpanArray
 from greenscope.trace.analysis.states import State, label
-from greenscope.trace.events import NO_FD, Ready
+from greenscope.trace.events import NO_FD, Ready, Wait
 
 __all__ = ["ENDED", "UNKNOWN", "UNSTARTED", "critical_path", "merged", "piece_label"]
 
@@ -64,7 +66,9 @@ class _Lane:
 
     __slots__ = ("by", "handed", "made_ready_by", "member", "spans", "starts")
 
-    def __init__(self, member: Member, spans: SpanArray, ids: npt.NDArray[np.uint64]) -> None:
+    def __init__(
+        self, member: Member, spans: SpanArray, ids: npt.NDArray[np.uint64], children: list[tuple[int, int]]
+    ) -> None:
         self.member = member
         spans = spans[spans["end"] >= spans["start"]]
         self.spans = spans
@@ -74,10 +78,34 @@ class _Lane:
         woken &= (after["start"] == spans["end"][:-1]) & np.isin(after["reason"], _BY_GREENLET)
         by = after["about"] & _LOW
         woken &= np.isin(by, ids) & (by != member.greenlet)
+        if children:
+            by, woken = _by_last_child(spans, by, woken, children)
         self.handed = np.flatnonzero(woken)
         self.by = by[self.handed].tolist()
         first = spans[:1][(state[:1] == State.READY) & np.isin(spans["reason"][:1], _BY_GREENLET)]
         self.made_ready_by = int(first["about"][0] & _LOW) if len(first) else 0
+
+
+def _by_last_child(
+    spans: SpanArray, by: npt.NDArray[np.uint64], woken: npt.NDArray[np.bool_], children: list[tuple[int, int]]
+) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.bool_]]:
+    """Who ended each wait, with those for an end that nobody is said to have ended; the children as (end, number)."""
+    waits, after = spans[:-1], spans[1:]
+    joins = np.flatnonzero(
+        (waits["state"] == State.WAITING)
+        & (waits["reason"] == Wait.JOIN)
+        & (after["state"] == State.READY)
+        & (after["reason"] == Ready.OTHER)
+        & (by == 0)
+        & (after["start"] == waits["end"])
+    )
+    ends = np.array([end for end, _ in children], np.int64)
+    last = np.searchsorted(ends, waits["end"][joins], "right") - 1
+    during = (last >= 0) & (ends[last] > waits["start"][joins])
+    joins, last = joins[during], last[during]
+    by, woken = by.copy(), woken.copy()
+    by[joins], woken[joins] = np.array([number for _, number in children], np.uint64)[last], True
+    return by, woken
 
 
 class _Walk:
@@ -86,6 +114,10 @@ class _Walk:
         ids = np.array([member.greenlet for member in tree.members], np.uint64)
         self._ids = ids
         self._members = {member.greenlet: member for member in tree.members}
+        self._children: dict[int, list[tuple[int, int]]] = {}
+        for member in sorted(tree.members, key=lambda member: member.ended_at):
+            if member.ended_at:
+                self._children.setdefault(member.parent, []).append((member.ended_at, member.greenlet))
         self._lanes: dict[int, _Lane] = {}
         self._pieces: list[SpanArray] = []
         self._seen: set[int] = set()
@@ -168,7 +200,9 @@ class _Walk:
     def _lane(self, who: int) -> _Lane:
         lane = self._lanes.get(who)
         if lane is None:
-            lane = self._lanes[who] = _Lane(self._members[who], self._tree.spans[who], self._ids)
+            lane = self._lanes[who] = _Lane(
+                self._members[who], self._tree.spans[who], self._ids, self._children.get(who, [])
+            )
         return lane
 
     def _take(self, spans: SpanArray, now: int) -> None:

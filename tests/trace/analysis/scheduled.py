@@ -63,14 +63,14 @@ class Program:
         self.waiting.append(self.running)
         self.running = 0
 
-    def wake(self, greenlet: int) -> None:
-        """Who runs, or else the hub for a watcher, makes one ready that waits."""
+    def wake(self, greenlet: int, by: Ready = Ready.WATCHER) -> None:
+        """Who runs, or else the hub for a watcher, or for what it does not say, makes one ready that waits."""
         self.waiting.remove(greenlet)
         self.ready.append(greenlet)
         if self.running:
             self.say(greenlet, Kind.GREENLET_READY, Ready.GREENLET, arg=self.running)
         else:
-            self.say(greenlet, Kind.GREENLET_READY, Ready.WATCHER, arg=7)
+            self.say(greenlet, Kind.GREENLET_READY, by, arg=7 if by is Ready.WATCHER else 0)
 
     def end(self) -> None:
         """Who runs ends."""
@@ -101,7 +101,7 @@ def drawn(choices: list[tuple[int, int]]) -> Program:
 def _act(program: Program, what: int, whom: int) -> None:
     if not program.running:
         if what % 3 == 0 and program.waiting:
-            program.wake(program.waiting[whom % len(program.waiting)])
+            program.wake(program.waiting[whom % len(program.waiting)], (Ready.WATCHER, Ready.OTHER)[what // 3 % 2])
         elif program.ready:
             program.run(program.ready[whom % len(program.ready)])
         elif program.waiting:

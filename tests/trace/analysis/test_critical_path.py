@@ -123,6 +123,29 @@ def test_who_woke_it_after_it_had_ended_has_the_path_until_then() -> None:
     assert path_of(program) == [Piece(child, 10, State.RUNNING, 0), Piece(3, 2, State.WAITING, Wait.JOIN)]
 
 
+def test_where_nobody_is_said_to_have_ended_a_wait_for_ends_the_last_of_its_children_did() -> None:
+    program = Program()
+    number = served(program)
+    first, last, stranger = program.spawn(), program.spawn(), program.spawn()
+    program.park(Wait.JOIN)
+    program.run(last)
+    program.park(Wait.TIMER)
+    program.run(stranger)
+    program.park(Wait.TIMER)
+    program.run(first)
+    program.now += 10
+    program.end()
+    program.now += 20
+    program.wake(last)
+    program.run(last)
+    program.end()
+    program.now += 3
+    program.wake(3, Ready.OTHER)
+    program.run(3)
+    program.end_request(number)
+    assert path_of(program) == [Piece(last, 30, State.WAITING, Wait.TIMER), Piece(3, 3, State.WAITING, Wait.JOIN)]
+
+
 def test_who_is_not_of_the_request_does_not_take_the_path() -> None:
     program = Program()
     stranger = program.spawn()
