@@ -112,7 +112,7 @@ def _below(figures: Figures, link: str) -> str:
     if not figures.recorded:
         said = "<p class=d>Nothing is recorded here: this is the clock alone. Under a green server there is more.</p>"
     elif not figures.whole:
-        said = "<p class=d>The ring was overwritten meanwhile: these are not all.</p>"
+        said = "<p class=d>More happened than is still there to read: these are not all.</p>"
     if link:
         said += f'<a href="{escape(link)}" target="_blank" rel="noopener">Open its timeline</a>'
     return said

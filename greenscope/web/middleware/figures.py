@@ -109,7 +109,7 @@ def server_timing(figures: Figures) -> str:
         if figures.spawned:
             metrics.append(f'spawned;desc="{figures.spawned_words} spawned, ran";dur={_ms(figures.spawned_run)}')
         if not figures.whole:
-            metrics.append('lost;desc="the ring was overwritten meanwhile: these are not all"')
+            metrics.append('lost;desc="more happened than is still there to read: these are not all"')
     return ", ".join(metrics)
 
 
