@@ -101,7 +101,7 @@ def compare(options: argparse.Namespace, client: Path) -> list[dict[str, Any]]:
 
 
 def row(name: str, costs: list[float], ratios: list[float]) -> dict[str, Any]:
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
+    low, middle, high = statistics.quantiles(ratios if len(ratios) > 1 else ratios * 2, n=4, method="inclusive")
     return {
         "server": name,
         "cpu_us": round(statistics.median(costs), 3),

@@ -61,6 +61,13 @@ def test_the_tracing_benchmark_compares_what_is_recorded_with_what_is_not():
     assert all(row["ratio"] > 0 and row["traced_us"] > 0 and row["untraced_us"] > 0 for row in rows)
 
 
+def test_the_benchmark_of_following_gevent_serves_alone_followed_and_under_viztracer():
+    options = ["--sets", "1", "--turns", "1", "--requests", "200", "--connections", "5", "--fresh"]
+    rows = run("benchmarks.gevent_attach", *options)["results"]
+    assert [row["server"] for row in rows] == ["gevent", "greenscope", "viztracer"]
+    assert all(row["cpu_us"] > 0 for row in rows)
+
+
 def test_the_primitives_benchmark_measures_every_runtime():
     pytest.importorskip("gevent")
     rows = run("benchmarks.primitives", "--rounds", "1", "--number", "100", "--only", "sleep(0)", "spawn, join")[

@@ -14,6 +14,7 @@ makes the watchers; greenlet's tracer hears of switches, and gevent's own callba
 from __future__ import annotations
 
 import os
+import sys
 from importlib.util import find_spec
 
 from greenscope.errors import GreenscopeError
@@ -64,5 +65,8 @@ def installed() -> bool:
 
 
 def post_fork(_server: object, _worker: object) -> None:
-    """Gunicorn's hook of this name: record this worker, which is gevent's; begun before its application is loaded."""
-    install()
+    """Gunicorn's hook of this name: record this worker, of gevent's class. One that cannot be says so, and works."""
+    try:
+        install()
+    except GreenscopeError as error:
+        sys.stderr.write(f"greenscope: not recording: {error}\n")
