@@ -14,6 +14,9 @@ def app(environ, start_response):
         time.sleep(0.01)
     elif path == "/long":
         time.sleep(0.7)
+    elif path == "/forever":
+        Path("waits").touch()
+        time.sleep(1000)
     elif path == "/fails":
         raise ValueError("this application fails")
     elif path == "/lock":  # blocks the hub, until a signal's handler raises

@@ -272,7 +272,7 @@ def test_limits_unix_sockets_and_several_binds_are_gunicorns(tmp_path: Path) -> 
     path = str(tmp_path / "s")
     options = ("--bind", f"unix:{path}", "--limit-request-line", "100", "--limit-request-fields", "5",
                "--worker-connections", "2", "--keep-alive", "1", "--proxy-protocol", "--proxy-allow-from", "*",
-               "--forwarded-allow-ips", "*")  # fmt: skip
+               "--forwarded-allow-ips", "*", "--graceful-timeout", "1")  # fmt: skip
     with gunicorn(tmp_path / "limits", *options, workers=1) as served:
         port = int(until(lambda: re.search(r"http://127\.0\.0\.1:(\d+)", served.log), "a port")[1])
         address = ("127.0.0.1", port)
@@ -294,6 +294,16 @@ def test_limits_unix_sockets_and_several_binds_are_gunicorns(tmp_path: Path) -> 
             begun = time.monotonic()
             assert raw(address, get + end).startswith(b"HTTP/1.1 200 OK\r\n")
             assert time.monotonic() - begun > 0.3  # it was not served beside them
+        # A request that takes longer than a worker has for its end is cut off, and nothing is written into its answer.
+        (worker,) = served.workers()
+        with socket.create_connection(address, timeout=SECONDS) as client:
+            client.sendall(get.replace(b"/", b"/forever", 1) + b"\r\n")
+            until((served.directory / "waits").exists, "a request that waits")
+            os.kill(worker, signal.SIGTERM)
+            assert client.recv(100) == b""
+        until(lambda: served.workers() - {worker}, "a worker in its place")
+        assert f"Worker graceful timeout (pid:{worker})" in served.log
+        assert served.ring_of(worker).state == "ended"
 
 
 @pytest.mark.parametrize("on_connect", [True, False])

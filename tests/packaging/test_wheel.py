@@ -38,14 +38,16 @@ def test_the_wheel_has_every_module_of_the_package(names: set[str]):
 
 def test_the_wheel_has_nothing_else(names: set[str]):
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"greenscope"}
-    assert not [name for name in names if "__pycache__" in name or "test_" in name or name.endswith((".c", ".h"))]
+    assert not [name for name in names if "__pycache__" in name or "/test_" in name or name.endswith((".c", ".h"))]
 
 
 def test_the_wheel_names_its_licence_its_command_and_its_dependencies(greenscope_wheel: Path):
     with zipfile.ZipFile(greenscope_wheel) as archive:
         (folder,) = {name.split("/")[0] for name in archive.namelist() if ".dist-info/" in name}
         metadata = archive.read(f"{folder}/METADATA").decode()
-        assert "greenscope = greenscope.cli:main" in archive.read(f"{folder}/entry_points.txt").decode()
+        entries = archive.read(f"{folder}/entry_points.txt").decode()
+    assert "greenscope = greenscope.cli:main" in entries
+    assert "[pytest11]\ngreenscope = greenscope.integrations.pytest_plugin" in entries
     assert "License-Expression: MIT" in metadata
     assert "Requires-Python: >=3.11" in metadata
     assert "Requires-Dist: pyuv>=1.4.0\n" in metadata
