@@ -29,32 +29,35 @@ class _Call(NamedTuple):
     advice: str
 
 
-_PATCH = "have greenscope.runtime.monkey.patch_all() run before anything else is imported"
-_SOCKETS = f"Use greenscope.runtime.socket, or {_PATCH}: this socket is one of the standard library's own."
+def _green(name: str) -> str:
+    """What to use instead, on either runtime: their names are the same."""
+    return f"greenscope.runtime.{name} (on gevent, gevent.{name})"
+
+
+_PATCH = "have monkey.patch_all(), greenscope.runtime's or gevent's, run before anything else is imported"
+_SOCKETS = f"Use {_green('socket')}, or {_PATCH}: this socket is one of the standard library's own."
 _IN_A_THREAD = "have the thread pool do it: get_hub().threadpool.apply(function, arguments)."
 _SLEEP = _Call(
     "a sleep that is not green (time.sleep)",
-    f"Call greenscope.runtime.sleep, or {_PATCH}: this is the sleep that was there before.",
+    f"Call {_green('sleep')}, or {_PATCH}: this is the sleep that was there before.",
 )
 _LOOK_UP = _Call(
     "a look-up of a name (DNS) that is not green",
-    f"Call greenscope.runtime.socket.getaddrinfo, or {_PATCH}; a library that looks names up in C needs a thread:"
+    f"Call {_green('socket.getaddrinfo')}, or {_PATCH}; a library that looks names up in C needs a thread:"
     f" {_IN_A_THREAD}",
 )
 _CHILD = _Call(
     "a wait for a child process that is not green",
-    f"Use greenscope.runtime.subprocess, or {_PATCH}.",
+    f"Use {_green('subprocess')}, or {_PATCH}.",
 )
 _LOCK = _Call(
     "a wait for a lock of the system's",
-    f"Use a lock of greenscope.runtime's, or {_PATCH}: this one was made before. If it is a library's own, in C,"
-    f" {_IN_A_THREAD}",
+    f"Use a green lock, or {_PATCH}: this one was made before. If it is a library's own, in C, {_IN_A_THREAD}",
 )
-_TLS = _Call("a TLS connection that is not green", f"Use greenscope.runtime.ssl, or {_PATCH}.")
+_TLS = _Call("a TLS connection that is not green", f"Use {_green('ssl')}, or {_PATCH}.")
 _SELECT = _Call(
     "a wait for descriptors that is not green (select, poll, or a socket with a timeout)",
-    f"Use greenscope.runtime's socket, select and selectors, or {_PATCH}. If it is a library in C that polls,"
-    f" {_IN_A_THREAD}",
+    f"Use the green socket, select and selectors, or {_PATCH}. If it is a library in C that polls, {_IN_A_THREAD}",
 )
 
 _BY_KERNEL = {
@@ -68,12 +71,12 @@ _BY_KERNEL = {
     Blocked.CHILD: _CHILD,
     Blocked.PIPE: _Call(
         "the reading or writing of a pipe",
-        "If the other end is a child process, use greenscope.runtime.subprocess;"
-        f" else greenscope.runtime.os.nb_read and nb_write, or {_IN_A_THREAD}",
+        f"If the other end is a child process, use {_green('subprocess')};"
+        f" else the green os.nb_read and nb_write, or {_IN_A_THREAD}",
     ),
     Blocked.FILE: _Call(
         "the reading, writing or opening of a file, which nothing makes green",
-        f"Use greenscope.runtime.fileobject.FileObjectThread, or {_IN_A_THREAD}",
+        f"Use {_green('fileobject.FileObjectThread')}, or {_IN_A_THREAD}",
     ),
     Blocked.OTHER: _Call("a system call", f"If there is no green way to do it, {_IN_A_THREAD}"),
 }
@@ -96,7 +99,7 @@ class BlockingCall(Diagnosis):
 
     id = "blocking-call"
     severity = Severity.CRITICAL
-    advice = f"Use what greenscope.runtime has for it, or {_PATCH}; or {_IN_A_THREAD}"
+    advice = f"Use the green way to do it, or {_PATCH}; or {_IN_A_THREAD}"
 
     def check(self, model: Model) -> Iterator[Finding]:
         """A finding for each line that such runs were in."""
