@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -123,3 +125,53 @@ def test_serve_listens_elsewhere_for_those_who_have_the_printed_address() -> Non
     wrong = command("serve", "--host", "192.0.2.1", "--port", "0")
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
     assert "no address of this machine" in wrong.stderr
+
+
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin:/usr/local/sbin")
+LOCATION = re.search(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
+CONFIGURATION = """
+daemon off; master_process off; worker_processes 1; pid {directory}/nginx.pid; error_log stderr;
+events {{ worker_connections 64; }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body; proxy_temp_path {directory}/proxy; fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi; scgi_temp_path {directory}/scgi;
+    server {{ listen 127.0.0.1:{port}; {location} }}
+}}
+"""
+
+
+@pytest.mark.skipif(NGINX is None, reason="no nginx here: `apt-get install nginx-light`")
+def test_the_page_works_behind_nginx_as_it_is_set_up_there(application: Application, tmp_path: Path) -> None:
+    ring = open_recorder(1, "MainThread")
+    assert ring.path is not None
+    assert LOCATION is not None
+    assert NGINX is not None
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    # There it is the viewer that is behind it; the application's dashboard is a path deeper, and all the same.
+    location = LOCATION[1].replace("http://127.0.0.1:8765/", f"{application.url}/greenscope/")
+    (tmp_path / "nginx.conf").write_text(CONFIGURATION.format(directory=tmp_path, port=port, location=location))
+    base = f"http://127.0.0.1:{port}/traces/"
+    token = command("token").stdout.strip()
+    with subprocess.Popen([NGINX, "-e", "stderr", "-c", str(tmp_path / "nginx.conf")]) as nginx:
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=20)) as client:  # until it listens
+                assert client.get(base).status_code == 403  # it says that it is a proxy
+                page = client.get(f"{base}?token={token}", follow_redirects=True)
+                assert (page.status_code, str(page.url)) == (200, base)
+                for address in re.findall(r'(?:href|src)="([^"#]+)"', page.text):
+                    assert client.get(urljoin(base, address)).status_code == 200
+                assert client.get(f"{base}api/rings").json()["rings"][0]["id"] == ring.path.stem
+                polled = client.post(f"{base}api/rings/{ring.path.stem}/poll", json=[], headers={"origin": base[:-8]})
+                assert polled.status_code == 200
+                (cookie,) = client.cookies.jar
+                assert cookie.path == "/traces"
+                headers = {"cookie": f"{cookie.name}={cookie.value}"}
+            with connect(
+                f"{base.replace('http', 'ws')}api/rings/{ring.path.stem}/stream", additional_headers=headers
+            ) as ws:
+                assert json.loads(ws.recv(timeout=10))["type"] == "hello"
+        finally:
+            nginx.terminate()
+    ring.close()
