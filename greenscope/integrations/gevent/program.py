@@ -15,6 +15,8 @@ from greenscope.integrations.gevent import install
 
 __all__ = ["main"]
 
+_US = "greenscope.integrations.gevent"
+
 
 def main() -> None:
     """Install, and become the program that ``sys.argv`` names; exits with 2 and one line if that cannot be."""
@@ -26,6 +28,9 @@ def main() -> None:
     except GreenscopeError as error:
         sys.stderr.write(f"greenscope: {error}\n")
         sys.exit(2)
+    at = sys.orig_argv.index(_US) if _US in sys.orig_argv else 0
+    if at:  # what a ring says was run
+        del sys.orig_argv[at - 1 : at + 1]
     if arguments[0] == "-m":
         sys.argv[:] = arguments[1:]
         sys.path[0] = str(Path.cwd())

@@ -163,6 +163,7 @@ def is_of_program(site: Site) -> bool:
         or "/site-packages/" in file
         or "/dist-packages/" in file
         or "/greenscope/runtime/" in file
+        or "/greenscope/integrations/" in file
         or file.startswith("<")
     )
 
