@@ -76,6 +76,8 @@ setup(
                     "greenscope/integrations/gevent/_gevent.c",
                     "greenscope/integrations/gevent/_greenlets.c",
                     "greenscope/integrations/gevent/_jobs.c",
+                    "greenscope/integrations/gevent/_names.c",
+                    "greenscope/integrations/gevent/_resources.c",
                     "greenscope/integrations/gevent/_switches.c",
                     "greenscope/integrations/gevent/_told.c",
                     "greenscope/integrations/gevent/_watchers.c",

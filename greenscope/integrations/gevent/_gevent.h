@@ -1,8 +1,9 @@
 /* What the C files of the gevent integration share.
  *
- * _greenlets.c knows greenlets by their address, and threads; _switches.c is greenlet's tracer, which hears of every
- * switch; _watchers.c makes classes of watchers that say what they watch; _told.c has methods of locks, queues and
- * events note what they wait for; _jobs.c is calls in threads; _gevent.c is the module.
+ * _greenlets.c knows greenlets by their address, and threads; _names.c what they are called; _switches.c is greenlet's
+ * tracer, which hears of every switch; _watchers.c makes classes of watchers that say what they watch; _told.c has
+ * methods of locks, queues and events note what they wait for, and _resources.c knows those; _jobs.c is calls in
+ * threads; _gevent.c is the module.
  *
  * All of it runs in the program's own threads, with the GIL, between two lines of the program. So nothing here raises,
  * none of it calls the program's code, and what it cannot find out it leaves at 0.
@@ -148,12 +149,25 @@ milliseconds_of(double seconds)
     return seconds >= 4294967.0 ? UINT32_MAX : (uint32_t) (seconds * 1000 + 0.999);
 }
 
-/* -- _told.c ---------------------------------------------------------------------------------- */
+/* -- _names.c --------------------------------------------------------------------------------- */
 
-Resource *resource_of(PyObject *object);
+PyObject *attribute(PyObject *object, PyObject *name); /* NULL and no error if there is none */
+uint32_t name_of(PyObject *greenlet, Thread *thread, int *numbered);
+int names_ready(void);
+
+/* -- _resources.c ----------------------------------------------------------------------------- */
+
+Resource *resource_of(PyObject *object); /* NULL: it has no number yet */
 Resource *resource_for(PyObject *object, int kind, Thread *thread);
+void resource_acquired(Resource *resource, Thread *thread, uint64_t me);
+void resource_released(Resource *resource, Thread *thread, uint64_t me);
+void resource_told(Resource *resource, Thread *thread, uint64_t me); /* set, put into, released */
 void line_join(Entry *entry, Resource *resource);
 void line_leave(Entry *entry);
+int resources_ready(PyObject *module);
+
+/* -- _told.c ---------------------------------------------------------------------------------- */
+
 PyObject *tell(PyObject *module, PyObject *args);
 PyObject *telling(PyObject *module, PyObject *args);
 int told_ready(PyObject *module);

@@ -22,8 +22,7 @@ typedef struct {
 } Ref;
 
 static PyTypeObject *ref_type;
-static PyObject *freed_function, *str_run, *str_qualname, *str_name, *str_func, *str_parent, *str_module, *str_args,
-    *str_gevent;
+static PyObject *freed_function, *str_parent;
 
 /* -- the table -------------------------------------------------------------------------------- */
 
@@ -110,94 +109,6 @@ freed(PyObject *Py_UNUSED(module), PyObject *weak)
 }
 
 static PyMethodDef freed_method = {"freed", freed, METH_O, NULL};
-
-/* -- names ------------------------------------------------------------------------------------ */
-
-/* An attribute; NULL and no error if there is none. */
-static PyObject *
-attribute(PyObject *object, PyObject *name)
-{
-    PyObject *value = PyObject_GetAttr(object, name);
-    if (value == NULL)
-        PyErr_Clear();
-    return value;
-}
-
-/* What a function is called, as the runtime has it; a new reference, or NULL. */
-static PyObject *
-title_of(PyObject *function)
-{
-    PyObject *title = attribute(function, str_qualname), *inner;
-    if (title == NULL && (inner = attribute(function, str_func)) != NULL) { /* functools.partial */
-        title = attribute(inner, str_qualname);
-        Py_DECREF(inner);
-    }
-    if (title == NULL)
-        title = attribute((PyObject *) Py_TYPE(function), str_qualname);
-    if (title != NULL && !PyUnicode_Check(title))
-        Py_CLEAR(title);
-    return title;
-}
-
-/* The function of a greenlet of gevent's; where that is gevent's own, the program's function that it is given to call,
- * as a server's are. A new reference, or NULL. */
-static PyObject *
-function_of(PyObject *greenlet)
-{
-    PyObject *function = attribute(greenlet, str_run), *args, *first;
-    PyObject *module = function != NULL ? attribute(function, str_module) : NULL;
-    int own = module != NULL && PyUnicode_Check(module) &&
-              PyUnicode_Tailmatch(module, str_gevent, 0, PY_SSIZE_T_MAX, -1) == 1;
-    Py_XDECREF(module);
-    if (own && (args = attribute(greenlet, str_args)) != NULL) {
-        first = PyTuple_Check(args) && PyTuple_GET_SIZE(args) ? PyTuple_GET_ITEM(args, 0) : NULL;
-        if (first != NULL && PyCallable_Check(first))
-            Py_SETREF(function, Py_NewRef(first));
-        Py_DECREF(args);
-    }
-    return function;
-}
-
-/* The name of the thread that a greenlet is, in a patched program; NULL: it is none. */
-static PyObject *
-thread_name(PyObject *function)
-{
-    PyObject *name = NULL;
-    if (PyMethod_Check(function) && PyFunction_Check(PyMethod_GET_FUNCTION(function)) &&
-        PyUnicode_CompareWithASCIIString(((PyFunctionObject *) PyMethod_GET_FUNCTION(function))->func_qualname,
-                                         "Thread._bootstrap") == 0)
-        name = attribute(PyMethod_GET_SELF(function), str_name);
-    if (name != NULL && !PyUnicode_Check(name))
-        Py_CLEAR(name);
-    return name;
-}
-
-/* Its name, and whether that is its function's. One that the program gave it is in its dictionary. */
-static uint32_t
-name_of(PyObject *greenlet, Thread *thread, int *numbered)
-{
-    PyObject *name = NULL, *function, **dict = _PyObject_GetDictPtr(greenlet);
-    uint32_t string = 0;
-    *numbered = 1;
-    if (dict != NULL && *dict != NULL && (name = PyDict_GetItemWithError(*dict, str_name)) != NULL &&
-        PyUnicode_Check(name)) {
-        *numbered = 0;
-        return ring->string(thread->ring, name);
-    }
-    PyErr_Clear();
-    function = PyObject_TypeCheck(greenlet, greenlet_type) ? function_of(greenlet) : NULL;
-    if (function != NULL && (name = thread_name(function)) != NULL)
-        *numbered = 0;
-    else
-        name = function != NULL ? title_of(function) : PyUnicode_FromString("raw greenlet");
-    Py_XDECREF(function);
-    if (name != NULL)
-        string = ring->string(thread->ring, name);
-    else
-        PyErr_Clear();
-    Py_XDECREF(name);
-    return string;
-}
 
 /* -- greenlets -------------------------------------------------------------------------------- */
 
@@ -456,15 +367,8 @@ static PyType_Spec ref_spec = {
 int
 greenlets_ready(PyObject *module)
 {
-    struct {
-        PyObject **place;
-        const char *text;
-    } names[] = {{&str_run, "_run"},  {&str_qualname, "__qualname__"}, {&str_name, "name"},
-                 {&str_func, "func"}, {&str_parent, "parent"},         {&str_module, "__module__"},
-                 {&str_args, "args"}, {&str_gevent, "gevent."}};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
-            return -1;
+    if ((str_parent = PyUnicode_InternFromString("parent")) == NULL || names_ready() < 0)
+        return -1;
     ref_type = (PyTypeObject *) PyType_FromSpecWithBases(&ref_spec, (PyObject *) &_PyWeakref_RefType);
     freed_function = PyCFunction_New(&freed_method, module);
     if (ref_type == NULL || freed_function == NULL)

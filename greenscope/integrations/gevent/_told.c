@@ -5,9 +5,7 @@
  * themselves (their dictionaries, which Python does not let one write to): subclasses in their place would leave
  * every reference that gevent has to the old ones, and isinstance and pickle would tell two kinds of events apart.
  *
- * A note is kept with the greenlet and not on the C stack, which is not there while another one runs. What is waited
- * for gets a number, and is known by its address, when somebody parks on it; a lock when it is first taken, because
- * who holds it is asked later. A weak reference forgets it.
+ * A note is kept with the greenlet and not on the C stack, which is not there while another one runs.
  */
 #include "_gevent.h"
 
@@ -24,178 +22,8 @@ typedef struct {
     int method; /* of a class: its first argument is what it is about */
 } Method;
 
-typedef struct {
-    PyWeakReference base;
-    Resource *resource;
-} Ref;
-
-static PyTypeObject *method_type, *ref_type;
-static PyObject *freed_function, *str_dead;
-static Resource **places;
-static size_t size, count;
-
-/* -- what is waited for ----------------------------------------------------------------------- */
-
-static inline size_t
-place_of(const PyObject *object, size_t of)
-{
-    return (size_t) (((uint64_t) (uintptr_t) object * UINT64_C(0x9E3779B97F4A7C15)) >> 24) & (of - 1);
-}
-
-Resource *
-resource_of(PyObject *object)
-{
-    Resource *resource = size ? places[place_of(object, size)] : NULL;
-    while (resource != NULL && resource->object != object)
-        resource = resource->next;
-    return resource;
-}
-
-static void
-resource_free(Resource *resource)
-{
-    Resource **at = &places[place_of(resource->object, size)];
-    while (*at != resource)
-        at = &(*at)->next;
-    *at = resource->next;
-    count--;
-    for (Entry *entry = resource->first; entry != NULL; entry = entry->behind)
-        entry->on = NULL;
-    Py_XDECREF(resource->weak);
-    PyMem_Free(resource);
-}
-
-static PyObject *
-freed(PyObject *Py_UNUSED(module), PyObject *weak)
-{
-    if (PyObject_TypeCheck(weak, ref_type) && ((Ref *) weak)->resource != NULL)
-        resource_free(((Ref *) weak)->resource);
-    Py_RETURN_NONE;
-}
-
-static PyMethodDef freed_method = {"freed", freed, METH_O, NULL};
-
-static int
-table_grow(void)
-{
-    size_t larger = size ? size * 2 : 256;
-    Resource **new = PyMem_Calloc(larger, sizeof *new);
-    if (new == NULL)
-        return -1;
-    for (size_t i = 0; i < size; i++)
-        for (Resource *resource = places[i], *next; resource != NULL; resource = next) {
-            size_t place = place_of(resource->object, larger);
-            next = resource->next;
-            resource->next = new[place];
-            new[place] = resource;
-        }
-    PyMem_Free(places);
-    places = new;
-    size = larger;
-    return 0;
-}
-
-/* The same, made if it is not known yet; NULL: it cannot be known. Its number is another one in another ring. */
-Resource *
-resource_for(PyObject *object, int kind, Thread *thread)
-{
-    Resource *resource = resource_of(object);
-    if (resource == NULL) {
-        if (count >= size && table_grow() < 0)
-            return NULL;
-        PyObject *weak = PyObject_CallFunctionObjArgs((PyObject *) ref_type, object, freed_function, NULL);
-        if (weak == NULL || (resource = PyMem_Calloc(1, sizeof *resource)) == NULL) {
-            PyErr_Clear();
-            Py_XDECREF(weak);
-            return NULL;
-        }
-        ((Ref *) weak)->resource = resource;
-        size_t place = place_of(object, size);
-        *resource = (Resource){.next = places[place], .object = object, .weak = weak, .kind = kind};
-        places[place] = resource;
-        count++;
-    }
-    if (resource->life != thread->life) {
-        resource->life = thread->life;
-        resource->number = ring->resource(thread->ring);
-        resource->holder = resource->told_by = resource->told_ns = 0;
-        resource->held = 0;
-    }
-    return resource;
-}
-
-/* -- who waits, who holds --------------------------------------------------------------------- */
-
-/* The first of the line, who has waited longest, is told who holds it; the others are when they come first. */
-static void
-name_holder(Resource *resource)
-{
-    Entry *first = resource->first;
-    if (first != NULL && first->state == PARKED && first->reason == GS_WAIT_LOCK &&
-        first->thread->life == resource->life)
-        ring->awaits(first->thread->ring, first->handle, resource->number,
-                     resource->held == 1 && !resource->signals ? resource->holder : 0);
-}
-
-void
-line_join(Entry *entry, Resource *resource)
-{
-    Entry **last = &resource->first;
-    while (*last != NULL)
-        last = &(*last)->behind;
-    *last = entry;
-    entry->behind = NULL;
-    entry->on = resource;
-}
-
-void
-line_leave(Entry *entry)
-{
-    Resource *resource = entry->on;
-    if (resource == NULL)
-        return;
-    Entry **at = &resource->first;
-    int first = *at == entry;
-    while (*at != NULL && *at != entry)
-        at = &(*at)->behind;
-    if (*at == entry)
-        *at = entry->behind;
-    entry->behind = NULL;
-    entry->on = NULL;
-    if (first)
-        name_holder(resource);
-}
-
-static void
-acquired(Resource *resource, Thread *thread, uint64_t me)
-{
-    resource->holder = me;
-    resource->held++;
-    if (resource->first != NULL)
-        name_holder(resource);
-    if (ring->detail(thread->ring) >= GS_DETAIL_IO)
-        ring->acquire(thread->ring, 0, resource->kind, 0, resource->number, 0);
-}
-
-static void
-told_of(Resource *resource, Thread *thread, uint64_t me)
-{
-    resource->told_by = me;
-    resource->told_ns = ring->now(thread->ring);
-    if (ring->detail(thread->ring) >= GS_DETAIL_IO)
-        ring->release(thread->ring, resource->kind, resource->number, 0);
-}
-
-static void
-released(Resource *resource, Thread *thread, uint64_t me)
-{
-    if (resource->holder && resource->holder != me)
-        resource->signals = 1; /* it is no lock, but a sign that one greenlet gives another */
-    resource->holder = 0;
-    if (resource->held > 0)
-        resource->held--;
-    told_of(resource, thread, me);
-}
+static PyTypeObject *method_type;
+static PyObject *str_dead;
 
 /* -- a method of gevent's --------------------------------------------------------------------- */
 
@@ -223,11 +51,11 @@ after(const Method *method, Thread *thread, PyObject *object, PyObject *result)
     case ACQUIRES:
         if ((method->enters || (result != Py_False && result != Py_None)) &&
             (resource = resource_for(object, method->kind, thread)) != NULL)
-            acquired(resource, thread, me);
+            resource_acquired(resource, thread, me);
         break;
     case RELEASES:
         if ((resource = resource_of(object)) != NULL && resource->life == thread->life)
-            released(resource, thread, me);
+            resource_released(resource, thread, me);
         break;
     case WAITS:
         if (ring->detail(thread->ring) >= GS_DETAIL_IO && result != Py_False &&
@@ -239,7 +67,7 @@ after(const Method *method, Thread *thread, PyObject *object, PyObject *result)
         if ((resource = ring->detail(thread->ring) >= GS_DETAIL_IO ? resource_for(object, method->kind, thread)
                                                                    : resource_of(object)) != NULL &&
             resource->life == thread->life)
-            told_of(resource, thread, me);
+            resource_told(resource, thread, me);
         break;
     case KILLS: /* before it ran, it will not */
         if ((target = entry_of(object)) != NULL && (target->state == FRESH || target->state == READY)) {
@@ -421,22 +249,12 @@ telling(PyObject *Py_UNUSED(module), PyObject *args)
     return around(function, role, reason, kind, 0, 0);
 }
 
-static PyType_Slot ref_slots[] = {{0, NULL}};
-static PyType_Spec ref_spec = {
-    .name = "greenscope.integrations.gevent._gevent.ResourceRef",
-    .basicsize = sizeof(Ref),
-    .flags = Py_TPFLAGS_DEFAULT,
-    .slots = ref_slots,
-};
-
 int
 told_ready(PyObject *module)
 {
     method_type = (PyTypeObject *) PyType_FromSpec(&method_spec);
-    ref_type = (PyTypeObject *) PyType_FromSpecWithBases(&ref_spec, (PyObject *) &_PyWeakref_RefType);
-    freed_function = PyCFunction_New(&freed_method, module);
     str_dead = PyUnicode_InternFromString("dead");
-    if (method_type == NULL || ref_type == NULL || freed_function == NULL || str_dead == NULL)
+    if (method_type == NULL || str_dead == NULL || resources_ready(module) < 0)
         return -1;
     static const struct {
         const char *name;
