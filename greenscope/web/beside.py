@@ -182,8 +182,9 @@ def proof(key: str) -> str:
 def _ask(viewer: Viewer, method: str, target: str, headers: dict[str, str], body: bytes) -> Answer:
     deadline = time.monotonic() + _SECONDS
     connection = http.client.HTTPConnection("127.0.0.1", viewer.port)
+    create, give_way = _of_the_hub()
     # Before anything is connected: its own way is that of the standard library's sockets.
-    connection.sock = _connect_with()(("127.0.0.1", viewer.port), _CONNECT_SECONDS)
+    connection.sock = create(("127.0.0.1", viewer.port), _CONNECT_SECONDS)
     try:
         connection.sock.settimeout(_SILENT_SECONDS)
         sent = {**headers, KEY_HEADER: viewer.key, "connection": "close"}
@@ -196,6 +197,7 @@ def _ask(viewer: Viewer, method: str, target: str, headers: dict[str, str], body
         while part := response.read1(1 << 16):
             parts.append(part)
             size += len(part)
+            give_way()  # megabytes of script come without a wait
             if size > _MOST_ANSWERED or time.monotonic() > deadline:
                 raise GreenscopeError(f"its answer is too large, or comes too slowly: {size} bytes so far")
         kept = [(name.lower(), value) for name, value in response.getheaders() if name.lower() in _BROUGHT_BACK]
@@ -204,21 +206,19 @@ def _ask(viewer: Viewer, method: str, target: str, headers: dict[str, str], body
         connection.close()
 
 
-def _connect_with() -> Callable[[tuple[str, int], float], Any]:
-    """The ``create_connection`` that lets the others of this thread's hub go on.
+def _of_the_hub() -> tuple[Callable[[tuple[str, int], float], Any], Callable[[], object]]:
+    """The ``create_connection`` that lets the others of this thread's hub go on, and what gives way to them.
 
     Looked up among what the program has loaded: nothing on this side of the data imports a runtime.
     """
     loaded: Mapping[str, Any] = sys.modules
-    module: Any = socket
     with suppress(KeyError, AttributeError):  # not loaded; another version
-        if loaded["greenscope.runtime.current"].current.hub is not None:
-            module = loaded["greenscope.runtime.socket"]
-    with suppress(KeyError, AttributeError):
         if loaded["gevent._hub_local"].get_hub_if_exists() is not None:
-            module = loaded["gevent.socket"]
-    create: Callable[[tuple[str, int], float], Any] = module.create_connection
-    return create
+            return loaded["gevent.socket"].create_connection, loaded["gevent"].sleep
+    with suppress(KeyError, AttributeError):
+        if loaded["greenscope.runtime.current"].current.hub is not None:
+            return loaded["greenscope.runtime.socket"].create_connection, loaded["greenscope.runtime"].sleep
+    return socket.create_connection, lambda: None
 
 
 def _later(text: str, as_page: bool) -> Answer:

@@ -3,9 +3,9 @@
 It is walked backwards from the request's end. A greenlet that waited until another of the request's ended the wait
 hands the path over: what that one did before is what took the time. Where a greenlet was born, its parent goes on.
 Where it is not said who ended a wait for an end (asyncio's ``gather`` does not know), it is taken for the end of that
-of its own children which ended last. Every other wait (for a peer, a timer, somebody outside) is on the path itself, and
-so is having been ready and not run. The pieces cover the request's time exactly, without gap or overlap: for what is
-not known, one says so.
+of its own children which ended last. Every other wait (for a peer, a timer, somebody outside) is on the path itself,
+and so is having been ready and not run. The pieces cover the request's time exactly, without gap or overlap: for what
+is not known, one says so.
 
 Between two such hand-overs the path is a slice of a lane's spans, so a step is taken a hand-over, and not a span.
 """
