@@ -2,10 +2,10 @@
 
 It is walked backwards from the request's end. A greenlet that waited until another of the request's ended the wait
 hands the path over: what that one did before is what took the time. Where a greenlet was born, its parent goes on.
-Where it is not said who ended a wait for an end (asyncio's ``gather`` does not know), it is taken for the end of that
-of its own children which ended last. Every other wait (for a peer, a timer, somebody outside) is on the path itself,
-and so is having been ready and not run. The pieces cover the request's time exactly, without gap or overlap: for what
-is not known, one says so.
+Where it is not said who ended a wait for an end (asyncio's ``gather`` does not know), it is taken for the end of
+that of its own children which ended last. Every other wait (for a peer, a timer, somebody outside) is on the path
+itself, and so is having been ready and not run. The pieces cover the request's time exactly, without gap or overlap:
+for what is not known, one says so.
 
 Between two such hand-overs the path is a slice of a lane's spans, so a step is taken a hand-over, and not a span.
 """
@@ -144,6 +144,11 @@ class _Walk:
                 self._add(who, born, now, UNSTARTED if tree.complete else UNKNOWN)
                 who, now = member.parent, born
                 continue
+            known = int(lane.spans["end"][last])
+            if known < now:  # what it did from there on was lost
+                self._add(who, known, now, UNKNOWN)
+                now = known
+                continue
             who, now = self._back(lane, last, now)
         return self._joined()
 
@@ -185,17 +190,14 @@ class _Walk:
         return min(int(lane.spans["end"][last]), at)
 
     def _top(self, who: int, now: int) -> int:
-        """The piece after all that the greenlet did with which the walk begins, if there is one."""
+        """The piece after the end of the greenlet with which the walk begins, if it ended: where to begin."""
+        ended = self._members[who].ended_at
+        if not 0 < ended < now:
+            return now
         spans = self._lane(who).spans
-        end = int(spans["end"][-1]) if len(spans) else self._tree.start
-        member = self._members[who]
-        if end < now and member.ended_at and member.ended_at <= now:
-            ended = max(member.ended_at, end)
-            self._add(who, ended, now, ENDED)
-            now = ended
-        if end < now:
-            self._add(who, end, now, UNKNOWN)
-        return min(end, now)
+        ended = max(ended, self._tree.start, int(spans["end"][-1]) if len(spans) else 0)
+        self._add(who, ended, now, ENDED)
+        return min(ended, now)
 
     def _lane(self, who: int) -> _Lane:
         lane = self._lanes.get(who)
@@ -218,18 +220,15 @@ class _Walk:
     def _joined(self) -> SpanArray:
         """All pieces in the order of time; where a lane has a gap, a piece that says that it is not known."""
         path = np.concatenate([*reversed(self._pieces)] or [np.empty(0, SPAN)])
-        path = path[path["end"] > path["start"]]
-        if not len(path):
-            return path
-        before = np.concatenate(([self._tree.start], path["end"][:-1]))
+        before = np.concatenate(([self._tree.start], path["end"][:-1]))[: len(path)]
         gaps = np.flatnonzero(path["start"] > before)
-        if not len(gaps):
-            return path
-        missing = np.zeros(len(gaps), SPAN)
-        missing["start"], missing["end"] = before[gaps], path["start"][gaps]
-        missing["greenlet"], missing["state"], missing["fd"] = path["greenlet"][gaps], UNKNOWN, NO_FD
-        both = np.concatenate((path, missing))
-        return both.take(np.argsort(both["start"], kind="stable"))
+        if len(gaps):
+            missing = np.zeros(len(gaps), SPAN)
+            missing["start"], missing["end"] = before[gaps], path["start"][gaps]
+            missing["greenlet"], missing["state"], missing["fd"] = path["greenlet"][gaps], UNKNOWN, NO_FD
+            path = np.concatenate((path, missing))
+        path = path[path["end"] > path["start"]]
+        return path.take(np.argsort(path["start"], kind="stable"))
 
 
 def _piece(who: int, start: int, end: int, state: int) -> SpanArray:

@@ -287,6 +287,19 @@ def test_of_what_was_overwritten_the_path_says_that_nothing_is_known() -> None:
     assert path == [Piece(3, 5, State.RUNNING, 0), Piece(3, 100, UNKNOWN, 0), Piece(3, 30, State.RUNNING, 0)]
 
 
+def test_what_was_overwritten_until_the_last_moment_is_not_known_either() -> None:
+    found, program = Read(), Program()
+    number = served(program)
+    child = program.spawn()
+    program.now += 5
+    program.say(3, Kind.MARK)
+    found.take(program.events)
+    at = program.now + 100
+    found.take([Event(at, child, Kind.GREENLET_SWITCH), Event(at, child, Kind.REQUEST_END, arg=number)], 7)
+    _, path = looked_at(found, found.all()[0])
+    assert path == [Piece(child, 5, State.READY, Ready.SPAWN), Piece(child, 100, UNKNOWN, 0)]
+
+
 @given(CHOICES)
 def test_the_path_covers_exactly_the_time_of_the_request(choices: list[tuple[int, int]]) -> None:
     program = drawn(choices)
