@@ -90,8 +90,12 @@ class Gunicorn:
             connection.close()
 
     def ring_of(self, pid: int) -> FoundRing:
-        """The ring of a process; there has to be one and no more."""
-        (ring,) = (ring for ring in rings_in(self.traces) if ring.pid == pid and not ring.snapshot_ns)
+        """The ring of a process, which may have begun just now; there has to be one and no more."""
+
+        def found() -> list[FoundRing]:
+            return [ring for ring in rings_in(self.traces) if ring.pid == pid and not ring.snapshot_ns]
+
+        (ring,) = until(found, f"a ring of process {pid}")
         return ring
 
     def ends(self) -> int:
