@@ -99,7 +99,8 @@ $(addprefix test-,$(VERSIONS)): test-%:
 SANITIZE_TESTS ?= $(addprefix tests/trace/test_, figures.py leaks.py levels.py notes.py ring.py snapshot.py watchdog.py \
 	watchdog_forks.py) \
 	$(addprefix tests/crash/test_, crash.py rings.py) \
-	$(addprefix tests/runtime/test_, attempt.py local.py parking.py queue.py socket_waits.py stacks.py)
+	$(addprefix tests/runtime/test_, attempt.py local.py parking.py queue.py socket_waits.py stacks.py) \
+	$(addprefix tests/integrations/test_gevent_, edges.py life.py steps.py)
 
 sanitize: $(BUILT) ## the C extensions under AddressSanitizer and UndefinedBehaviorSanitizer; two minutes
 	tools/sanitize $(PY) $(SANITIZE_TESTS)

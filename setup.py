@@ -77,6 +77,7 @@ setup(
                     "greenscope/integrations/gevent/_greenlets.c",
                     "greenscope/integrations/gevent/_jobs.c",
                     "greenscope/integrations/gevent/_names.c",
+                    "greenscope/integrations/gevent/_peers.c",
                     "greenscope/integrations/gevent/_resources.c",
                     "greenscope/integrations/gevent/_switches.c",
                     "greenscope/integrations/gevent/_told.c",

@@ -6,16 +6,22 @@ where nothing is recorded. Nobody who looks here makes a hub.
 
 from __future__ import annotations
 
-from _thread import _local
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from _thread import _local as thread_local
+
     from greenscope.trace.recorder import Recorder
+elif "gevent.monkey" in sys.modules:  # what it has put there is of a greenlet
+    thread_local = sys.modules["gevent.monkey"].get_original("_thread", "_local")
+else:
+    from _thread import _local as thread_local
 
-__all__ = ["here"]
+__all__ = ["here", "thread_local"]
 
 
-class _Here(_local):
+class _Here(thread_local):
     recorder: Recorder | None = None
 
 

@@ -29,7 +29,7 @@ static PyMethodDef module_methods[] = {
     {"know", know, METH_VARARGS, PyDoc_STR("know(Hub, Greenlet, Waiter, on_expiration): gevent's own.")},
     {"know_code", know_code, METH_VARARGS, PyDoc_STR("know_code(code, reason): who parks there waits for that.")},
     {"begin", thread_begin, METH_VARARGS, PyDoc_STR("begin(recorder, number): this thread's hub, and its ring.")},
-    {"end", thread_end, METH_NOARGS, PyDoc_STR("end(): this thread's hub is gone.")},
+    {"end", thread_end, METH_NOARGS, PyDoc_STR("end(): this thread's hub is gone; the tracer before ours, or None.")},
     {"left", thread_left, METH_NOARGS, PyDoc_STR("left(): this process is a fork, and all rings are its parent's.")},
     {"on_fork", on_fork, METH_O, PyDoc_STR("on_fork(function): what opens a ring in a fork, in its first poll.")},
     {"switched", switched, METH_VARARGS, PyDoc_STR("switched(event, greenlets): greenlet's tracer.")},

@@ -1,9 +1,9 @@
 /* What the C files of the gevent integration share.
  *
  * _greenlets.c knows greenlets by their address, and threads; _names.c what they are called; _switches.c is greenlet's
- * tracer, which hears of every switch; _watchers.c makes classes of watchers that say what they watch; _told.c has
- * methods of locks, queues and events note what they wait for, and _resources.c knows those; _jobs.c is calls in
- * threads; _gevent.c is the module.
+ * tracer, which hears of every switch; _watchers.c makes classes of watchers that say what they watch, and _peers.c
+ * what is at the other end; _told.c has methods of locks, queues and events note what they wait for, and _resources.c
+ * knows those; _jobs.c is calls in threads; _gevent.c is the module.
  *
  * All of it runs in the program's own threads, with the GIL, between two lines of the program. So nothing here raises,
  * none of it calls the program's code, and what it cannot find out it leaves at 0.
@@ -49,7 +49,7 @@ typedef struct {
 typedef struct Resource {
     struct Resource *next; /* of the same place in the table */
     PyObject *object, *weak;
-    Entry *first;              /* who waits, longest */
+    Entry *first, *last;       /* who waits, longest and shortest */
     uint64_t holder;           /* who acquired it last, a handle */
     uint64_t told_by, told_ns; /* who released it, set it, put into it, or ended */
     uint32_t number, life;     /* in that ring */
@@ -66,10 +66,10 @@ struct Entry {
     PyObject *greenlet, *weak;
     Thread *thread;
     uint64_t handle;
-    Watch *watch;    /* started to wait on: it parks on that, or has */
-    Watch *timeouts; /* that run for it */
-    Resource *on;    /* parked on */
-    Entry *behind;   /* of those that are parked on it */
+    Watch *watch;          /* started to wait on: it parks on that, or has */
+    Watch *timeouts;       /* that run for it */
+    Resource *on;          /* parked on */
+    Entry *ahead, *behind; /* of those that are parked on it */
     uint64_t killer, killed_ns, parked_ns;
     int state, reason, depth;
     Told told[TOLD];
@@ -149,9 +149,14 @@ milliseconds_of(double seconds)
     return seconds >= 4294967.0 ? UINT32_MAX : (uint32_t) (seconds * 1000 + 0.999);
 }
 
+/* -- _peers.c --------------------------------------------------------------------------------- */
+
+void ask_peer(Watch *watch); /* into its `peer` */
+
 /* -- _names.c --------------------------------------------------------------------------------- */
 
 PyObject *attribute(PyObject *object, PyObject *name); /* NULL and no error if there is none */
+PyObject *own_attribute(PyObject *greenlet, PyObject *name);
 uint32_t name_of(PyObject *greenlet, Thread *thread, int *numbered);
 int names_ready(void);
 

@@ -121,10 +121,12 @@ entry_add(PyObject *greenlet, Thread *thread, uint64_t handle)
     if (entry == NULL)
         return NULL;
     PyObject *weak = PyObject_CallFunctionObjArgs((PyObject *) ref_type, greenlet, freed_function, NULL);
-    if (weak == NULL)
+    if (weak == NULL) { /* nobody would say when its address is another's */
         PyErr_Clear();
-    else
-        ((Ref *) weak)->entry = entry;
+        PyMem_Free(entry);
+        return NULL;
+    }
+    ((Ref *) weak)->entry = entry;
     size_t place = place_of(greenlet, size);
     *entry = (Entry){.next = places[place], .greenlet = greenlet, .weak = weak, .thread = thread, .handle = handle};
     places[place] = entry;
@@ -305,21 +307,21 @@ thread_begin(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* end(): this thread's hub is gone. */
+/* end(): this thread's hub is gone; the tracer that was there before ours, or None. */
 PyObject *
 thread_end(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(unused))
 {
     Thread *thread = here, **at = &threads;
+    if (thread == NULL)
+        Py_RETURN_NONE;
+    PyObject *before = thread->before != NULL ? thread->before : Py_NewRef(Py_None);
     here = NULL;
-    if (thread != NULL) {
-        while (*at != thread)
-            at = &(*at)->next;
-        *at = thread->next;
-        thread_forget(thread);
-        Py_XDECREF(thread->before);
-        PyMem_Free(thread);
-    }
-    Py_RETURN_NONE;
+    while (*at != thread)
+        at = &(*at)->next;
+    *at = thread->next;
+    thread_forget(thread);
+    PyMem_Free(thread);
+    return before;
 }
 
 /* left(): this process is a fork; what other threads had is the parent's, and this thread's ring is, too. */
@@ -348,8 +350,10 @@ int
 thread_goes_on(Thread *thread)
 {
     PyObject *done = reopen != NULL ? PyObject_CallNoArgs(reopen) : NULL;
-    if (done == NULL && PyErr_Occurred())
+    if (done == NULL && PyErr_Occurred()) { /* once is enough */
         PyErr_WriteUnraisable(reopen);
+        Py_CLEAR(reopen);
+    }
     Py_XDECREF(done);
     return !thread->left;
 }

@@ -3,14 +3,35 @@
  */
 #include "_gevent.h"
 
-static PyObject *str_run, *str_qualname, *str_name, *str_func, *str_module, *str_args, *str_gevent;
+static PyObject *str_run, *str_qualname, *str_name, *str_func, *str_module, *str_args, *str_gevent, *str_getattr,
+    *str_getattribute;
 
-/* An attribute; NULL and no error if there is none. */
+/* Whether the program itself answers for attributes that are asked of such an object. */
+static int
+answers(PyTypeObject *type)
+{
+    PyObject *all = _PyType_Lookup(type, str_getattribute);
+    return _PyType_Lookup(type, str_getattr) != NULL || (all != NULL && PyFunction_Check(all));
+}
+
+/* An attribute; NULL and no error if there is none. A program that answers for them is not asked: it may do anything.
+ */
 PyObject *
 attribute(PyObject *object, PyObject *name)
 {
-    PyObject *value = PyObject_GetAttr(object, name);
+    PyObject *value = answers(Py_TYPE(object)) ? PyObject_GenericGetAttr(object, name) : PyObject_GetAttr(object, name);
     if (value == NULL)
+        PyErr_Clear();
+    return value;
+}
+
+/* The same of a greenlet of gevent's, by gevent's own class, whatever the program's has under that name. */
+PyObject *
+own_attribute(PyObject *greenlet, PyObject *name)
+{
+    PyObject *found = _PyType_Lookup(greenlet_type, name), *value = NULL; /* borrowed */
+    descrgetfunc get = found != NULL ? Py_TYPE(found)->tp_descr_get : NULL;
+    if (get != NULL && (value = get(found, greenlet, (PyObject *) Py_TYPE(greenlet))) == NULL)
         PyErr_Clear();
     return value;
 }
@@ -97,9 +118,9 @@ names_ready(void)
     struct {
         PyObject **place;
         const char *text;
-    } names[] = {{&str_run, "_run"},      {&str_qualname, "__qualname__"}, {&str_name, "name"},
-                 {&str_func, "func"},     {&str_module, "__module__"},     {&str_args, "args"},
-                 {&str_gevent, "gevent."}};
+    } names[] = {{&str_run, "_run"},       {&str_qualname, "__qualname__"}, {&str_name, "name"},
+                 {&str_func, "func"},      {&str_module, "__module__"},     {&str_args, "args"},
+                 {&str_gevent, "gevent."}, {&str_getattr, "__getattr__"},   {&str_getattribute, "__getattribute__"}};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if ((*names[i].place = PyUnicode_InternFromString(names[i].text)) == NULL)
             return -1;

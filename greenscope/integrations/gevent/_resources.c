@@ -122,12 +122,11 @@ name_holder(Resource *resource)
 void
 line_join(Entry *entry, Resource *resource)
 {
-    Entry **last = &resource->first;
-    while (*last != NULL)
-        last = &(*last)->behind;
-    *last = entry;
+    entry->ahead = resource->last;
     entry->behind = NULL;
     entry->on = resource;
+    *(entry->ahead != NULL ? &entry->ahead->behind : &resource->first) = entry;
+    resource->last = entry;
 }
 
 void
@@ -136,16 +135,12 @@ line_leave(Entry *entry)
     Resource *resource = entry->on;
     if (resource == NULL)
         return;
-    Entry **at = &resource->first;
-    int first = *at == entry;
-    while (*at != NULL && *at != entry)
-        at = &(*at)->behind;
-    if (*at == entry)
-        *at = entry->behind;
-    entry->behind = NULL;
-    entry->on = NULL;
-    if (first)
+    *(entry->ahead != NULL ? &entry->ahead->behind : &resource->first) = entry->behind;
+    *(entry->behind != NULL ? &entry->behind->ahead : &resource->last) = entry->ahead;
+    if (entry->ahead == NULL)
         name_holder(resource);
+    entry->ahead = entry->behind = NULL;
+    entry->on = NULL;
 }
 
 void

@@ -95,14 +95,13 @@ how_ended(PyObject *greenlet, int throws)
 {
     if (!PyObject_TypeCheck(greenlet, greenlet_type))
         return throws ? GS_EXIT_RAISED : GS_EXIT_RETURNED;
-    PyObject *error = PyObject_GetAttr(greenlet, str_exception), *value = NULL;
+    PyObject *error = own_attribute(greenlet, str_exception), *value = NULL;
     int how = GS_EXIT_RETURNED;
     if (error != NULL && error != Py_None)
         how = GS_EXIT_RAISED;
-    else if (error != NULL && (value = PyObject_GetAttr(greenlet, str_value)) != NULL &&
+    else if (error != NULL && (value = own_attribute(greenlet, str_value)) != NULL &&
              PyObject_TypeCheck(value, (PyTypeObject *) greenlet_exit))
         how = GS_EXIT_KILLED;
-    PyErr_Clear();
     Py_XDECREF(error);
     Py_XDECREF(value);
     return how;
@@ -216,6 +215,11 @@ static void
 comes(Thread *thread, PyObject *greenlet, PyObject *from, int throws)
 {
     Entry *entry = entry_of(greenlet);
+    if (entry != NULL && entry->thread != thread) { /* which started it, to run here, and may end before it does */
+        ring->exit(entry->thread->ring, entry->handle, GS_EXIT_KILLED);
+        entry_free(entry);
+        entry = NULL;
+    }
     if (entry == NULL) {
         if (PyObject_TypeCheck(greenlet, hub_type)) {
             thread->hub = greenlet;
@@ -277,11 +281,14 @@ switched(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *pair = PyTuple_GET_SIZE(args) == 2 ? PyTuple_GET_ITEM(args, 1) : NULL;
     if (!thread->left && pair != NULL && PyTuple_Check(pair) && PyTuple_GET_SIZE(pair) == 2) {
         PyObject *event = PyTuple_GET_ITEM(args, 0), *from = PyTuple_GET_ITEM(pair, 0), *to = PyTuple_GET_ITEM(pair, 1);
+        int collects = PyGC_Disable(); /* which may end a greenlet, and so switch */
         int throws = event == str_throw || (PyUnicode_Check(event) && PyUnicode_Compare(event, str_throw) == 0);
         left(thread, from, throws);
         thread->current = NULL;
         if (to != thread->hub)
             comes(thread, to, from, throws);
+        if (collects)
+            PyGC_Enable();
     }
     if (thread->before != NULL) {
         PyObject *before = Py_NewRef(thread->before), *done = PyObject_CallObject(before, args);

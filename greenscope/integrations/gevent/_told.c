@@ -71,11 +71,10 @@ after(const Method *method, Thread *thread, PyObject *object, PyObject *result)
         break;
     case KILLS: /* before it ran, it will not */
         if ((target = entry_of(object)) != NULL && (target->state == FRESH || target->state == READY)) {
-            PyObject *dead = PyObject_GetAttr(object, str_dead);
+            PyObject *dead = own_attribute(object, str_dead);
             if (dead == Py_True)
                 entry_end(target, GS_EXIT_KILLED);
             Py_XDECREF(dead);
-            PyErr_Clear();
         }
         break;
     }

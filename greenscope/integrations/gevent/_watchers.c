@@ -9,14 +9,8 @@
  */
 #include "_gevent.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
 typedef struct {
     const char *name; /* the class's, and the loop's method that makes one */
@@ -62,46 +56,6 @@ call_with(PyObject *function, PyObject *self, PyObject *const *args, Py_ssize_t 
     if (all != few)
         PyMem_Free(all);
     return result;
-}
-
-/* -- what is at the other end ----------------------------------------------------------------- */
-
-static void
-ask_peer(Watch *watch)
-{
-    union {
-        struct sockaddr any;
-        struct sockaddr_in four;
-        struct sockaddr_in6 six;
-        struct sockaddr_un local;
-    } address;
-    socklen_t length = sizeof address;
-    char host[INET6_ADDRSTRLEN], text[sizeof watch->peer + 1];
-    int wrote = 0, saved = errno;
-    watch->tries++;
-    if (getpeername(watch->fd, &address.any, &length) < 0) {
-        if (errno != ENOTCONN)
-            watch->tries = 2; /* it has none, and will have none */
-        else if (watch->reason == GS_WATCH_WRITE)
-            watch->origin = 1; /* who waits to write before there is a connection connects */
-    } else if (address.any.sa_family == AF_INET && inet_ntop(AF_INET, &address.four.sin_addr, host, sizeof host)) {
-        wrote = snprintf(text, sizeof text, "%s:%d", host, ntohs(address.four.sin_port));
-    } else if (address.any.sa_family == AF_INET6 && inet_ntop(AF_INET6, &address.six.sin6_addr, host, sizeof host)) {
-        wrote = snprintf(text, sizeof text, "[%s]:%d", host, ntohs(address.six.sin6_port));
-    } else if (address.any.sa_family == AF_UNIX && length > offsetof(struct sockaddr_un, sun_path)) {
-        int most = (int) (length - offsetof(struct sockaddr_un, sun_path));
-        if (address.local.sun_path[0] == 0)
-            address.local.sun_path[0] = '@';
-        wrote = snprintf(text, sizeof text, "%.*s", most, address.local.sun_path);
-    } else {
-        watch->tries = 2;
-    }
-    if (wrote > 0) {
-        size_t kept = (size_t) wrote < sizeof watch->peer ? (size_t) wrote : sizeof watch->peer;
-        memcpy(watch->peer, text, kept);
-        watch->peer_length = (unsigned char) kept;
-    }
-    errno = saved;
 }
 
 /* -- a watcher's life ------------------------------------------------------------------------- */
@@ -160,7 +114,7 @@ times(Thread *thread, Watch *watch, Entry *entry, PyObject *error)
     int of_socket = PyObject_TypeCheck(error, (PyTypeObject *) PyExc_OSError);
     watch->timeout = ring->timeout_start(thread->ring, of_socket ? GS_TIMEOUTS_SOCKET : GS_TIMEOUTS_SCOPE,
                                          milliseconds_of(watch->after));
-    watch->due_ns = ring->now(thread->ring) + (uint64_t) (watch->after > 0 ? watch->after * 1e9 : 0);
+    watch->due_ns = ring->now(thread->ring) + milliseconds_of(watch->after) * UINT64_C(1000000);
     watch->times = entry;
     watch->life = thread->life;
     watch->next = entry->timeouts;
@@ -182,6 +136,8 @@ started(const Kind *kind, PyObject *self, PyObject *const *args, Py_ssize_t narg
             number(thread, watch);
             if (entry->watch != NULL)
                 entry->watch->waits = NULL;
+            if (watch->waits != NULL) /* another one has started it, too, and is woken by it no more */
+                watch->waits->watch = NULL;
             entry->watch = watch;
             watch->waits = entry;
         }
@@ -198,24 +154,37 @@ started(const Kind *kind, PyObject *self, PyObject *const *args, Py_ssize_t narg
     return result;
 }
 
-static void
-stops(Watch *watch)
+/* Where its records go: the thread of the ring that it has a number in; NULL: that is closed, or the parent's. */
+static Thread *
+thread_of(const Watch *watch)
 {
-    Thread *thread = here;
+    return here != NULL && !here->left && watch->life == here->life ? here : NULL;
+}
+
+/* `over`: and is closed. gevent's own may have raised, which is for the program. */
+static void
+stops(Watch *watch, int over)
+{
+    Thread *thread = thread_of(watch);
+    PyObject *kind, *value, *trace;
+    PyErr_Fetch(&kind, &value, &trace);
     if (watch->waits != NULL) {
         watch->waits->watch = NULL;
         watch->waits = NULL;
     }
     if (watch->times != NULL) {
         watch_drop(watch);
-        if (thread != NULL && watch->life == thread->life)
+        if (thread != NULL)
             ring->timeout_cancel(thread->ring, GS_TIMEOUTS_SCOPE, watch->timeout);
     }
     if (watch->started) {
         watch->started = 0;
-        if (thread != NULL && watch->life == thread->life)
+        if (thread != NULL)
             ring->watcher(thread->ring, GS_KIND_WATCHER_STOP, watch->reason, watch->number, (uint32_t) watch->fd);
     }
+    if (over && watch->number && thread != NULL)
+        ring->watcher(thread->ring, GS_KIND_WATCHER_CLOSE, watch->reason, watch->number, (uint32_t) watch->fd);
+    PyErr_Restore(kind, value, trace);
 }
 
 static PyObject *
@@ -224,7 +193,7 @@ stopped(const Kind *kind, PyObject *self)
     PyObject *result = PyObject_CallOneArg(kind->stop, self);
     Watch *watch = watch_of(kind, self);
     if (watch->waits != NULL || watch->times != NULL || watch->started)
-        stops(watch);
+        stops(watch, 0);
     return result;
 }
 
@@ -233,9 +202,7 @@ closed(const Kind *kind, PyObject *self)
 {
     PyObject *result = PyObject_CallOneArg(kind->close, self);
     Watch *watch = watch_of(kind, self);
-    stops(watch);
-    if (watch->number && here != NULL && watch->life == here->life)
-        ring->watcher(here->ring, GS_KIND_WATCHER_CLOSE, watch->reason, watch->number, (uint32_t) watch->fd);
+    stops(watch, 1);
     watch->number = 0;
     return result;
 }

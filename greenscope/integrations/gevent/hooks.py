@@ -6,7 +6,6 @@ sockets are, too, and below that they are gevent's own again.
 
 from __future__ import annotations
 
-from _thread import _local
 from collections.abc import Callable
 from functools import wraps
 from importlib import import_module
@@ -20,7 +19,7 @@ import gevent.ssl
 import gevent.threadpool
 
 from greenscope.trace.events import Detail, Exit, Snapshot
-from greenscope.trace.here import here
+from greenscope.trace.here import here, thread_local
 from greenscope.trace.levels import levels
 from greenscope.trace.socket_calls import CALLS, Call, errno_of
 from greenscope.trace.stall_log import log_of
@@ -50,7 +49,9 @@ def _spawn(self: Any, func: Any, *args: Any, **kwargs: Any) -> Any:
     if recorder is None:
         return _spawn_in_thread(self, func, *args, **kwargs)
     number = _pools.setdefault(id(self), len(_pools))
-    name = getattr(func, "__qualname__", None) or getattr(func, "__name__", None) or type(func).__qualname__
+    name = getattr(func, "__qualname__", None) or getattr(func, "__name__", None)
+    if not isinstance(name, str):  # a proxy of something far away may have anything under any name
+        name = type(func).__qualname__
     about = (
         args[0].encode("utf-8", "replace")[:_ABOUT] if name in _LOOKUPS and args and isinstance(args[0], str) else b""
     )
@@ -90,7 +91,7 @@ def _log_stall(text: str) -> None:
 # -- the calls of sockets, at level io ------------------------------------------------------------------------------
 
 
-class _Calling(_local):
+class _Calling(thread_local):
     """The handles of this thread's greenlets that are in a call."""
 
     def __init__(self) -> None:

@@ -14,7 +14,6 @@ import itertools
 import os
 import sys
 import threading
-from _thread import _local
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,13 @@ import gevent.hub
 import gevent.timeout
 from gevent._hub_local import get_hub_if_exists
 from gevent._waiter import Waiter
-from greenlet import settrace
+from greenlet import gettrace, settrace
 
 from greenscope.errors import GreenscopeError
 from greenscope.integrations.gevent.hooks import put_hooks
 from greenscope.integrations.gevent.told import know_waits, tell_methods
 from greenscope.trace.events import Snapshot
+from greenscope.trace.here import thread_local
 from greenscope.trace.recorder import Recorder, open_recorder
 
 __all__ = ["Loop", "use_recorded_loop"]
@@ -49,19 +49,23 @@ class _Guard:
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder: Recorder | None = recorder
+        self.process = os.getpid()
 
-    # At the end of the interpreter names are gone, and the ring was said to have ended.
-    def close(self, end: Any = _gevent.end, ending: Any = sys.is_finalizing) -> None:
+    # At the end of the interpreter names are gone, and the ring was said to have ended. In a fork, threads that are
+    # there no more are taken down by the one that is left, before all hooks: their rings are the parent's.
+    def close(self, end: Any = _gevent.end, ending: Any = sys.is_finalizing, process: Any = os.getpid) -> None:
         """The thread's hub is gone."""
         recorder, self.recorder = self.recorder, None
-        if recorder is not None and not ending():
-            end()
+        if recorder is not None and not ending() and self.process == process():
+            before = end()
             recorder.close()
+            if before is not None and gettrace() is _gevent.switched:
+                settrace(before)
 
     __del__ = close
 
 
-class _Here(_local):
+class _Here(thread_local):
     guard: _Guard | None = None
 
 
