@@ -28,6 +28,7 @@ from greenscope.trace.records import Batch, GreenletSlot, Site
 __all__ = ["Model", "Numbers", "Waited", "is_of_program", "line_of_program"]
 
 HUB = 1
+_EVENT_LOOP = "event loop"  # what the debug middleware calls the hub of an asyncio thread's ring
 
 
 class Numbers(Protocol):
@@ -109,6 +110,11 @@ class Model:
         """The hub's number."""
         return self.timeline.hub or HUB
 
+    @property
+    def of_asyncio(self) -> bool:
+        """Whether the hub is asyncio's event loop: then nothing is green, and what waits has to be awaited."""
+        return self.who(self.hub).name == _EVENT_LOOP
+
     def who(self, greenlet: int) -> Who:
         """A greenlet by its number, with the name it has, or had."""
         slot = self._slot.get(greenlet)
@@ -164,6 +170,8 @@ def is_of_program(site: Site) -> bool:
         or "/dist-packages/" in file
         or "/greenscope/runtime/" in file
         or "/greenscope/integrations/" in file
+        or "/greenscope/web/middleware/" in file
+        or "/greenscope/trace/" in file
         or file.startswith("<")
     )
 

@@ -18,8 +18,11 @@ APP = "/srv/app.py\t12\tserve"
 class Numbers:
     """Site 7 is a line; no other is known."""
 
+    def __init__(self, hub: str = "hub") -> None:
+        self._names = {1: hub, 2: "serve"}
+
     def string(self, number: int) -> str:
-        return {1: "hub", 2: "serve"}.get(number, "")
+        return self._names.get(number, "")
 
     def site(self, number: int) -> Site | None:
         return Site("/srv/app.py", 40, "serve") if number == 7 else None
@@ -29,7 +32,7 @@ class Numbers:
         return [site] if site is not None else []
 
 
-def found(*runs: tuple[int, int, str]) -> list[Finding]:
+def found(*runs: tuple[int, int, str], hub: str = "hub") -> list[Finding]:
     """What is said of runs of one greenlet: how many milliseconds each took, what was seen, and its stack."""
     events = [
         Event(0, 1, Kind.GREENLET_SPAWN, Spawn.HUB), Event(0, 1, Kind.GREENLET_NAME, arg=1),
@@ -44,7 +47,7 @@ def found(*runs: tuple[int, int, str]) -> list[Finding]:
             events.append(Event(now + took * MS, 2, Kind.STALL_END, arg=took * MS))
         now += took * MS
         events.append(Event(now, 2, Kind.GREENLET_PARK, Wait.TIMER, site=7))
-    model = Model(0, Numbers())
+    model = Model(0, Numbers(hub))
     model.apply(batch(events))
     model.look((), now, "ended")
     return diagnose(model)
@@ -82,6 +85,27 @@ def test_what_the_program_called_of_a_package_is_named_with_its_module() -> None
     assert (
         "a receive from a socket that is not green (through redis.client.Redis.get), at app.py:12" in finding.sentence
     )
+
+
+def test_what_called_the_program_is_not_what_the_program_called() -> None:
+    server = "/venv/lib/python3.11/site-packages/fastapi/applications.py\t1224\tFastAPI.__call__"
+    (finding,) = found((300, Blocked.SLEEP, f"{APP}\n{server}\n/srv/manage.py\t1\tmain"))
+    assert "(time.sleep), at app.py:12 in serve" in finding.sentence
+
+
+@pytest.mark.parametrize("blocked", [Blocked.SLEEP, Blocked.RUNNING])
+def test_what_to_do_under_asyncio_is_asyncios(blocked: Blocked) -> None:
+    (finding,) = found((300, blocked, APP), hub="event loop")
+    assert "await asyncio.to_thread" in finding.advice
+    assert "greenscope.runtime" not in finding.advice
+    assert "get_hub" not in finding.advice
+
+
+def test_the_debug_middleware_is_not_the_program() -> None:
+    library = "/venv/lib/python3.11/site-packages/store/client.py\t100\tClient.get"
+    ours = "/src/greenscope/web/middleware/wsgi.py\t71\tDebugMiddleware.__call__"
+    (finding,) = found((300, Blocked.RECEIVE, f"{library}\n{ours}\n{APP}"))
+    assert finding.site == Site("/srv/app.py", 12, "serve")
 
 
 def test_a_programs_own_module_is_not_taken_for_the_librarys_of_that_name() -> None:

@@ -37,6 +37,10 @@ def _green(name: str) -> str:
 _PATCH = "have monkey.patch_all(), greenscope.runtime's or gevent's, run before anything else is imported"
 _SOCKETS = f"Use {_green('socket')}, or {_PATCH}: this socket is one of the standard library's own."
 _IN_A_THREAD = "have the thread pool do it: get_hub().threadpool.apply(function, arguments)."
+_OF_ASYNCIO = (
+    "Await what does the same asynchronously (asyncio.sleep, a library made for asyncio), or have a thread do it:"
+    " await asyncio.to_thread(function, arguments); a FastAPI or Starlette view without async runs in one by itself."
+)
 _SLEEP = _Call(
     "a sleep that is not green (time.sleep)",
     f"Call {_green('sleep')}, or {_PATCH}: this is the sleep that was there before.",
@@ -111,7 +115,8 @@ class BlockingCall(Diagnosis):
             if call is not None:
                 worst = worst_of(runs, now).seen
                 how = f" in {call.what}{_through(worst.frames)}"
-                yield finding_of(self, model, runs, "blocked", how, call.advice, "waited, and did not switch")
+                advice = _OF_ASYNCIO if model.of_asyncio else call.advice
+                yield finding_of(self, model, runs, "blocked", how, advice, "waited, and did not switch")
 
 
 def is_of_a_call(runs: Sequence[LongRun], now: int) -> bool:
@@ -137,10 +142,10 @@ def _call_of(seen: Seen) -> _Call | None:
 
 def _through(frames: Sequence[Site]) -> str:
     """What of a library the program had called: " (through requests.api.get)"; nothing if it called C itself."""
+    if frames and is_of_program(frames[0]):
+        return ""
     for called, caller in pairwise(frames):
         if is_of_program(caller):
-            if is_of_program(called):
-                return ""
             return f" (through {_module(called)}.{called.function})"
     return ""
 

@@ -23,6 +23,10 @@ class HubBlocked(Diagnosis):
         "Let it switch in between, with sleep(0) every few milliseconds; have the thread pool do it"
         " (get_hub().threadpool.apply), or another process."
     )
+    _of_asyncio = (
+        "Let it switch in between, with await asyncio.sleep(0) every few milliseconds; or have another process do it"
+        " (loop.run_in_executor, a ProcessPoolExecutor), or a thread (await asyncio.to_thread(function, arguments))."
+    )
     _of_another = (
         "Look at what the program's other threads do: one computes beside the hub, or keeps the lock in C code that"
         " does not let go of it. If that is meant, it belongs into another process."
@@ -37,4 +41,5 @@ class HubBlocked(Diagnosis):
                 how = ", and was seen to wait for the interpreter's lock, which another thread had"
                 yield finding_of(self, model, runs, "kept", how, self._of_another, "did not switch")
             else:
-                yield finding_of(self, model, runs, "kept", "", self.advice, "ran, and did not switch")
+                advice = self._of_asyncio if model.of_asyncio else self.advice
+                yield finding_of(self, model, runs, "kept", "", advice, "ran, and did not switch")

@@ -19,7 +19,7 @@ from greenscope.trace.analysis.model import Model, line_of_program
 from greenscope.trace.analysis.notes import Note, frames_of
 from greenscope.trace.analysis.stalls import Stall
 from greenscope.trace.analysis.words import duration, many, place
-from greenscope.trace.events import Blocked
+from greenscope.trace.events import Blocked, Spawn
 from greenscope.trace.records import Site
 
 __all__ = ["LongRun", "Seen", "finding_of", "long_runs", "runs_by_line", "worst_of"]
@@ -27,6 +27,8 @@ __all__ = ["LongRun", "Seen", "finding_of", "long_runs", "runs_by_line", "worst_
 _LOOKS_AGAIN = 3
 """Thresholds of the watchdog's after which it has seen a stall, or will not."""
 _NAMED = 3
+_Ends = tuple[str, int | None, int | None]
+"""Who ran, and between which lines; None: whichever."""
 _WANTS_TO_RUN = frozenset({Blocked.UNKNOWN, Blocked.RUNNING})
 
 
@@ -71,18 +73,18 @@ def long_runs(model: Model) -> Iterator[LongRun]:
         runs.append(going_on)
     notes = [_note_of(run, seen) for run in runs]
     # What lies between two waits is taken for what was seen to lie there, while it was too short to be seen.
-    seen_after, seen_before = {}, {}
+    seen_there: dict[_Ends, Seen] = {}
     for run, note in zip(runs, notes, strict=True):
-        if note is not None and note.name:
-            seen_after[run.before] = seen_before[run.after] = _seen(note)
-    seen_before.pop(0, None)
+        if note is not None and note.name and not _had_no_processor(model, note):
+            _keep(seen_there, run, _seen(note))
     for run, note in zip(runs, notes, strict=True):
         if note is None and run is going_on and model.now - run.start < model.watched_ns * _LOOKS_AGAIN:
             continue  # the stack, and so the line, will be known in a moment
         if note is not None and _had_no_processor(model, note):
             continue
-        alike = seen_after.get(run.before) or seen_before.get(run.after) or _NOTHING_SEEN
-        what = _seen(note) if note is not None and note.name else alike
+        if _was_start(model, run):
+            continue
+        what = _seen(note) if note is not None and note.name else _alike(seen_there, run)
         if what is _NOTHING_SEEN and _was_not_looked_at(model, (run.end or model.now) - run.start):
             continue
         yield _run(model, run.greenlet, run.start, run.end, run.before, what)
@@ -97,6 +99,19 @@ def _has_switched(model: Model, run: Stall) -> bool:
     """Whether the table, read after the events, says that it is over: a ring may be written faster than it is read."""
     slot = model.slot(run.greenlet)
     return slot is not None and (slot.state != "running" or slot.since_ns > run.start)
+
+
+def _was_start(model: Model, run: Stall) -> bool:
+    """Whether a program started, imported what it needs and loaded its application, and nobody had to wait for that.
+
+    It is the main greenlet's first run, which went on from no line. While it goes on, it may be why nothing starts.
+    """
+    if not run.end or run.before:
+        return False
+    lane = model.timeline.lanes.get(run.greenlet)
+    if lane is None or not lane.spawned_at or lane.spawn_reason != Spawn.MAIN:
+        return False
+    return all(one.ns < model.thresholds.stall_ns for one in model.ready_during(run.start, run.end))
 
 
 def _had_no_processor(model: Model, note: Note) -> bool:
@@ -123,6 +138,30 @@ def _note_of(run: Stall, notes: list[Note]) -> Note | None:
         if note.greenlet == run.greenlet:
             return note
     return None
+
+
+def _who(run: Stall) -> str:
+    return run.name.removesuffix(f" #{run.greenlet}")
+
+
+def _keep(seen: dict[_Ends, Seen], run: Stall, what: Seen) -> None:
+    for ends in ((run.before, run.after), (run.before, None), (None, run.after)):
+        seen[_who(run), *ends] = what
+
+
+def _alike(seen: dict[_Ends, Seen], run: Stall) -> Seen:
+    """What was seen of the same function's runs between the same lines.
+
+    A server waits for all its work in one line, so one line alone says something only where the other is not known,
+    of this run or of that: 0, for the first of a greenlet, its last, and one that goes on.
+    """
+    before, after = run.before, run.after
+    ends: list[tuple[int | None, int | None]] = [(before, after)]
+    if before:
+        ends.append((before, 0 if after else None))
+    if after:
+        ends.append((0 if before else None, after))
+    return next((seen[_who(run), *two] for two in ends if (_who(run), *two) in seen), _NOTHING_SEEN)
 
 
 def _seen(note: Note) -> Seen:
