@@ -6,6 +6,8 @@ Some of it showed only under `make sanitize`, which runs these, too.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from greenscope.trace.events import Kind
@@ -270,3 +272,20 @@ def test_greenlets_that_are_collected_at_any_time_leave_the_order_of_the_others(
             runs = None
         elif event.kind == Kind.GREENLET_EXIT and runs == event.greenlet:
             runs = None
+
+
+IS_FOUND = """
+import os, gevent
+os.chdir("/")
+print(__file__, gevent.spawn(lambda: (lambda: 0).__code__.co_filename).get())
+"""
+
+
+def test_a_program_that_is_given_by_a_relative_path_knows_where_it_is_as_under_python(tmp_path: Path) -> None:
+    program = tmp_path / "app.py"
+    program.write_text(IS_FOUND.lstrip())
+    said = [
+        subprocess.run([sys.executable, *run, "app.py"], cwd=tmp_path, capture_output=True, check=True, timeout=60)
+        for run in ([], ["-m", "greenscope", "record", "--gevent", "-o", "app.gsr"])
+    ]
+    assert [done.stdout.decode().split() for done in said] == [[str(program)] * 2] * 2

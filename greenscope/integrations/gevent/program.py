@@ -6,6 +6,7 @@ been started with it.
 
 from __future__ import annotations
 
+import os
 import runpy
 import sys
 from pathlib import Path
@@ -42,6 +43,7 @@ def main() -> None:
         runpy.run_path(script, run_name="__main__")
         return
     sys.path[0] = str(Path(script).resolve().parent)
+    script = os.path.abspath(script)  # noqa: PTH100  (as python has it, with links in it)
     code = compile(Path(script).read_bytes(), script, "exec", dont_inherit=True)
     # In the module that is main already, so that what the program leaves running finds its names at the end.
     names = sys.modules["__main__"].__dict__
