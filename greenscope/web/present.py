@@ -62,12 +62,15 @@ def status(session: Session) -> dict[str, Any]:
     """The figures of the cards and the pill."""
     timeline, now, rates = session.timeline, session.now(), session.rates()
     living, states, long_waits, longest_ready = _census(timeline, now)
-    stalls = list(timeline.stalls.kept)[::-1]
+    starts = [stall for stall in timeline.stalls.kept if session.model.was_start(stall)]
+    stalls = [stall for stall in reversed(timeline.stalls.kept) if stall not in starts]
+    longest = timeline.stalls.longest
+    ended = max(stalls, key=lambda stall: stall.end - stall.start, default=None) if longest in starts else longest
     # One that goes on, or that the process died in.
     open_stall = timeline.stall_now(now) if session.state != "ended" else None
     if open_stall is not None:
         stalls.insert(0, open_stall)
-    candidates = [stall for stall in (timeline.stalls.longest, open_stall) if stall is not None]
+    candidates = [stall for stall in (ended, open_stall) if stall is not None]
     longest = max(candidates, key=lambda stall: (stall.end or now) - stall.start, default=None)
     return {
         "type": "status",
@@ -89,7 +92,7 @@ def status(session: Session) -> dict[str, Any]:
         "stall_threshold": timeline.stall_ns,
         "ring_used": min(session.reader.head, session.info.event_capacity),
         "ring_capacity": session.info.event_capacity,
-        "stalls_total": timeline.stalls.count + (open_stall is not None),
+        "stalls_total": timeline.stalls.count - len(starts) + (open_stall is not None),
         "longest_stall": None if longest is None else _stall(session, longest, now),
         "stalls": [_stall(session, stall, now) for stall in stalls[:_MAX_STALLS]],
     }

@@ -12,6 +12,7 @@ import numpy as np
 
 from greenscope.trace.analysis.as_json import site_as_json
 from greenscope.trace.analysis.critical_path import critical_path, merged, piece_label
+from greenscope.trace.analysis.model import is_of_program
 from greenscope.trace.analysis.request_list import Only, Order, chosen
 from greenscope.trace.analysis.request_tree import Member, Tree, names_of, tree_of
 from greenscope.trace.analysis.requests import Outcome, Request
@@ -92,7 +93,7 @@ def _route(route: Route) -> dict[str, Any]:
 
 
 def _request(session: Session, found: Request) -> dict[str, Any]:
-    said = found.said
+    said, site = found.said, session.reader.site(found.site)
     waits = sorted(found.waits.items(), key=lambda wait: -wait[1])
     return {
         "number": found.number,
@@ -107,7 +108,7 @@ def _request(session: Session, found: Request) -> dict[str, Any]:
         "status": found.status or None,
         "failed": found.failed,
         "error": found.error or None,
-        "site": site_as_json(session.reader.site(found.site)),
+        "site": site_as_json(site if site is not None and is_of_program(site) else None),  # not a server's line
         "start": session.relative(found.start),
         "wall": found.wall,
         "running": found.running,

@@ -328,6 +328,33 @@ def test_who_ran_when_the_process_was_killed_is_told_and_for_how_long(viewer: Vi
     assert status["stalls"][0]["end"] is None
 
 
+STARTS = """
+import sys, time
+from greenscope.runtime import get_hub, sleep
+get_hub()
+time.sleep(0.3)  # what it imports takes so long
+sleep(0.001)
+print("started", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_how_long_a_program_took_to_start_is_no_stall(viewer: Viewer) -> None:
+    with subprocess.Popen([sys.executable, "-c", STARTS], stdin=-1, stdout=-1) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        child.kill()
+        ring = f"{child.pid}-1"
+        until(lambda: ring in {found["id"] for found in httpx.get(f"{viewer.url}/api/rings").json()["rings"]})
+        with page(viewer, ring) as opened:
+            while (status := opened.next("status"))["state"] == "live" or not status["events"]:
+                pass
+    first = min(status["stalls"], key=lambda stall: stall["start"], default=None)
+    assert first is None or first["end"] is None  # the one that it died in
+    assert status["stalls_total"] == len(status["stalls"])
+    assert status["longest_stall"] == first
+
+
 def test_a_stall_that_goes_on_is_told_while_it_goes_on(viewer: Viewer, traced: Traced) -> None:
     traced.recorder.ready(traced.worker, Ready.WATCHER, 2)
     traced.recorder.poll_end(1)

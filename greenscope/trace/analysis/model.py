@@ -18,6 +18,7 @@ from greenscope.trace.analysis.finding import Who
 from greenscope.trace.analysis.jobs import Jobs
 from greenscope.trace.analysis.loop_exits import LoopExits
 from greenscope.trace.analysis.rates import Rates
+from greenscope.trace.analysis.stalls import Stall
 from greenscope.trace.analysis.states import State
 from greenscope.trace.analysis.thresholds import Thresholds
 from greenscope.trace.analysis.timeline import Folded, Timeline
@@ -159,6 +160,18 @@ class Model:
         for greenlet, ns in zip(spans["greenlet"][some].tolist(), inside[some].tolist(), strict=True):
             waited[greenlet] = waited.get(greenlet, 0) + ns
         return sorted((Waited(*each) for each in waited.items()), key=lambda each: -each.ns)
+
+    def was_start(self, run: Stall) -> bool:
+        """Whether a program started, imported what it needs and loaded its application, and nobody waited for that.
+
+        It is the main greenlet's first run, which went on from no line. While it goes on, it may be why nothing starts.
+        """
+        if not run.end or run.before:
+            return False
+        lane = self.timeline.lanes.get(run.greenlet)
+        if lane is None or not lane.spawned_at or lane.spawn_reason != Spawn.MAIN:
+            return False
+        return all(one.ns < self.thresholds.stall_ns for one in self.ready_during(run.start, run.end))
 
 
 def is_of_program(site: Site) -> bool:

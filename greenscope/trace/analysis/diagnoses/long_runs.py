@@ -19,7 +19,7 @@ from greenscope.trace.analysis.model import Model, line_of_program
 from greenscope.trace.analysis.notes import Note, frames_of
 from greenscope.trace.analysis.stalls import Stall
 from greenscope.trace.analysis.words import duration, many, place
-from greenscope.trace.events import Blocked, Spawn
+from greenscope.trace.events import Blocked
 from greenscope.trace.records import Site
 
 __all__ = ["LongRun", "Seen", "finding_of", "long_runs", "runs_by_line", "worst_of"]
@@ -82,7 +82,7 @@ def long_runs(model: Model) -> Iterator[LongRun]:
             continue  # the stack, and so the line, will be known in a moment
         if note is not None and _had_no_processor(model, note):
             continue
-        if _was_start(model, run):
+        if model.was_start(run):
             continue
         what = _seen(note) if note is not None and note.name else _alike(seen_there, run)
         if what is _NOTHING_SEEN and _was_not_looked_at(model, (run.end or model.now) - run.start):
@@ -99,19 +99,6 @@ def _has_switched(model: Model, run: Stall) -> bool:
     """Whether the table, read after the events, says that it is over: a ring may be written faster than it is read."""
     slot = model.slot(run.greenlet)
     return slot is not None and (slot.state != "running" or slot.since_ns > run.start)
-
-
-def _was_start(model: Model, run: Stall) -> bool:
-    """Whether a program started, imported what it needs and loaded its application, and nobody had to wait for that.
-
-    It is the main greenlet's first run, which went on from no line. While it goes on, it may be why nothing starts.
-    """
-    if not run.end or run.before:
-        return False
-    lane = model.timeline.lanes.get(run.greenlet)
-    if lane is None or not lane.spawned_at or lane.spawn_reason != Spawn.MAIN:
-        return False
-    return all(one.ns < model.thresholds.stall_ns for one in model.ready_during(run.start, run.end))
 
 
 def _had_no_processor(model: Model, note: Note) -> bool:
