@@ -31,7 +31,7 @@ PYUV_WHEEL = CFLAGS="-O2 -include '$(CURDIR)/packaging/pyuv_compat.h'" \
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build demo test pytest test-frontend test-all $(addprefix test-,$(VERSIONS)) sanitize check check-ruff check-types check-generated \
+.PHONY: help build demo test pytest pytest-processes pytest-rest test-frontend test-all $(addprefix test-,$(VERSIONS)) sanitize check check-ruff check-types check-generated \
 	check-c-format check-c-warnings check-frontend format wheels frontend clean
 
 help: ## list the targets
@@ -71,9 +71,24 @@ demo: $(BUILT) ## a green service under load, and the dashboard on http://127.0.
 
 ## tests and checks
 
-# Both run whatever the first says; the Python suite comes last, so that its closing line is on screen.
+# Each runs whatever the others say. The Python suite is two halves, which with `make --jobs=2` run side by side: for
+# most of its time it waits for the processes that it starts.
+ifeq ($(PYTEST_ARGS),)
+SUITES = test-frontend pytest-processes pytest-rest
+else
+SUITES = test-frontend pytest
+endif
+
 test: $(BUILT) ## the whole suite
-	@status=0; for suite in test-frontend pytest; do $(MAKE) --no-print-directory $$suite || status=1; done; exit $$status
+	@$(MAKE) --no-print-directory --keep-going $(SUITES)
+
+PROCESSES = $(addprefix tests/,acceptance cli contract crash diagnosis integrations)
+
+pytest-processes: $(BUILT)
+	$(PY) -m pytest $(PROCESSES)
+
+pytest-rest: $(BUILT)
+	$(PY) -m pytest $(addprefix --ignore=,$(PROCESSES))
 
 pytest: $(BUILT) ## the Python suite alone
 	$(PY) -m pytest $(PYTEST_ARGS)
