@@ -157,6 +157,8 @@ class GreenscopeWorker(AsyncWorker):  # type: ignore[misc]  # gunicorn has no ty
         def connection(client: Any, address: Any) -> None:
             self.handle(place, client, address)
 
+        connection.__qualname__ = "connection"  # its greenlet's name, until there is a request
+
         tls = {"ssl_context": ssl_context(self.cfg), "do_handshake_on_connect": False} if self.cfg.is_ssl else {}
         server = StreamServer(listener, connection, spawn=pool, **tls)
         if self.cfg.workers > 1:

@@ -91,8 +91,8 @@ class Recorder(Ring):
             if text is not None:
                 tell(text)
 
-    def _say_ended(self) -> None:
-        # What runs after this, at the very end of the interpreter, is still recorded.
+    def say_ended(self) -> None:
+        """The program ends in good order. What still runs, at the very end of the interpreter, is recorded, too."""
         self._file.close()
 
     def _leave_to_parent(self) -> None:
@@ -140,7 +140,7 @@ def open_recorder(hub: int, thread_name: str, plumbing: tuple[str, ...] = ()) ->
 
 def _at_exit() -> None:
     for recorder in _all_open():
-        recorder._say_ended()
+        recorder.say_ended()
 
 
 def _after_fork() -> None:

@@ -5,8 +5,9 @@ is called with: servers and frameworks ask an application what it is before they
 such a process; each request's coroutine is stepped through and becomes a lane of a ring that the loop's thread gets
 with its first request (``lanes``, ``loop_ring``).
 
-A WebSocket is a request that ends with its connection; ``lifespan`` is passed through. The messages of a response go
-on in their order; the head of a page whose length is said waits for the page (``plan``), as with WSGI.
+A request ends with its response: what an application does after that, a background task, is its lane's time and not
+the request's. A WebSocket is a request that ends with its connection; ``lifespan`` is passed through. The messages of a
+response go on in their order; the head of a page whose length is said waits for the page (``plan``), as with WSGI.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from greenscope.trace.traceparent import TraceParent, take_over
 from greenscope.web.middleware.bar import bar_of
 from greenscope.web.middleware.insertion import Stream, insert
-from greenscope.web.middleware.loop_ring import LoopRing, ring_of, serving
+from greenscope.web.middleware.loop_ring import LoopRing, loop_ends, ring_of, serving
 from greenscope.web.middleware.plan import Header, Insert, Plan, plan_of, with_bar
 from greenscope.web.middleware.served import Served, asked_for, guarded, quoted
 from greenscope.web.middleware.settings import PREFIX, settings_of
@@ -59,7 +60,8 @@ class AsgiDebugMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, a connection, or the application's life."""
         if not self.enabled or scope["type"] not in {"http", "websocket"} or _INSIDE in scope:
-            await self.app(scope, receive, send)
+            ends = self.enabled and scope["type"] == "lifespan"
+            await self.app(scope, receive, _hearing_of_the_end(send) if ends else send)
             return
         below = _below(scope)
         if below.startswith(self._prefix) and below[len(self._prefix) :][:1] in {"", "/"}:
@@ -138,6 +140,11 @@ class _Response:
 
     async def send(self, message: Message) -> None:
         """A message of the application's."""
+        await self._pass_on(message)
+        if message["type"] == "http.response.body" and not message.get("more_body", False):
+            guarded(self._served.end, None)
+
+    async def _pass_on(self, message: Message) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             await self._start(message)
@@ -256,6 +263,17 @@ def _passed_on(headers: Any, trace: TraceParent) -> list[tuple[bytes, bytes]]:
 def _encoded(headers: list[Header]) -> list[tuple[bytes, bytes]]:
     # ASGI has names in lower case.
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+def _hearing_of_the_end(send: Send) -> Send:
+    """Passes the messages of the application's life on, and says in the recording that it ended in good order."""
+
+    async def heard(message: Message) -> None:
+        await send(message)
+        if message["type"].startswith("lifespan.shutdown."):
+            guarded(loop_ends, None)
+
+    return heard
 
 
 def _watching(served: Served, send: Send) -> Send:

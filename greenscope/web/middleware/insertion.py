@@ -1,8 +1,10 @@
-"""Where in a page the bar goes: before its last ``</body>``, and nowhere if it has none.
+"""Where in a page the bar goes: before its last ``</body>``.
 
-A fragment, and what a script fetched, has none, and is not touched. Of a page that is streamed nothing is kept back
-but an end that looks like one: ``</body>``, white space, ``</html>``. If something comes after it all the same, it
-goes out at once, and the bar comes at the end, which browsers take as if it were in the body.
+HTML may leave that out, and frameworks' own pages for errors do: what begins as a document (``<!doctype html>``,
+``<html>``) has the bar at its end then, which browsers take as if it were in the body. A fragment, such as a
+script fetches, is not touched. Of a page that is streamed nothing is kept back but an end that looks like one:
+``</body>``, white space, ``</html>``. If something comes after it all the same, it goes out at once, and the bar
+comes at the end.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ __all__ = ["Stream", "insert"]
 _END = b"</body"
 _AFTER = frozenset((b"", b">", b"/", b" ", b"\t", b"\n", b"\r", b"\f"))
 _TAIL = re.compile(rb"</body(?:\s[^>]*)?(?:>\s*(?:<(?:/(?:h(?:t(?:m(?:l(?:\s*(?:>\s*)?)?)?)?)?)?)?)?)?", re.IGNORECASE)
+_DOCUMENT = re.compile(rb"(?is)(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->)*(?:<!doctype\s+html|<html[\s>])")
+_BEGINNING = 1 << 10  # bytes of a page in which it says what it is
 _POLICY = b"content-security-policy"  # in a <meta>: what it forbids is not looked into
 
 
@@ -35,6 +39,8 @@ def insert(page: bytes, encoding: str, bar: Callable[[], bytes]) -> bytes | None
         return None if changed is None else _packed(changed, encoding)
     small = page.lower()
     at = _last_end(small)
+    if at < 0 and _DOCUMENT.match(page[:_BEGINNING]):
+        at = len(page)
     if at < 0 or _POLICY in small:
         return None
     return b"%b%b%b" % (page[:at], bar(), page[at:])
@@ -47,16 +53,19 @@ class Stream:
         bar: makes the bar, when its place has come.
     """
 
-    __slots__ = ("_bar", "_forbidden", "_held", "_seen")
+    __slots__ = ("_bar", "_begun", "_forbidden", "_held", "_seen")
 
     def __init__(self, bar: Callable[[], bytes]) -> None:
         self._bar = bar
+        self._begun = b""
         self._held = b""
         self._seen = False
         self._forbidden = False
 
     def feed(self, data: bytes) -> bytes:
         """What of the page may go out, now that this has come."""
+        if len(self._begun) < _BEGINNING:
+            self._begun = (self._begun + data)[:_BEGINNING]
         data = self._held + data
         small = data.lower()
         if _POLICY in small:
@@ -79,7 +88,7 @@ class Stream:
 
     def _ends(self) -> bool:
         seen, self._seen = self._seen, False
-        return seen or self._held.lower().startswith(_END)
+        return seen or self._held.lower().startswith(_END) or _DOCUMENT.match(self._begun) is not None
 
     def abandon(self) -> bytes:
         """The rest, without a bar."""

@@ -27,7 +27,7 @@ from greenscope.trace.recorder import Recorder, open_recorder
 from greenscope.web.middleware.lanes import Lane, lane_of
 from greenscope.web.middleware.waits import Waits, plumbing
 
-__all__ = ["LoopRing", "ring_of", "serving"]
+__all__ = ["LoopRing", "loop_ends", "ring_of", "serving"]
 
 _MOST_NAMES = 300  # a recording has room for so many, and no more
 _COROUTINE = 0x280  # flags of code: of coroutines, and of asynchronous generators
@@ -182,6 +182,16 @@ def ring_of(loop: asyncio.AbstractEventLoop) -> LoopRing | None:
         return None
     ring = _here.ring = LoopRing(loop, recorder)
     return ring
+
+
+def loop_ends() -> None:
+    """The application of this thread's loop was shut down in good order, and whatever ends the process is part of that.
+
+    uvicorn ends by the signal that it was told to end by, and then nothing of Python's own end is run.
+    """
+    ring = _here.ring
+    if ring is not None and ring.recorder is here.recorder:
+        ring.recorder.say_ended()
 
 
 def _factory(earlier: Any, ring: LoopRing) -> Any:

@@ -19,6 +19,7 @@ from greenscope.trace.analysis.timeline import Timeline
 from greenscope.trace.events import Exit, Kind, Wait
 from greenscope.trace.examination import Examination, monotonic_ns
 from greenscope.trace.here import here
+from greenscope.trace.notes import mark
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event
 from greenscope.web import AsgiDebugMiddleware
@@ -534,10 +535,53 @@ def test_the_applications_life_is_not_touched() -> None:
     async def lifespan() -> None:
         life = {"type": "lifespan"}
         await AsgiDebugMiddleware(application, enabled=True)(life, received, received)  # type: ignore[arg-type]
-        assert seen == [(life, received, received)]
-        assert seen[0][0] is life
+        assert seen[0][0] is life and seen[0][1] is received
 
     asyncio.run(lifespan())
+
+
+def test_a_shut_down_application_has_ended_in_good_order_whatever_signal_then_ends_the_server() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await send({"type": "lifespan.shutdown.complete"})
+        else:
+            await answering(PAGE)(scope, receive, send)
+
+    heard: Messages = []
+
+    async def hear(message: Any) -> None:
+        heard.append(message)
+
+    async def serve() -> str:
+        await call(application)
+        before = state(ring_path())
+        life = {"type": "lifespan"}
+        await AsgiDebugMiddleware(application, enabled=True)(life, received, hear)  # type: ignore[arg-type]
+        return before
+
+    assert asyncio.run(serve()) == "live"
+    assert heard == [{"type": "lifespan.shutdown.complete"}]
+    assert state(ring_path()) == "ended"
+
+
+def state(path: Path) -> str:
+    with contextlib.closing(RingReader(path)) as reader:
+        return reader.state()
+
+
+def test_what_is_done_after_the_response_is_not_the_requests() -> None:
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        await answering(PAGE)(scope, receive, send)
+        mark("in the background")
+        raise RuntimeError("nobody waits for this")
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(call(application))
+    with contextlib.closing(RingReader(ring_path())) as reader:
+        kinds = [Kind(event.kind) for event in reader.read() if isinstance(event, Event)]
+    assert kinds.index(Kind.REQUEST_END) < kinds.index(Kind.MARK)
+    ((_, *ended),) = requests_in(ring_path()).values()
+    assert ended == ["RETURNED", 200, ""]
 
 
 def test_it_does_nothing_when_it_is_off_or_within_another() -> None:

@@ -173,18 +173,23 @@ PAGES = {
     b"<p>hi</p></BODY >": b"<p>hi</p>[BAR]</BODY >",
     b"<script>'</body>'</script><p></body>": b"<script>'</body>'</script><p>[BAR]</body>",
     b"</body></bodyguard>": b"[BAR]</body></bodyguard>",
+    b"<!doctype html>\n<title>404</title><h1>Nothing</h1>": b"<!doctype html>\n<title>404</title><h1>Nothing</h1>[BAR]",
+    b"\xef\xbb\xbf<!-- hi --> <HTML lang=en><p>hi</html>": b"\xef\xbb\xbf<!-- hi --> <HTML lang=en><p>hi</html>[BAR]",
 }
 UNTOUCHED = [
     b"",
     b"<p>a fragment</p>",
     b"</bodyguard>",
     b"</bod",
+    b"<p>of <!doctype html>",
+    b"<htmlx>",
+    b"<!doctype html><meta http-equiv='Content-Security-Policy' content='default-src none'>",
     b"<meta http-equiv='Content-Security-Policy' content='default-src none'><body></body>",
 ]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_bar_goes_before_the_last_end_of_the_body(page: bytes) -> None:
+def test_the_bar_goes_before_the_last_end_of_the_body_or_of_a_document_without_one(page: bytes) -> None:
     assert insert(page, "", bar) == PAGES[page]
 
 
@@ -224,7 +229,9 @@ def streamed(pieces: list[bytes]) -> bytes:
 
 @given(
     pieces=st.lists(
-        st.sampled_from([b"<p>hi", b"</", b"bo", b"dy", b">", b"</body>", b"</html>", b"\n", b"", b"</BODY"])
+        st.sampled_from(
+            [b"<p>hi", b"<!doctype html>", b"</", b"bo", b"dy", b">", b"</body>", b"</html>", b"\n", b"", b"</BODY"]
+        )
     )
 )
 def test_a_streamed_page_is_the_same_page_with_at_most_one_bar(pieces: list[bytes]) -> None:
