@@ -13,7 +13,7 @@ from greenscope.cli.words import line_of, printable
 from greenscope.trace import events
 from greenscope.trace.analysis.as_json import site_as_json
 from greenscope.trace.analysis.states import LABELS
-from greenscope.trace.events import EVENT_KINDS, NO_ERRNO, NO_FD, Detail, Kind, Op, Ready, Watch, unpack
+from greenscope.trace.events import EVENT_KINDS, FOR_ONE, NO_ERRNO, NO_FD, Detail, Kind, Op, Ready, Watch, unpack
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event
 
@@ -121,6 +121,9 @@ class EventWords:
                 return {"called": self._reader.string(event.arg)}
             case Kind.GREENLET_READY:
                 return self._ready(event)
+            case Kind.GREENLET_PARK if event.reason in FOR_ONE:
+                awaits = self.name(event.aux) if 0 < event.aux < _LARGE_FD else None
+                return {"resource": low or None, "awaits": awaits, "timeout_ms": high or None}
             case Kind.GREENLET_PARK:
                 fd = event.aux - 1 if event.aux else None
                 if event.aux == _LARGE_FD:

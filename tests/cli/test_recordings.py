@@ -158,7 +158,7 @@ def test_record_keeps_the_ring_itself_where_there_is_no_space_for_a_copy(
 def test_events_are_lines_that_say_when_who_what_why_and_where(recording: Path) -> None:
     lines = greenscope("events", recording).stdout.splitlines()
     line = next(number for number, text in enumerate(PROGRAM.splitlines(), start=1) if "# here" in text)
-    park = next(text for text in lines if "greenlet_park" in text and "talk" in text)
+    park = next(text for text in lines if "greenlet_park    read" in text and "talk" in text)
     assert re.fullmatch(
         rf" +\d+\.\d{{6}}  talk #3 +greenlet_park +read +resource \d+  fd \d+ .*program.py:{line} talk", park
     )
