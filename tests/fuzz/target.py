@@ -100,6 +100,7 @@ def show(path: Path) -> None:
 def command(path: Path) -> None:
     for function, options in (
         (events, ["--json"]),
+        (events, ["--explain"]),
         (events, ["--greenlet", "main"]),
         (info, []),
         (info, ["--json"]),

@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from greenscope.trace.analysis.narrate import LANGUAGES, narrate
 from greenscope.trace.analysis.states import Life
+from greenscope.trace.analysis.step_things import Things
 from greenscope.trace.analysis.steps import Steps
 from greenscope.trace.events import Detail, Kind, Op, Ready, Resource, Spawn, Timeouts, Wait, Watch, pack
 from greenscope.trace.reader import RingReader
@@ -179,14 +181,21 @@ def test_a_copy_goes_on_by_itself():
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.one_of(EVENTS, st.integers(0, 3))))
-def test_the_rules_hold_whatever_the_file_says(story):
+def test_the_rules_hold_and_there_are_words_whatever_the_file_says(story):
     steps = Steps(Names())
     for one in story:
         if isinstance(one, Event):
+            before = steps.copy()
+            assert all(narrate(steps, one, language) for language in LANGUAGES)
+            assert as_it_is(steps) == as_it_is(before)  # to tell changes nothing
             steps.apply(one)
         else:
             steps.lose(one)
         assert steps.contradictions() == []
+
+
+def as_it_is(steps: Steps) -> list[object]:
+    return [getattr(steps, name) for name in (*Things.__slots__, *Steps.__slots__)]
 
 
 @settings(max_examples=100, deadline=None)
