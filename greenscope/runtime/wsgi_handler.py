@@ -164,17 +164,19 @@ class WSGIHandler(Response):
     def _handle_recorded(self, recorder: Recorder) -> None:
         """``handle_one_response``, between the records of a request: by the id that its client, or proxy, gave it."""
         text = self._line
-        if debugging.unrecorded and any(path in self._asked_for for path in debugging.unrecorded):
-            self.handle_one_response()
-            return
         environ = self.environ
         identity = environ.get("HTTP_X_REQUEST_ID")
         if identity:
             text = identity[:_ID].encode("latin-1", "replace") + text
         header = environ.get("HTTP_TRACEPARENT")
-        if header or debugging.always_traced:
+        if header or debugging.always_traced:  # else nobody asks, and the environ need not grow
+            if any(path in self._asked_for for path in debugging.unrecorded):
+                self.handle_one_response()
+                return
             text, environ["greenscope.traceparent"] = traced(text, header)
-        number = environ["greenscope.request"] = recorder.request_begin(text)
+            number = environ["greenscope.request"] = recorder.request_begin(text)
+        else:
+            number = recorder.request_begin(text)
         how, error = _RETURNED, ""
         try:
             self.handle_one_response()
