@@ -20,7 +20,8 @@ __all__ = ["Stream", "insert"]
 _END = b"</body"
 _AFTER = frozenset((b"", b">", b"/", b" ", b"\t", b"\n", b"\r", b"\f"))
 _TAIL = re.compile(rb"</body(?:\s[^>]*)?(?:>\s*(?:<(?:/(?:h(?:t(?:m(?:l(?:\s*(?:>\s*)?)?)?)?)?)?)?)?)?", re.IGNORECASE)
-_DOCUMENT = re.compile(rb"(?is)(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->)*(?:<!doctype\s+html|<html[\s>])")
+# Possessive: comments can be parted in as many ways as there are subsets of them, and one is enough.
+_DOCUMENT = re.compile(rb"(?is)(?:\xef\xbb\xbf)?(?:\s|<!--.*?-->)*+(?:<!doctype\s+html|<html[\s>])")
 _BEGINNING = 1 << 10  # bytes of a page in which it says what it is
 _POLICY = b"content-security-policy"  # in a <meta>: what it forbids is not looked into
 

@@ -183,6 +183,7 @@ UNTOUCHED = [
     b"</bod",
     b"<p>of <!doctype html>",
     b"<htmlx>",
+    b"<!---->" * 140 + b"<p>nothing but comments before it, of which one may be many",
     b"<!doctype html><meta http-equiv='Content-Security-Policy' content='default-src none'>",
     b"<meta http-equiv='Content-Security-Policy' content='default-src none'><body></body>",
 ]
