@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
@@ -262,6 +263,7 @@ def on_a_terminal(*args: object, columns: int = 100, rows: int = 12) -> Iterator
 def read_until(master: int, holds: Callable[[str], bool]) -> str:
     text = b""
     while not holds(text.decode(errors="replace")):
+        assert select.select([master], [], [], 60)[0], text
         try:
             piece = os.read(master, 65536)
         except OSError:  # Linux's way of saying that the other side is closed
