@@ -19,13 +19,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from benchmarks.http import REPORT, REQUESTS, load
-from benchmarks.servers import ROOT, SERVERS, cpu_seconds, print_table, processors, progress, summary
+from benchmarks.http import REQUESTS, load, run
+from benchmarks.servers import ROOT, SERVERS, cpu_seconds, print_table, processors
 
 WORKERS = {"greenscope": "greenscope.integrations.gunicorn.GreenscopeWorker", "gevent": "gevent"}
 READY_SECONDS = 60
@@ -71,24 +69,6 @@ def measure(name: str, script: Path, connections: int, seconds: int) -> tuple[fl
     return used / requests * 1e6, requests / took
 
 
-def run(options: argparse.Namespace) -> list[dict[str, Any]]:
-    costs: dict[tuple[Any, ...], list[float]] = defaultdict(list)
-    rates: dict[tuple[Any, ...], list[float]] = defaultdict(list)
-    with tempfile.TemporaryDirectory() as directory:
-        for method in options.only:
-            Path(directory, method).write_text(REQUESTS[method] + REPORT)
-        for number in range(options.rounds):
-            for method in options.only:
-                for connections in options.connections:
-                    for name in SERVERS:
-                        progress(f"round {number + 1}: {method}, {connections} connections, {name}")
-                        cost, rate = measure(name, Path(directory, method), connections, options.seconds)
-                        costs[method, connections, name].append(cost)
-                        rates[method, connections, name].append(rate)
-    progress("")
-    return summary(("request", "connections", "server"), costs, rates)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gunicorn", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
@@ -101,7 +81,7 @@ def main() -> None:
         parser.error("the client is wrk: apt-get install wrk")
     if sys.platform != "linux":
         parser.error("the processor time of another process is read as Linux has it")
-    results = run(options)
+    results = run(options, SERVERS, measure)
     if options.json:
         print(json.dumps({"python": sys.version.split()[0], "results": results}, indent=2))
         return

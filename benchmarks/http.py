@@ -28,6 +28,7 @@ import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,11 @@ def load(port: str, script: Path, connections: int, seconds: int, cpu: int) -> t
     return requests, microseconds / 1e6
 
 
-def measure(name: str, script: Path, connections: int, options: argparse.Namespace) -> tuple[float, float]:
+Measure = Callable[[str, Path, int, int], tuple[float, float]]
+"""Of a server's name, wrk's script, connections and seconds: microseconds of CPU a request, and requests a second."""
+
+
+def measure(name: str, script: Path, connections: int, seconds: int) -> tuple[float, float]:
     """Microseconds of CPU a request, and requests a second, of one fresh server."""
     kind, environment = SERVERS[name]
     server_cpu, client_cpu = processors()
@@ -107,12 +112,13 @@ def measure(name: str, script: Path, connections: int, options: argparse.Namespa
         port = line_of(server, name)
         load(port, script, connections, 1, client_cpu)
         before = cpu_seconds(server.pid)
-        requests, seconds = load(port, script, connections, options.seconds, client_cpu)
+        requests, took = load(port, script, connections, seconds, client_cpu)
         used = cpu_seconds(server.pid) - before
-    return used / requests * 1e6, requests / seconds
+    return used / requests * 1e6, requests / took
 
 
-def run(options: argparse.Namespace) -> list[dict[str, Any]]:
+def run(options: argparse.Namespace, servers: Iterable[str], measure: Measure) -> list[dict[str, Any]]:
+    """What every request of ``options.only`` costs each server, in turn, round by round: rows as of ``summary``."""
     costs: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     rates: dict[tuple[Any, ...], list[float]] = defaultdict(list)
     with tempfile.TemporaryDirectory() as directory:
@@ -121,9 +127,9 @@ def run(options: argparse.Namespace) -> list[dict[str, Any]]:
         for number in range(options.rounds):
             for method in options.only:
                 for connections in options.connections:
-                    for name in options.servers:
+                    for name in servers:
                         progress(f"round {number + 1}: {method}, {connections} connections, {name}")
-                        cost, rate = measure(name, Path(directory, method), connections, options)
+                        cost, rate = measure(name, Path(directory, method), connections, options.seconds)
                         costs[method, connections, name].append(cost)
                         rates[method, connections, name].append(rate)
     progress("")
@@ -156,7 +162,7 @@ def main() -> None:
         parser.error("the client is wrk: apt-get install wrk")
     if sys.platform != "linux":
         parser.error("the processor time of another process is read as Linux has it")
-    results = run(options)
+    results = run(options, options.servers, measure)
     if options.json:
         print(json.dumps({"python": sys.version.split()[0], "results": results}, indent=2))
     else:

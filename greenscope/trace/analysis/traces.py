@@ -11,7 +11,7 @@ Each is told once, when it ended. One whose beginning was lost is only counted: 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import blake2b
 from itertools import islice
 from typing import NamedTuple
@@ -42,7 +42,22 @@ class Context(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class _Open:
+    """A request, or a span, that began."""
+
+    number: int
+    greenlet: int
+    name: str
+    said: Said | None
+    context: Context
+    parent: str
+    remote: bool
+    start: int
+    site: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(_Open):
     """A request, or a span, that ended. Times are CLOCK_MONOTONIC ns.
 
     ``name`` is a span's, and ``said`` what a request said, None of a span. ``parent`` is the id of the span that it is
@@ -50,31 +65,10 @@ class Ended:
     ``Exit``), ``error`` and ``status`` are as of ``Note``.
     """
 
-    number: int
-    greenlet: int
-    name: str
-    said: Said | None
-    context: Context
-    parent: str
-    remote: bool
-    start: int
     end: int
-    site: int
     how: int
     error: str
     status: int
-
-
-class _Open(NamedTuple):
-    number: int
-    greenlet: int
-    name: str
-    said: Said | None
-    context: Context
-    parent: str
-    remote: bool
-    start: int
-    site: int
 
 
 class Traces:
@@ -168,9 +162,9 @@ class Traces:
             within[:] = [each for each in within if each is not opened]
             if not within:
                 del self._within[opened.greenlet]
-        of, name, said, context, parent, remote, start, site = opened[1:]
+        begun = {each.name: getattr(opened, each.name) for each in fields(opened)}
         status, how = int(event["aux"]), int(event["reason"])
-        return Ended(number, of, name, said, context, parent, remote, start, at, site, how, self._name(error), status)
+        return Ended(**begun, end=at, how=how, error=self._name(error), status=status)
 
     def _forget(self) -> None:
         """Keep memory bounded: of what began, and of which nobody said that it ended, the oldest."""
