@@ -204,6 +204,9 @@ SWITCHES = said(
      f" It goes on at client.py:14: it had waited 1.00 ms to read from {FD}.")),
     ((*RUNS, HELD, waits(Wait.LOCK, 6, aux=MAIN, site=0), ready(Ready.GREENLET, MAIN)), RUNS[1],
      "The hub switched to worker-2, which had been ready for 1.00 ms. It goes on: it had waited 1.00 ms for lock 6."),
+    ((*RUNS, waits(Wait.JOIN, aux=MAIN), ready(Ready.GREENLET, OTHER)), RUNS[1],
+     ("The hub switched to worker-2, which had been ready for 1.00 ms."
+      " It goes on at client.py:14: it had waited 1.00 ms for others to end, worker-1 the last.")),
     ((*RUNS, waits(Wait.YIELD), ready(Ready.YIELD)), RUNS[1],
      ("The hub switched to worker-2, which had been ready for 1.00 ms. It goes on at client.py:14: the others"
      " had their turn.")),
@@ -481,7 +484,7 @@ def test_chinese_reads_as_chinese():
     told = Told(*RUNS, OPEN, calls(Op.RECV), arms(Watch.READ))
     assert narrate(told.steps, told.timed(READ), "zh") == (
         "worker-2 在 client.py:14 调用了 recv()。内核还没有数据（EWOULDBLOCK），于是它启动文件描述符 5"
-        "（10.0.0.1:80）上的读监视器，并切换到集线器。它之后会从这一行继续。"
+        "（10.0.0.1:80）上的读监视器，并切换到 hub。它之后会从这一行继续。"
     )
     told.go_on(READ)
     assert narrate(told.steps, told.timed(ready(Ready.WATCHER, 7)), "zh") == (
@@ -489,9 +492,12 @@ def test_chinese_reads_as_chinese():
     )
     told.go_on(ready(Ready.WATCHER, 7))
     assert narrate(told.steps, told.timed(RUNS[1]), "zh") == (
-        "集线器切换到 worker-2，它已经就绪了 1.00 ms。它从 client.py:14 继续：它等了 2.00 ms，等待的是文件描述符 5"
+        "hub 切换到 worker-2，它已经就绪了 1.00 ms。它从 client.py:14 继续：它等了 2.00 ms，等待的是文件描述符 5"
         "（10.0.0.1:80）可读。"
     )
+    assert narrate(told.steps, event(Kind.JOB_END, HUB), "zh") == "一个函数在线程里执行完毕，hub 得知了这一点。"
+    closed = event(Kind.WATCHER_CLOSE, HUB, Watch.TIMER)
+    assert narrate(told.steps, closed, "zh") == "hub 关闭了定时器。"
     assert narrate_loss(12, "zh").startswith("这里丢失了 12 条记录：")
 
 

@@ -88,13 +88,15 @@ def narrate_loss(records: int, language: str = "en") -> str:
 
 
 _COMMON = frozenset({"hub", "somebody", "greenlet", "exception", "function.unknown", "fd.unknown"})
-"""Parts that begin a sentence with a capital; a name stays as it is."""
+"""Parts that begin a sentence with a capital, in a language with spaces and capitals; a name stays as it is."""
 
 
 def _sentence(say: Say, table: dict[str, str]) -> str:
     text, words = _words(say, table), table[say.key]
     first = say.places.get(words[1 : words.index("}")]) if words.startswith("{") else None
-    return text[:1].upper() + text[1:] if isinstance(first, Say) and first.key in _COMMON else text
+    if not table["between"] or not isinstance(first, Say) or first.key not in _COMMON:
+        return text
+    return text[:1].upper() + text[1:]
 
 
 def _words(part: Part, table: dict[str, str]) -> str:

@@ -46,6 +46,7 @@ ENGLISH: dict[str, str] = {
     "for.event": "for event {number}",
     "for.end": "for the end of another greenlet",
     "for.end.of": "for the end of {other}",
+    "for.end.last": "for others to end, {other} the last",
     "for.turn": "for its turn",
     "for.thread": "for a thread",
     "for.child": "for a child process",

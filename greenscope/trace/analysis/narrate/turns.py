@@ -15,7 +15,7 @@ from greenscope.trace.analysis.narrate.phrases import (
     who,
 )
 from greenscope.trace.analysis.states import Life
-from greenscope.trace.analysis.step_parts import Greenlet, Parked
+from greenscope.trace.analysis.step_parts import Awake, Greenlet, Parked
 from greenscope.trace.analysis.steps import Steps
 from greenscope.trace.analysis.words import duration
 from greenscope.trace.events import Exit, Ready, Spawn, Wait, Watch, unpack
@@ -177,10 +177,18 @@ def _goes_on(steps: Steps, event: Event, greenlet: Greenlet) -> list[Say]:
         return [Say("on.at", {"place": place})] if place else []
     if wait.reason == Wait.YIELD:
         return [Say("on.turn.at", {"place": place})] if place else [Say("on.turn")]
-    # A lock is its own by now.
-    sought = Say("for.lock", {"number": str(wait.resource)}) if wait.reason == Wait.LOCK else waits_for(steps, wait)
+    sought = _sought(steps, wait, awake)
     places: dict[str, Part] = {"time": duration(max(0, awake.since_ns - wait.since_ns)), "for": sought}
     return [Say("on.waited.at", {**places, "place": place})] if place else [Say("on.waited", places)]
+
+
+def _sought(steps: Steps, wait: Parked, awake: Awake) -> Say:
+    """What it waited for, as that turned out."""
+    if wait.reason == Wait.LOCK:  # its own by now
+        return Say("for.lock", {"number": str(wait.resource)})
+    if wait.reason == Wait.JOIN and awake.reason == Ready.GREENLET and awake.by not in (0, wait.awaits):
+        return Say("for.end.last", {"other": who(steps, awake.by)})  # of several, one of which was named
+    return waits_for(steps, wait)
 
 
 def thrown(steps: Steps, event: Event) -> list[Say]:
