@@ -38,6 +38,12 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, object]) -> dic
     return {**browser_type_launch_args, "executable_path": CHROMIUM, "args": CHROMIUM_FLAGS}
 
 
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, object]) -> dict[str, object]:
+    """The page is in the browser's language: in English, whatever the machine is set to."""
+    return {**browser_context_args, "locale": "en-US"}
+
+
 def pytest_collection_finish() -> None:
     """What is there before the first test stays: thousands of tests need not be looked through for garbage.
 

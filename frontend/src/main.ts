@@ -2,9 +2,13 @@ import "./styles.css";
 import { App } from "./app";
 import type { Segment } from "./model/segments";
 import type { TimeWindow } from "./model/window";
+import { fillPage, listenLanguage, openTabAgain } from "./views/language";
 
+fillPage();
+listenLanguage();
 const app = new App();
 app.start();
+openTabAgain();
 
 declare global {
   interface Window {

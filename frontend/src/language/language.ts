@@ -1,0 +1,47 @@
+/**
+ * The page's language, and its words. Which language it is, public/language.js decides before the first paint;
+ * it holds until the page is loaded again, so that words may be asked for once and kept.
+ */
+
+import { count } from "../model/format";
+import { EN, type Key } from "./en";
+import { ZH } from "./zh";
+
+export type Language = "en" | "zh";
+type Places = Readonly<Record<string, string | number>>;
+/** The names of the places in a text: "from {a} to {b}" has "a" and "b". */
+type NamesIn<Text> = Text extends `${string}{${infer Name}}${infer Rest}` ? Name | NamesIn<Rest> : never;
+/** What a key wants beside itself: its places, if it has any. */
+type Filling<K extends Key> = [NamesIn<(typeof EN)[K]>] extends [never]
+  ? []
+  : [places: Readonly<Record<NamesIn<(typeof EN)[K]>, string | number>>];
+/** A key without its `.many`: what can be counted. */
+type Counted = Key extends infer K ? (K extends `${infer Base}.many` ? Base : never) : never;
+
+const TABLES: Readonly<Record<Language, Readonly<Record<Key, string>>>> = { en: EN, zh: ZH };
+
+/** "en" where there is no page: in the unit tests. */
+export const language: Language =
+  typeof document !== "undefined" && document.documentElement.lang.startsWith("zh") ? "zh" : "en";
+
+/** The words of a key, with what belongs in its places. */
+export function t<K extends Key>(key: K, ...[places]: Filling<K>): string {
+  return filled(TABLES[language][key], places);
+}
+
+/** The words for so many: `.one` or `.many` of a key. Its {count} is the number, with its digits grouped. */
+export function counted(key: Counted, value: number, places: Places = {}): string {
+  const which = `${key}.${value === 1 ? "one" : "many"}` as Key;
+  return filled(TABLES[language][which], { count: count(value), ...places });
+}
+
+/** The words of a key that a page's element names; they have no places. */
+export function named(key: string | null): string {
+  const text = TABLES[language][key as Key];
+  if (text === undefined) throw new Error(`no words for "${key}"`);
+  return text;
+}
+
+function filled(text: string, places: Places = {}): string {
+  return text.replace(/\{(\w+)\}/g, (place, name: string) => String(places[name] ?? place));
+}

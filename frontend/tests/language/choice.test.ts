@@ -1,0 +1,41 @@
+import { describe, expect, it } from "vitest";
+import script from "../../public/language.js?raw";
+
+/** The page's language, for what was chosen before and what the browser wants. */
+function chosen(stored: string | null | Error, languages: readonly string[]): string {
+  const root = { lang: "" };
+  const getItem = (): string | null => {
+    if (stored instanceof Error) throw stored;
+    return stored;
+  };
+  new Function("localStorage", "navigator", "document", script)({ getItem }, { languages }, { documentElement: root });
+  return root.lang;
+}
+
+describe("the page's language", () => {
+  it.each([
+    [["en-US", "zh-CN"], "en"],
+    [["zh"], "zh-CN"],
+    [["zh-CN"], "zh-CN"],
+    [["zh-Hans"], "zh-CN"],
+    [["zh-Hans-SG", "en"], "zh-CN"],
+    [["ZH-tw"], "zh-CN"],
+    [["de-DE", "zh-CN", "en"], "zh-CN"],
+    [["de", "en-GB", "zh"], "en"],
+    [["de", "fr"], "en"],
+    [["zhx", "constructor"], "en"],
+    [[], "en"],
+  ])("for a browser of %j is %s", (languages, expected) => {
+    expect(chosen(null, languages)).toBe(expected);
+  });
+
+  it("is what was chosen before, whatever the browser wants", () => {
+    expect(chosen("zh", ["en-US"])).toBe("zh-CN");
+    expect(chosen("en", ["zh-CN"])).toBe("en");
+  });
+
+  it("is the browser's, if what was stored is none or cannot be read", () => {
+    expect(chosen("klingon", ["zh-CN"])).toBe("zh-CN");
+    expect(chosen(new Error("no storage"), ["zh-CN"])).toBe("zh-CN");
+  });
+});
