@@ -65,6 +65,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "greenscope.trace.analysis*": ("greenscope.trace.analysis*", "greenscope.trace.events", "greenscope.trace.records"),
     "greenscope.trace.examination": ("greenscope.trace.analysis*", "greenscope.trace.reader"),
+    "greenscope.trace.replaying": ("greenscope.trace.analysis*", "greenscope.trace.reader", "greenscope.trace.records"),
     "greenscope.trace.snapshot": (
         "greenscope.trace.events",
         *RING,

@@ -21,6 +21,8 @@ from greenscope.web.following import Following, FollowOnUse
 from greenscope.web.metrics import metrics
 from greenscope.web.polling import PolledPages
 from greenscope.web.profile import profile
+from greenscope.web.replay_routes import replay_routes
+from greenscope.web.replays import Replays
 from greenscope.web.request_routes import request_routes
 from greenscope.web.security import Guard, is_passed_on
 from greenscope.web.session import Session
@@ -58,7 +60,7 @@ def create_app(
         OSError: the trace directory cannot be made.
     """
     source = rings if isinstance(rings, Source) else Source(_paths(rings))
-    following, pages = Following(source, rest_after), PolledPages()
+    following, pages, replays = Following(source, rest_after), PolledPages(), Replays()
 
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -67,6 +69,7 @@ def create_app(
             yield
         finally:
             pages.close()
+            replays.close()
             await following.stop()
 
     # The interactive API pages fetch their scripts from elsewhere; this viewer loads nothing from elsewhere.
@@ -128,6 +131,7 @@ def create_app(
         return profile(find(identity), by)
 
     app.include_router(request_routes(find))
+    app.include_router(replay_routes(find, replays))
 
     app.include_router(stream_routes(source.session, find, pages))
     app.mount("/static", own_files)

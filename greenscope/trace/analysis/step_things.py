@@ -66,8 +66,8 @@ class Things:
         """Of an open span: its name (string)."""
         self.requests: dict[int, str] = {}
         """Of an open request: its text."""
-        self.callback = 0
-        """What the hub calls: a function's name (string); 0: nothing, or it has none."""
+        self.callback: int | None = None
+        """What the hub calls: a function's name (string), 0 if it has none; None: nothing."""
         self.stalled = 0
         """Who does not give the hub its turn; 0: nobody."""
         self.detail = -1

@@ -31,6 +31,10 @@ from greenscope.trace.records import Event, GreenletSlot
 __all__ = ["Steps"]
 
 _LARGE = 0xFFFF
+_MAPPINGS = (
+    "armed", "calls", "greenlets", "holders", "jobs", "lock_waiters", "names", "over", "owners", "queue", "requests",
+    "spans", "timeouts", "watchers",
+)  # fmt: skip
 _BY_WHO_RUNS = frozenset({
     Kind.WATCHER_OPEN, Kind.WATCHER_START, Kind.WATCHER_STOP, Kind.WATCHER_CLOSE, Kind.WATCHER_REFUSE,
     Kind.TIMEOUT_START, Kind.TIMEOUT_CANCEL, Kind.JOB_PUT, Kind.JOB_END, Kind.OP_BEGIN, Kind.OP_END,
@@ -45,7 +49,18 @@ class Steps(Things):
         table: the ring's greenlet table, for names and peers that were told where it was lost.
     """
 
-    __slots__ = ("illegal", "lock_waiters", "loop_exit", "lost", "now_ns", "polling", "queue", "queue_known", "running")
+    __slots__ = (
+        "blocks",
+        "illegal",
+        "lock_waiters",
+        "loop_exit",
+        "lost",
+        "now_ns",
+        "polling",
+        "queue",
+        "queue_known",
+        "running",
+    )
 
     def __init__(self, numbers: Numbers, table: Iterable[GreenletSlot] = ()) -> None:
         super().__init__(numbers)
@@ -59,6 +74,8 @@ class Steps(Things):
         """How many wait for a lock."""
         self.polling = False
         """Whether the hub asks the kernel."""
+        self.blocks = False
+        """Whether it blocks in that: until the kernel has said the first thing."""
         self.loop_exit = False
         """Whether LoopExit is about to be raised."""
         self.lost = 0
@@ -77,11 +94,17 @@ class Steps(Things):
             setattr(other, name, dict(value) if type(value) is dict else value)
         return other
 
+    @property
+    def size(self) -> int:
+        """How many entries a copy has."""
+        return sum(len(getattr(self, name)) for name in _MAPPINGS)
+
     # -- what comes -----------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
         """Take in the next event."""
         self.now_ns = max(self.now_ns, event.time_ns)
+        self.blocks = False
         if self.running is None and event.kind in _BY_WHO_RUNS and event.greenlet:
             self._goes_on(event.greenlet)
         handle = _HANDLERS.get(event.kind)
@@ -97,8 +120,8 @@ class Steps(Things):
             self.jobs, self.lock_waiters,
         ):  # fmt: skip
             mapping.clear()
-        self.polling = self.loop_exit = self.queue_known = False
-        self.callback = self.stalled = 0
+        self.polling = self.blocks = self.loop_exit = self.queue_known = False
+        self.callback, self.stalled = None, 0
 
     def expect(self, event: Event) -> None:
         """Take the name of a greenlet that has none yet from an event to come: a spawn comes before its name."""
@@ -269,7 +292,7 @@ class Steps(Things):
     def _poll_begin(self, event: Event) -> None:
         self._is_hub(event.greenlet)
         self._goes_on(self.hub)
-        self.polling = True
+        self.polling, self.blocks = True, bool(event.aux)
         self.queue_known = self.queue_known or bool(event.aux)  # it blocks only if nobody is ready
 
     def _poll_end(self, event: Event) -> None:
@@ -278,7 +301,7 @@ class Steps(Things):
         self.polling = False
 
     def _callback(self, event: Event) -> None:
-        self.callback = unpack(event.arg)[1] if event.kind == Kind.CALLBACK_BEGIN else 0
+        self.callback = unpack(event.arg)[1] if event.kind == Kind.CALLBACK_BEGIN else None
 
     def _loop_exit(self, _event: Event) -> None:
         self.loop_exit = True

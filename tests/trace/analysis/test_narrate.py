@@ -547,4 +547,5 @@ def test_every_sentence_of_the_tables_is_tested_here(monkeypatch: pytest.MonkeyP
         narrate(told.steps, told.timed(one))
     for count in range(3):
         narrate_loss(count)
-    assert set(LANGUAGES["en"]) - said_keys == set()
+    others = {key for key in LANGUAGES["en"] if key.startswith(("why.", "cause.", "file."))}  # test_replay says them
+    assert set(LANGUAGES["en"]) - others - said_keys == set()

@@ -8,20 +8,15 @@ same keys with the same places. With less detail recorded, or with events lost, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from string import Formatter
 
 from greenscope.trace.analysis.narrate import calls, notes, things, turns
-from greenscope.trace.analysis.narrate.chinese import CHINESE
-from greenscope.trace.analysis.narrate.english import ENGLISH
-from greenscope.trace.analysis.narrate.phrases import Part, Say, counted
+from greenscope.trace.analysis.narrate.phrases import Say, counted
+from greenscope.trace.analysis.narrate.wording import LANGUAGES, sentence
 from greenscope.trace.analysis.steps import Steps
 from greenscope.trace.events import Kind
 from greenscope.trace.records import Event
 
 __all__ = ["LANGUAGES", "TOLD", "narrate", "narrate_loss", "sentences"]
-
-LANGUAGES: dict[str, dict[str, str]] = {"en": ENGLISH, "zh": CHINESE}
-"""Of each language: the words of every key."""
 
 TOLD: dict[int, Callable[[Steps, Event], list[Say]]] = {
     Kind.TEXT: notes.text,
@@ -74,7 +69,7 @@ def sentences(steps: Steps, event: Event, language: str = "en") -> list[str]:
     """
     tell = TOLD.get(event.kind)
     told = tell(steps, event) if tell is not None else [Say("unknown", {"kind": str(event.kind)})]
-    return [_sentence(one, LANGUAGES[language]) for one in told]
+    return [sentence(one, LANGUAGES[language]) for one in told]
 
 
 def narrate(steps: Steps, event: Event, language: str = "en") -> str:
@@ -84,53 +79,4 @@ def narrate(steps: Steps, event: Event, language: str = "en") -> str:
 
 def narrate_loss(records: int, language: str = "en") -> str:
     """That so many records were lost here."""
-    return _sentence(counted("lost", records), LANGUAGES[language])
-
-
-_COMMON = frozenset({"hub", "somebody", "greenlet", "exception", "function.unknown", "fd.unknown"})
-"""Parts that begin a sentence with a capital, in a language with spaces and capitals; a name stays as it is."""
-
-
-def _sentence(say: Say, table: dict[str, str]) -> str:
-    text, words = _words(say, table), table[say.key]
-    first = say.places.get(words[1 : words.index("}")]) if words.startswith("{") else None
-    if not table["between"] or not isinstance(first, Say) or first.key not in _COMMON:
-        return text
-    return text[:1].upper() + text[1:]
-
-
-def _words(part: Part, table: dict[str, str]) -> str:
-    if isinstance(part, str):
-        return part
-    text = ""
-    for literal, name, _, _ in _FORMAT.parse(table[part.key]):
-        text = _joined(text, literal)
-        if name is not None:
-            text = _joined(text, _words(part.places[name], table))
-    return text
-
-
-_FORMAT = Formatter()
-
-
-def _joined(left: str, right: str) -> str:
-    """Two pieces of a sentence. Chinese has a space beside a Latin word, and none between its own characters."""
-    ends, begins = left.rstrip(" ")[-1:], right.lstrip(" ")[:1]
-    if _is_wide(ends) and _is_wide(begins):
-        return left.rstrip(" ") + right.lstrip(" ")
-    if (_is_han(ends) and _is_latin(begins)) or (_is_latin(ends) and _is_han(begins)):
-        return f"{left.rstrip(' ')} {right.lstrip(' ')}"
-    return left + right
-
-
-def _is_han(character: str) -> bool:
-    return "\u4e00" <= character <= "\u9fff"
-
-
-def _is_wide(character: str) -> bool:
-    """A Chinese character or mark: these need no space between them."""
-    return _is_han(character) or "\u3000" <= character <= "\u303f" or "\uff00" <= character <= "\uff60"
-
-
-def _is_latin(character: str) -> bool:
-    return character.isascii() and character.isalnum()
+    return sentence(counted("lost", records), LANGUAGES[language])

@@ -176,7 +176,7 @@ def calls_back(steps: Steps, event: Event) -> list[Say]:
 
 def called_back(steps: Steps, event: Event) -> list[Say]:
     """The function is over."""
-    name = steps.numbers.string(steps.callback)
+    name = steps.numbers.string(steps.callback or 0)
     key = "callback.returned" if event.reason == Exit.RETURNED else "callback.raised"
     return [Say(f"{key}.of", {"function": name}) if name else Say(key)]
 

@@ -1,0 +1,270 @@
+"""What a replay shows at one step: who runs, who is ready, who waits for what, what is armed, in words and numbers.
+
+Values that JSON has as they are, but for lines of code. Times are nanoseconds since the ring began. Lists are cut
+to what a screen shows, and say how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any, NamedTuple
+
+from greenscope.trace.analysis.narrate import labels
+from greenscope.trace.analysis.narrate.calls import name_of
+from greenscope.trace.analysis.step_parts import Greenlet
+from greenscope.trace.analysis.steps import Steps
+from greenscope.trace.events import Kind, Wait, Watch
+from greenscope.trace.records import Event, Site
+
+__all__ = [
+    "MOST",
+    "Calling",
+    "Frame",
+    "Go",
+    "Held",
+    "On",
+    "Queued",
+    "Timing",
+    "Waiting",
+    "Watching",
+    "hub_does",
+    "site_of",
+]
+
+MOST = 50
+"""So many of each list are shown."""
+
+
+class Queued(NamedTuple):
+    """One of the ready queue."""
+
+    greenlet: int
+    since: int
+    why: str
+
+
+class On(NamedTuple):
+    """What a parked greenlet is tied to: a watcher, a lock, another greenlet; and who has that in hand."""
+
+    kind: str
+    number: int | None
+    greenlet: int | None
+
+
+class Waiting(NamedTuple):
+    """A parked greenlet."""
+
+    greenlet: int
+    reason: str
+    label: str
+    since: int
+    deadline: int | None
+    watcher: int | None
+    timer: int | None
+    on: On
+    site: Site | None
+
+
+class Watching(NamedTuple):
+    """An armed watcher."""
+
+    watcher: int
+    kind: str
+    fd: int | None
+    peer: str | None
+    owner: int
+    fired: bool
+    due: int | None
+    since: int
+
+
+class Timing(NamedTuple):
+    """A timeout that counts."""
+
+    timeout: int
+    owner: int
+    due: int
+    ms: int
+
+
+class Held(NamedTuple):
+    """A lock that is held."""
+
+    kind: str
+    number: int
+    holders: tuple[int, ...]
+
+
+class Calling(NamedTuple):
+    """A call of a socket that is not over."""
+
+    greenlet: int
+    call: str
+    fd: int | None
+    site: Site | None
+    waits: int
+
+
+class Go(NamedTuple):
+    """Where to step from here: the switch before and after; where the step's greenlet runs again, and ran last."""
+
+    switch_back: int | None
+    switch_on: int | None
+    again: int | None
+    again_back: int | None
+
+
+class Frame(NamedTuple):
+    """The moment after one step, and that step in words."""
+
+    step: int
+    time: int
+    kind: str
+    greenlet: int | None
+    reason: str | None
+    words: list[str]
+    site: Site | None
+    running: int | None
+    hub: str | None
+    calls: str | None
+    ready: list[Queued]
+    ready_total: int
+    ready_known: bool
+    parked: list[Waiting]
+    parked_total: int
+    watchers: list[Watching]
+    watchers_total: int
+    timeouts: list[Timing]
+    timeouts_total: int
+    held: list[Held]
+    held_total: int
+    current: Calling | None
+    go: Go
+
+
+_STALLS = (Kind.STALL_BEGIN, Kind.STALL_END)
+_WATCHED = frozenset({Wait.READ, Wait.WRITE, Wait.TIMER, Wait.SIGNAL, Wait.CHILD})
+_ON: dict[int, str] = {
+    Wait.LOCK: "lock",
+    Wait.QUEUE: "queue",
+    Wait.EVENT: "event",
+    Wait.JOIN: "greenlet",
+    Wait.YIELD: "turn",
+    Wait.THREAD: "thread",
+    Wait.LOOKUP: "lookup",
+}
+
+
+def hub_does(steps: Steps) -> str | None:
+    """What the hub does: "runs", "asks", "blocks", "calls", or "waits" for a greenlet; None if that is not known."""
+    if steps.running is None:
+        return None
+    if steps.running != steps.hub:
+        return "waits"
+    if steps.callback is not None:
+        return "calls"
+    if steps.polling:
+        return "blocks" if steps.blocks else "asks"
+    return "runs"
+
+
+def site_of(steps: Steps, event: Event) -> Site | None:
+    """The line that an event is at, given what was known before it: its own, or where its greenlet goes on."""
+    if event.kind in _STALLS:
+        return _innermost(event.text)
+    number = event.site
+    if not number and event.kind in (Kind.GREENLET_SWITCH, Kind.GREENLET_THROW):
+        wait = steps.greenlet(event.greenlet).wait
+        number = wait.site if wait is not None else 0
+    elif not number and event.kind == Kind.OP_END:
+        call = steps.call(event.greenlet)
+        number = call.site if call is not None else 0
+    return steps.numbers.site(number)
+
+
+def _innermost(stack: str) -> Site | None:
+    """The first line of a watchdog's stack."""
+    frame = stack.split("\n", 1)[0].split("\t")
+    if len(frame) < 2 or not frame[1].isdecimal() or len(frame[1]) > 9:
+        return None
+    return Site(frame[0], int(frame[1]), frame[2] if len(frame) > 2 else "")
+
+
+def parts(steps: Steps, start: int, table: dict[str, str], about: int | None) -> dict[str, Any]:
+    """The fields of a frame that say what is known by now.
+
+    Args:
+        steps: that.
+        start: when the ring began.
+        table: a language's words.
+        about: the greenlet whose open call is told.
+    """
+    parked = steps.parked()
+    call = steps.call(about) if about is not None else None
+    return {
+        "running": steps.running,
+        "hub": hub_does(steps),
+        "calls": steps.numbers.string(steps.callback) or None if steps.callback is not None else None,
+        "ready": [_queued(steps, number, start, table) for number in islice(steps.queue, MOST)],
+        "ready_total": len(steps.queue),
+        "ready_known": steps.queue_known,
+        "parked": [_waiting(steps, one, start, table) for one in parked[:MOST]],
+        "parked_total": len(parked),
+        "watchers": _watching(steps, start),
+        "watchers_total": len(steps.armed),
+        "timeouts": [
+            Timing(one.number, one.owner, one.due_ns - start, one.ms) for one in _some(steps.timeouts.values())
+        ],
+        "timeouts_total": len(steps.timeouts),
+        "held": [Held("lock", number, holders) for number, holders in _some(steps.holders.items())],
+        "held_total": len(steps.holders),
+        "current": Calling(about, name_of(call.op), call.fd, steps.numbers.site(call.site), call.waits)
+        if call is not None and about is not None
+        else None,
+    }
+
+
+def _some(items: Iterable[Any]) -> Iterable[Any]:
+    return islice(items, MOST)
+
+
+def _queued(steps: Steps, number: int, start: int, table: dict[str, str]) -> Queued:
+    awake = steps.greenlet(number).awake
+    since = awake.since_ns - start if awake is not None else 0
+    return Queued(number, since, labels.why_ready(steps, number, table))
+
+
+def _waiting(steps: Steps, one: Greenlet, start: int, table: dict[str, str]) -> Waiting:
+    wait = one.wait
+    assert wait is not None  # it is parked
+    watched = wait.resource if wait.reason in _WATCHED and wait.resource else None
+    is_timer = wait.reason == Wait.TIMER
+    if wait.reason in _WATCHED:
+        on = On("watcher", watched, None)
+    else:
+        holder = steps.holder(wait.resource) if wait.reason == Wait.LOCK else 0
+        on = On(_ON.get(wait.reason, "other"), wait.resource or None, holder or wait.awaits or None)
+    return Waiting(
+        one.number,
+        labels.reason_of(Kind.GREENLET_PARK, wait.reason) or "other",
+        labels.waits(steps, wait, table),
+        wait.since_ns - start,
+        wait.deadline_ns - start if wait.deadline_ns else None,
+        None if is_timer else watched,
+        watched if is_timer else None,
+        on,
+        steps.numbers.site(wait.site),
+    )
+
+
+def _watching(steps: Steps, start: int) -> list[Watching]:
+    shown = []
+    for armed in _some(steps.armed.values()):
+        watched = steps.watchers.get(armed.watcher)
+        kind = Watch(armed.watch).name.lower() if armed.watch in Watch._value2member_map_ else "other"
+        due = armed.due_ns - start if armed.due_ns else None
+        peer = watched.peer or None if watched is not None else None
+        since = armed.since_ns - start
+        shown.append(Watching(armed.watcher, kind, armed.fd, peer, armed.owner, armed.fired, due, since))
+    return shown

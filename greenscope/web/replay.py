@@ -1,0 +1,107 @@
+"""A replay as the page gets it: an overview, frames, causes, the strip; each as JSON has it.
+
+Pure but for the files of source that the overview has: those that the ring's own lines name, as they are now where
+the viewer runs.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from greenscope.trace.analysis.as_json import site_as_json
+from greenscope.trace.analysis.frames import Frame
+from greenscope.trace.analysis.replay import Replay, files, greenlets
+from greenscope.trace.events import Detail
+from greenscope.trace.replaying import Replaying
+from greenscope.web.replay_source import source_of
+
+__all__ = ["MOST_FRAMES", "frames", "overview", "strip", "why"]
+
+MOST_FRAMES = 200
+_MOST_GREENLETS = 200
+_MOST_FILES = 50
+_MOST_TEXT = 8 << 20
+_PLAIN = ("ready", "watchers", "timeouts", "held")
+
+
+def overview(replaying: Replaying, language: str = "en") -> dict[str, Any]:
+    """What there is to step through."""
+    replay, reader = replaying.replay, replaying.reader
+    numbers = greenlets(replay)
+    level = reader.counters()["detail"]
+    return {
+        "steps": len(replay),
+        "complete": replaying.complete,
+        "full": replaying.is_full,
+        "first": replaying.first,
+        "detail": Detail(level).name.lower() if level in Detail._value2member_map_ else None,
+        "hub": replay.hub,
+        "lost": replay.recording.lost,
+        "greenlets": [{"id": number, "name": replay.name(number)} for number in numbers[:_MOST_GREENLETS]],
+        "greenlets_total": len(numbers),
+        **_files(replaying, language),
+    }
+
+
+def _files(replaying: Replaying, language: str) -> dict[str, Any]:
+    shown, room = [], _MOST_TEXT
+    named = files(replaying.replay)
+    for name in named[:_MOST_FILES]:
+        text, why_not = source_of(name, replaying.info.start_wall_ns, room, language)
+        room -= len(text or "")
+        shown.append({"file": name, "text": text, "why_not": why_not})
+    return {"files": shown, "files_total": len(named)}
+
+
+def frames(replay: Replay, first: int, past: int, language: str = "en") -> dict[str, Any]:
+    """The moments after some steps, and what the greenlets in them are called."""
+    shown = [_frame(frame) for frame in replay.frames(first, past, language)]
+    return {"frames": shown, "names": {number: replay.name(number) for number in sorted(_named(shown))}}
+
+
+def why(replay: Replay, step: int, language: str = "en") -> dict[str, Any]:
+    """Why who runs after a step does so."""
+    return {"causes": [cause._asdict() for cause in replay.why(step, language)]}
+
+
+def strip(replay: Replay, first: int, last: int, most: int) -> dict[str, Any]:
+    """What everybody did between two steps."""
+    shown = replay.strip(first, last, most)
+    return {
+        "from": first,
+        "to": last,
+        "lanes": [lane._asdict() for lane in shown.lanes],
+        "lanes_total": shown.lanes_total,
+    }
+
+
+def as_bytes(answer: dict[str, Any]) -> bytes:
+    """JSON as it is sent."""
+    return json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _frame(frame: Frame) -> dict[str, Any]:
+    shown = frame._asdict()
+    for name in _PLAIN:
+        shown[name] = [one._asdict() for one in shown[name]]
+    shown["site"] = site_as_json(frame.site)
+    shown["parked"] = [
+        {**one._asdict(), "on": one.on._asdict(), "site": site_as_json(one.site)} for one in frame.parked
+    ]
+    if frame.current is not None:
+        shown["current"] = {**frame.current._asdict(), "site": site_as_json(frame.current.site)}
+    shown["go"] = frame.go._asdict()
+    return shown
+
+
+def _named(shown: list[dict[str, Any]]) -> set[int]:
+    """Whom frames name by number."""
+    named: set[int | None] = set()
+    for frame in shown:
+        named |= {frame["greenlet"], frame["running"]}
+        named |= {one["greenlet"] for one in frame["ready"]}
+        named |= {one["greenlet"] for one in frame["parked"]} | {one["on"]["greenlet"] for one in frame["parked"]}
+        named |= {one["owner"] for one in frame["watchers"]} | {one["owner"] for one in frame["timeouts"]}
+        named |= {holder for one in frame["held"] for holder in one["holders"]}
+    return {number for number in named if number is not None}
