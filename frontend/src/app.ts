@@ -3,6 +3,7 @@
  * and tell what was done; they do not know each other.
  */
 
+import { t } from "./language/language";
 import { addressOf, parseAddress, type Address } from "./model/address";
 import * as format from "./model/format";
 import { Locator } from "./model/locator";
@@ -27,7 +28,7 @@ import { Served } from "./served";
 import { Cards } from "./views/cards";
 import { announce, byId } from "./views/dom";
 import { Empty } from "./views/empty";
-import { FindingList } from "./views/findings";
+import { FindingList, severityName } from "./views/findings";
 import { Header } from "./views/header";
 import { Help } from "./views/help";
 import { listenKeys } from "./views/keys";
@@ -365,7 +366,7 @@ export class App {
 
   private showStall(stall: Stall): void {
     if (isGone(stall, this.recording?.status?.begin ?? 0)) {
-      announce(`The stall of ${stall.name} is no longer kept`);
+      announce(t("stall.gone", { name: stall.name }));
       return;
     }
     const end = stall.start + stall.duration;
@@ -376,7 +377,7 @@ export class App {
     }
     this.selection.selectStall(stall);
     this.reveal(stall.greenlet);
-    announce(`Stall of ${stall.name}, ${format.duration(stall.duration)}`);
+    announce(t("stall.said", { name: stall.name, duration: format.duration(stall.duration) }));
   }
 
   private showFinding(finding: Finding): void {
@@ -387,7 +388,7 @@ export class App {
       this.selection.selectFinding(finding, greenlet);
       this.reveal(greenlet);
     }
-    announce(`${finding.severity}: ${finding.sentence}`);
+    announce(t("finding.said", { severity: severityName(finding), sentence: finding.sentence }));
   }
 
   private showWait(greenlet: number | null, name: string, start: number, length: number): void {
@@ -402,8 +403,8 @@ export class App {
   private stepFinding(direction: -1 | 1): void {
     const finding = nextFinding(this.recording?.findings ?? [], this.selection.current?.finding ?? null, direction);
     if (finding !== null) this.showFinding(finding);
-    else if (this.recording?.findings.length) announce(direction < 0 ? "This is the worst" : "This is the last");
-    else announce("Nothing is wrong");
+    else if (this.recording?.findings.length) announce(t(direction < 0 ? "finding.worst" : "finding.last"));
+    else announce(t("finding.none"));
   }
 
   private showGreenlet(greenlet: number, name: string): void {

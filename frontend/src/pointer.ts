@@ -2,11 +2,11 @@
 
 import * as format from "./model/format";
 import { inside, neighbour, segmentAt } from "./model/hit";
+import { stateName } from "./model/labels";
 import type { Recording } from "./model/recording";
 import type { Viewport } from "./model/viewport";
 import type { Span } from "./protocol/messages";
 import { Spans } from "./protocol/spans";
-import { stateName } from "./views/details";
 import { announce } from "./views/dom";
 import type { LanesView } from "./views/lanes";
 import { Tooltip } from "./views/tooltip";

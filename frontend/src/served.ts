@@ -1,5 +1,6 @@
 /** The tab of requests: what it asks for, and which of its two views is on screen. */
 
+import { t } from "./language/language";
 import type { Recording } from "./model/recording";
 import { whatOf } from "./model/requests";
 import type { Paint } from "./plot/theme";
@@ -112,6 +113,6 @@ export class Served {
     const live = this.context.recording()?.live ?? false;
     if (control.open === null) this.list.show(control.list, control.asked, live, control.failed);
     else this.one.show(control.open, control.whole, control.unknown, control.failed, live, this.context.started());
-    if (control.open !== null && control.unknown) announce(`There is no request ${control.open}`);
+    if (control.open !== null && control.unknown) announce(t("request.unknown", { number: control.open }));
   }
 }

@@ -11,10 +11,9 @@ export type Language = "en" | "zh";
 type Places = Readonly<Record<string, string | number>>;
 /** The names of the places in a text: "from {a} to {b}" has "a" and "b". */
 type NamesIn<Text> = Text extends `${string}{${infer Name}}${infer Rest}` ? Name | NamesIn<Rest> : never;
+type PlacesOf<K extends Key, Piece> = Readonly<Record<NamesIn<(typeof EN)[K]>, Piece>>;
 /** What a key wants beside itself: its places, if it has any. */
-type Filling<K extends Key> = [NamesIn<(typeof EN)[K]>] extends [never]
-  ? []
-  : [places: Readonly<Record<NamesIn<(typeof EN)[K]>, string | number>>];
+type Filling<K extends Key> = [NamesIn<(typeof EN)[K]>] extends [never] ? [] : [places: PlacesOf<K, string | number>];
 /** A key without its `.many`: what can be counted. */
 type Counted = Key extends infer K ? (K extends `${infer Base}.many` ? Base : never) : never;
 
@@ -29,10 +28,24 @@ export function t<K extends Key>(key: K, ...[places]: Filling<K>): string {
   return filled(TABLES[language][key], places);
 }
 
+/** The same in pieces, where what goes into its places is more than words. */
+export function pieces<K extends Key>(key: K, places: PlacesOf<K, Node>): (string | Node)[] {
+  const parts = TABLES[language][key].split(/\{(\w+)\}/);
+  return parts.map((part, i) => (i % 2 === 0 ? part : (places as Readonly<Record<string, Node>>)[part]!));
+}
+
 /** The words for so many: `.one` or `.many` of a key. Its {count} is the number, with its digits grouped. */
 export function counted(key: Counted, value: number, places: Places = {}): string {
   const which = `${key}.${value === 1 ? "one" : "many"}` as Key;
   return filled(TABLES[language][which], { count: count(value), ...places });
+}
+
+/** What is between two sentences: nothing in Chinese. */
+export const BETWEEN = language === "zh" ? "" : " ";
+
+/** The words of a key that is made of what the viewer sends; what this page does not know stays as it is sent. */
+export function namedOr(key: string, sent: string): string {
+  return Object.hasOwn(EN, key) ? TABLES[language][key as Key] : sent;
 }
 
 /** The words of a key that a page's element names; they have no places. */

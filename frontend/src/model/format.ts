@@ -104,11 +104,6 @@ export function elided(name: string, most: number): string {
   return `${name.slice(0, Math.max(1, most - 1 - tail))}…${name.slice(-tail)}`;
 }
 
-/** "1 lane", "12 lanes". */
-export function counted(value: number, one: string): string {
-  return `${count(value)} ${one}${value === 1 ? "" : "s"}`;
-}
-
 /** What a process is called: the script it runs, not the interpreter's path. */
 export function commandName(argv: readonly string[]): string {
   const rest = argv.filter((word) => !/(^|\/)(python[\d.]*|greenscope)$/.test(word));

@@ -28,7 +28,6 @@ export const Look = {
 export type Look = (typeof Look)[keyof typeof Look];
 
 export interface Appearance {
-  name: string;
   color: string;
   /** Share of the lane's height. */
   height: number;
@@ -38,20 +37,20 @@ export interface Appearance {
 }
 
 export const APPEARANCE: Readonly<Record<Exclude<Look, 0>, Appearance>> = {
-  [Look.HUB_POLL]: { name: "Hub polls", color: "#CC79A7", height: 0.08 },
-  [Look.TIMER]: { name: "Sleeping", color: "#8B949E", height: 0.08 },
-  [Look.JOIN]: { name: "Waiting: join", color: "#8B949E", height: 0.24, dash: [3, 6] },
-  [Look.OTHER]: { name: "Waiting: other", color: "#8B949E", height: 0.24 },
-  [Look.EVENT]: { name: "Waiting: event", color: "#CC79A7", height: 0.24, dash: [6, 9] },
-  [Look.QUEUE]: { name: "Waiting: queue", color: "#E69F00", height: 0.24, dash: [6, 9] },
-  [Look.LOCK]: { name: "Waiting: lock", color: "#E69F00", height: 0.34 },
-  [Look.WRITE]: { name: "Waiting: write", color: "#0072B2", height: 0.24 },
-  [Look.READ]: { name: "Waiting: read", color: "#56B4E9", height: 0.24 },
-  [Look.YIELD]: { name: "Yielded", color: "#F0E442", height: 0.24 },
-  [Look.READY]: { name: "Ready (waiting for the hub)", color: "#F0E442", height: 0.6 },
-  [Look.HUB]: { name: "Hub loop", color: "#CC79A7", height: 0.84 },
-  [Look.RUNNING]: { name: "Running", color: "#009E73", height: 0.84 },
-  [Look.STALLED]: { name: "Stall (no yield)", color: "#D55E00", height: 0.84, hatched: true },
+  [Look.HUB_POLL]: { color: "#CC79A7", height: 0.08 },
+  [Look.TIMER]: { color: "#8B949E", height: 0.08 },
+  [Look.JOIN]: { color: "#8B949E", height: 0.24, dash: [3, 6] },
+  [Look.OTHER]: { color: "#8B949E", height: 0.24 },
+  [Look.EVENT]: { color: "#CC79A7", height: 0.24, dash: [6, 9] },
+  [Look.QUEUE]: { color: "#E69F00", height: 0.24, dash: [6, 9] },
+  [Look.LOCK]: { color: "#E69F00", height: 0.34 },
+  [Look.WRITE]: { color: "#0072B2", height: 0.24 },
+  [Look.READ]: { color: "#56B4E9", height: 0.24 },
+  [Look.YIELD]: { color: "#F0E442", height: 0.24 },
+  [Look.READY]: { color: "#F0E442", height: 0.6 },
+  [Look.HUB]: { color: "#CC79A7", height: 0.84 },
+  [Look.RUNNING]: { color: "#009E73", height: 0.84 },
+  [Look.STALLED]: { color: "#D55E00", height: 0.84, hatched: true },
 };
 
 const WAITING: Readonly<Record<number, Look>> = {

@@ -1,46 +1,41 @@
 /** A profile in words: what it is by, what its columns and headings are, and the bins of its charts. */
 
-import type { By, Load, Profile, ProfilePart, ProfileRow, Site, Spread } from "../protocol/messages";
+import { counted, t } from "../language/language";
+import { State, type By, type Load, type Profile, type ProfilePart, type ProfileRow, type Site, type Spread } from "../protocol/messages";
 import * as format from "./format";
+import { stateLabel, waitName } from "./labels";
 
-export const ABOUT: Readonly<Record<By, { title: string; text: string }>> = {
-  line: { title: "Line", text: "What greenlets waited for, at which line." },
-  stack: { title: "Stack", text: "The same by whole stacks, where the process records them." },
-  reason: { title: "Reason", text: "What for, in all; and how long greenlets ran, and were ready." },
-  peer: { title: "Peer", text: "For whom they waited, at the other end of a connection." },
-  resource: { title: "Resource", text: "For which lock, queue, event or descriptor." },
-  waker: { title: "Waker", text: "Who ended whose wait, and how long that had been." },
-  latency: { title: "Latency", text: "How long those that could run waited for the hub." },
-  load: { title: "Load", text: "How busy the hub was, and with whom." },
-};
-
-export const HEADINGS: Readonly<Record<ProfilePart["part"], string>> = {
-  hub: "On the hub, and waiting for it",
-  wait: "Waiting for others",
-  sleep: "Asleep",
-  idle: "Waiting for work to come",
-};
-
-const HUB_HEADINGS: Readonly<Partial<Record<By, string>>> = { latency: "Who waited", load: "Who ran" };
+/** What a profile by something is called, and is about. */
+export function about(by: By): { title: string; text: string } {
+  return { title: t(`by.${by}`), text: t(`by.${by}.about`) };
+}
 
 export function heading(by: By, part: ProfilePart["part"]): string {
-  return (part === "hub" ? HUB_HEADINGS[by] : undefined) ?? HEADINGS[part];
+  return t(part === "hub" && (by === "latency" || by === "load") ? `part.hub.${by}` : `part.${part}`);
 }
 
 /** What a column says of a row. */
 export type Says = "label" | "what" | "sleeper" | "site" | "stack";
 
-const OF_LONGEST = "Line of the longest";
+const REASON = ["label", t("column.reason")] as const;
+const OF_LONGEST = ["site", t("column.longest_line")] as const;
 export const COLUMNS: Readonly<Record<By, readonly (readonly [Says, string])[]>> = {
-  line: [["site", "Line"], ["label", "Reason"]],
-  stack: [["stack", "Stack"], ["label", "Reason"]],
-  reason: [["label", "Reason"], ["site", OF_LONGEST]],
-  peer: [["what", "Peer"], ["label", "Reason"], ["site", OF_LONGEST]],
-  resource: [["what", "Resource"], ["label", "Reason"], ["site", OF_LONGEST]],
-  waker: [["what", "Woken by"], ["sleeper", "Sleeper"], ["label", "Reason"], ["site", OF_LONGEST]],
-  latency: [["what", "Greenlet"]],
-  load: [["what", "Greenlet"]],
+  line: [["site", t("column.line")], REASON],
+  stack: [["stack", t("column.stack")], REASON],
+  reason: [REASON, OF_LONGEST],
+  peer: [["what", t("column.peer")], REASON, OF_LONGEST],
+  resource: [["what", t("column.resource")], REASON, OF_LONGEST],
+  waker: [["what", t("column.waker")], ["sleeper", t("column.sleeper")], REASON, OF_LONGEST],
+  latency: [["what", t("column.greenlet")]],
+  load: [["what", t("column.greenlet")]],
 };
+
+/** The reason of a row in a word; who accepts waits to read, and is called by what for. */
+export function reasonText({ state, reason, label }: Pick<ProfileRow, "state" | "reason" | "label">): string {
+  if (label === null) return "";
+  if (label === "accept") return t("wait.accept");
+  return state === State.WAITING ? waitName(reason) : stateLabel(state, reason);
+}
 
 /** One column of a histogram. */
 export interface Bin {
@@ -58,8 +53,11 @@ export function binsOfSpread(spread: Spread): Bin[] {
     spread.classes.map(({ least, below, count, total }) => ({
       count,
       tick: isDecade(least) ? shortDuration(least) : "",
-      range: below === null ? `${shortDuration(least)} or more` : `${shortDuration(least)} to ${shortDuration(below)}`,
-      more: count > 0 ? `, ${format.duration(total)} in all` : "",
+      range:
+        below === null
+          ? t("bin.more", { duration: shortDuration(least) })
+          : t("bin.range", { from: shortDuration(least), to: shortDuration(below) }),
+      all: count > 0 ? format.duration(total) : null,
     })),
   );
 }
@@ -69,21 +67,20 @@ export function binsOfLoad(load: Load): Bin[] {
     load.classes.map(({ least, most, count }) => ({
       count,
       tick: `${format.percent(least)}%`,
-      range: `${format.percent(least)} to ${format.percent(most)} % busy`,
-      more: "",
+      range: t("bin.busy", { from: format.percent(least), to: format.percent(most) }),
+      all: null,
     })),
   );
 }
 
-function bins(classes: readonly { count: number; tick: string; range: string; more: string }[]): Bin[] {
+function bins(classes: readonly { count: number; tick: string; range: string; all: string | null }[]): Bin[] {
   const most = Math.max(1, ...classes.map(({ count }) => count));
   const all = Math.max(1, classes.reduce((sum, { count }) => sum + count, 0));
-  return classes.map(({ count, tick, range, more }) => ({
-    count,
-    height: count / most,
-    tick,
-    text: `${range}: ${count === 1 ? "once" : `${format.count(count)} times`}, ${format.percent(count / all)} %${more}`,
-  }));
+  return classes.map(({ count, tick, range, all: duration }) => {
+    const places = { range, times: counted("times", count), percent: format.percent(count / all) };
+    const text = duration === null ? t("bin", places) : t("bin.all", { ...places, duration });
+    return { count, height: count / most, tick, text };
+  });
 }
 
 /** 1, 10, 100 of a unit: what the axis is labelled at. */
@@ -107,17 +104,17 @@ export function rowMentions(row: ProfileRow, search: string): boolean {
   const wanted = search.trim().toLowerCase();
   if (wanted === "") return true;
   const sites = [row.site, ...row.stack].flatMap((site) => (site === null ? [] : [site.file, siteWords(site)]));
-  return [row.label, row.what, row.sleeper, ...sites].some((text) => text?.toLowerCase().includes(wanted) ?? false);
+  return [row.label, reasonText(row), row.what, row.sleeper, ...sites].some((text) => text?.toLowerCase().includes(wanted) ?? false);
 }
 
 /** The sums over all greenlets, in a line. */
 export function sumsText(profile: Profile): string {
   const { ran, ready, waited, slept, idle } = profile;
   return [
-    `ran ${format.duration(ran)}`,
-    `waited ${format.duration(ready)} for the hub, ${format.duration(waited)} for others`,
-    `slept ${format.duration(slept)}`,
-    `waited ${format.duration(idle)} for work`,
+    t("sums.ran", { duration: format.duration(ran) }),
+    t("sums.waited", { hub: format.duration(ready), others: format.duration(waited) }),
+    t("sums.slept", { duration: format.duration(slept) }),
+    t("sums.idle", { duration: format.duration(idle) }),
   ].join(" · ");
 }
 

@@ -1,17 +1,21 @@
 /** Requests in words, and what their bars and waterfalls are made of. */
 
+import { counted, t } from "../language/language";
 import { PathState, State, type Member, type Only, type Order, type Requests, type ServedRequest } from "../protocol/messages";
 import * as format from "./format";
+import { stateLabel } from "./labels";
 import { niceStep } from "./ticks";
 
-export const ORDER_NAMES: Readonly<Record<Order, string>> = { slowest: "Slowest", newest: "Newest", starved: "Starved" };
+export function orderName(order: Order): string {
+  return t(`order.${order}`);
+}
 
 /** Those that are offered; the viewer knows more. */
 export const ONLY_NAMES: readonly (readonly [Only, string])[] = [
-  ["all", "All"],
-  ["failed", "Failed"],
+  ["all", t("only.all")],
+  ["failed", t("only.failed")],
   ["4xx", "4xx"],
-  ["going_on", "Going on"],
+  ["going_on", t("only.going_on")],
 ];
 
 /** A stretch of a bar. */
@@ -25,13 +29,13 @@ export interface Stretch {
 /** "GET /orders/7?all=1". */
 export function whatOf(request: ServedRequest): string {
   const target = request.query ? `${request.path}?${request.query}` : request.path;
-  return `${request.method} ${target}`.trim() || request.id || `request ${request.number}`;
+  return `${request.method} ${target}`.trim() || request.id || t("request.numbered", { number: request.number });
 }
 
 /** What became of it, in a word; `live` says whether its process is. */
 export function statusOf(request: ServedRequest, live: boolean): string {
-  if (request.outcome === "lost") return "end lost";
-  if (request.outcome === "going_on") return live ? "going on" : "no end";
+  if (request.outcome === "lost") return t("request.end_lost");
+  if (request.outcome === "going_on") return t(live ? "request.going_on" : "request.no_end");
   return request.error ?? (request.status === null ? "" : String(request.status));
 }
 
@@ -43,7 +47,8 @@ export function statusClass(request: ServedRequest, live: boolean): string {
 
 /** How long it took, or has taken. */
 export function wallText(request: ServedRequest, live: boolean): string {
-  return `${format.duration(request.wall)}${request.outcome === "going_on" && live ? " so far" : ""}`;
+  const duration = format.duration(request.wall);
+  return request.outcome === "going_on" && live ? t("span.so_far", { duration }) : duration;
 }
 
 /** Its time as a stacked bar: running, starved, then waits, the longest first. */
@@ -67,34 +72,34 @@ export function stretchesOf(request: ServedRequest): Stretch[] {
 export function partsText(request: ServedRequest): string {
   const { running, starved, waits, ended, unknown } = request;
   const parts: [number, string][] = [
-    [running, "running"],
-    [starved, "starved"],
-    ...waits.map(({ total, label }): [number, string] => [total, `waiting: ${label}`]),
-    [ended, "its greenlet had ended"],
-    [unknown, "unknown: overwritten"],
+    [running, t("state.running")],
+    [starved, t("state.starved")],
+    ...waits.map(({ total, reason }): [number, string] => [total, stateLabel(State.WAITING, reason)]),
+    [ended, t("state.ended")],
+    [unknown, t("request.overwritten")],
   ];
   return parts
     .filter(([total]) => total > 0)
-    .map(([total, words]) => `${words} ${format.duration(total)}`)
-    .join(", ");
+    .map(([total, words]) => t("request.part", { state: words, duration: format.duration(total) }))
+    .join(t("list.comma"));
 }
 
 /** What is not in the list, and why. */
 export function missingText({ without_begin, forgotten, lost }: Requests): string {
   const said = [];
-  if (without_begin > 0) said.push(`${format.counted(without_begin, "request")} left out: begun in what was overwritten`);
-  if (forgotten > 0) said.push(`${format.counted(forgotten, "older request")} not kept`);
-  if (lost > 0) said.push(`of ${format.count(lost)} the end was overwritten`);
+  if (without_begin > 0) said.push(counted("requests.left_out", without_begin));
+  if (forgotten > 0) said.push(counted("requests.forgotten", forgotten));
+  if (lost > 0) said.push(t("requests.lost", { count: format.count(lost) }));
   return said.join(" · ");
 }
 
 /** How many are shown, of how many. */
 export function countText({ requests, found, total, going_on }: Requests, live: boolean): string {
   const words = [];
-  if (requests.length < found) words.push(`showing ${requests.length} of ${format.count(found)}`);
-  else if (found < total) words.push(`${format.count(found)} of ${format.count(total)}`);
-  else words.push(format.counted(total, "request"));
-  if (going_on > 0) words.push(`${format.count(going_on)} ${live ? "going on" : "without an end"}`);
+  if (requests.length < found) words.push(t("requests.showing", { count: requests.length, total: format.count(found) }));
+  else if (found < total) words.push(t("requests.of", { count: format.count(found), total: format.count(total) }));
+  else words.push(counted("requests.count", total));
+  if (going_on > 0) words.push(t(live ? "requests.going_on" : "requests.without_end", { count: format.count(going_on) }));
   return words.join(" · ");
 }
 

@@ -1,8 +1,10 @@
 /** The table of greenlets: in which order, which rows match, and what they say. */
 
+import { t } from "../language/language";
 import { Wait } from "../protocol/events";
 import { State, type Column, type Row } from "../protocol/messages";
 import { siteText } from "./format";
+import { exitName } from "./labels";
 
 export interface Order {
   column: Column;
@@ -14,30 +16,30 @@ export const FIRST_ORDER: Order = { column: "since", descending: false };
 
 /** What a row waits on, in words: "fd 7 · 127.0.0.1:5432". */
 export function waitingOn(row: Pick<Row, "reason" | "fd" | "peer" | "resource" | "alive" | "exit">): string {
-  if (!row.alive) return row.exit ?? "";
+  if (!row.alive) return row.exit === null ? "" : exitName(row.exit);
   const fd = row.fd === null ? "" : `fd ${row.fd}`;
   if (row.peer) return fd === "" ? row.peer : `${fd} · ${row.peer}`;
   if (fd !== "") return fd;
   return resourceText(row.reason, row.resource);
 }
 
-const RESOURCES: Readonly<Record<number, string>> = {
-  [Wait.LOCK]: "lock",
-  [Wait.QUEUE]: "queue",
-  [Wait.EVENT]: "event",
+const RESOURCES: Readonly<Record<number, "resource.lock" | "resource.queue" | "resource.event">> = {
+  [Wait.LOCK]: "resource.lock",
+  [Wait.QUEUE]: "resource.queue",
+  [Wait.EVENT]: "resource.event",
 };
 
 /** "lock #5"; the number of anything else (a timer's, say) tells nobody anything. */
 export function resourceText(reason: number, resource: number | null): string {
-  const kind = RESOURCES[reason];
-  return resource === null || kind === undefined ? "" : `${kind} #${resource}`;
+  const key = RESOURCES[reason];
+  return resource === null || key === undefined ? "" : t(key, { number: resource });
 }
 
 /** Where it is. Of one that runs, only the line it went on from is known. */
 export function lineText(row: Row): string {
   if (row.site === null) return "";
   const line = [siteText(row.site), row.site.function].join(" ").trim();
-  return row.alive && (row.state === State.RUNNING || row.state === State.STALLED) ? `since ${line}` : line;
+  return row.alive && (row.state === State.RUNNING || row.state === State.STALLED) ? t("table.since_line", { line }) : line;
 }
 
 /** The next order when a header is clicked: the same column turns round. */

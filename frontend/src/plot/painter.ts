@@ -1,5 +1,6 @@
 /** Paints the lanes on one canvas over Plotly's plot area. */
 
+import { t } from "../language/language";
 import { duration } from "../model/format";
 import { Look } from "../model/looks";
 import type { SegmentStore } from "../model/segments";
@@ -192,7 +193,7 @@ export class LanePainter {
     context.textBaseline = "middle";
     for (const run of runs) {
       const whole = this.stallAt(scene, run, x);
-      const text = `${duration(whole)} without yielding`;
+      const text = t("stall.label", { duration: duration(whole) });
       const wide = context.measureText(text).width + 14 * ratio;
       const short = duration(whole);
       const fits = wide + 8 * ratio < run.x1 - run.x0;

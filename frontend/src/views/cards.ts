@@ -1,5 +1,6 @@
 /** The five figures over the timeline. */
 
+import { counted, t } from "../language/language";
 import * as format from "../model/format";
 import { latency } from "../model/hub";
 import { isGone } from "../model/stalls";
@@ -39,11 +40,11 @@ export class Cards {
       root.append(card);
       return { root: card, title: head, value, unit, note };
     };
-    this.stall = make("Longest stall", "stall", true);
-    this.latency = make("Hub latency p99", "latency");
-    this.greenlets = make("Greenlets", "greenlets");
-    this.switches = make("Switches", "switches");
-    this.ring = make("Ring buffer", "ring");
+    this.stall = make(t("card.stall"), "stall", true);
+    this.latency = make(t("card.latency"), "latency");
+    this.greenlets = make(t("card.greenlets"), "greenlets");
+    this.switches = make(t("card.switches"), "switches");
+    this.ring = make(t("card.ring"), "ring");
     this.stall.root.addEventListener("click", () => {
       if (this.longest !== null) showStall(this.longest);
     });
@@ -54,30 +55,32 @@ export class Cards {
     const { longest } = this;
     this.stall.root.classList.toggle("alarm", longest !== null);
     (this.stall.root as HTMLButtonElement).disabled = longest === null || isGone(longest, status.begin);
-    if (longest === null) fill(this.stall, "none", "", `over ${format.duration(status.stall_threshold)}`);
+    if (longest === null) fill(this.stall, t("card.stall.none"), "", t("card.stall.over", { duration: format.duration(status.stall_threshold) }));
     else {
       const { value, unit } = format.durationParts(longest.duration);
-      const when = isGone(longest, status.begin) ? "no longer kept" : `at ${format.moment(longest.start, 2, started)}`;
+      const when = isGone(longest, status.begin) ? t("card.stall.gone") : t("span.at", { moment: format.moment(longest.start, 2, started) });
       fill(this.stall, value, unit, `${longest.name} · ${when}`);
     }
 
     const late = latency(status);
     const figure = format.durationParts(late.ns);
     this.latency.root.classList.toggle("warn", late.ns > status.stall_threshold && status.stall_threshold > 0);
-    setText(this.latency.title, late.now ? "Hub latency now" : "Hub latency p99");
+    setText(this.latency.title, t(late.now ? "card.latency.now" : "card.latency"));
     fill(this.latency, figure.value, figure.unit, late.note);
 
     this.greenlets.root.classList.toggle("warn", status.waiting_long > 0);
-    fill(this.greenlets, format.count(status.greenlets), "+ hub", `${format.count(status.waiting_long)} waiting > 5 s, no deadline`);
+    const waiting = t("card.greenlets.waiting", { count: format.count(status.waiting_long) });
+    fill(this.greenlets, format.count(status.greenlets), t("card.greenlets.hub"), waiting);
 
     const rate = format.rateParts(status.switches_per_second);
-    fill(this.switches, rate.value, rate.unit, status.mean_slice > 0 ? `mean slice ${format.duration(status.mean_slice)}` : "none of late");
+    const slice = status.mean_slice > 0 ? t("card.switches.slice", { duration: format.duration(status.mean_slice) }) : t("card.switches.none");
+    fill(this.switches, rate.value, rate.unit, slice);
 
     const share = status.ring_capacity > 0 ? status.ring_used / status.ring_capacity : 0;
     this.ring.root.style.setProperty("--share", share.toFixed(3));
-    const used = `${format.count(status.ring_used)} of ${format.count(status.ring_capacity)} records`;
-    const live = share >= 1 ? "full: the oldest give way" : used;
-    const note = status.state === "live" ? live : `${format.counted(status.events, "event")} recorded`;
+    const used = t("card.ring.used", { used: format.count(status.ring_used), capacity: format.count(status.ring_capacity) });
+    const live = share >= 1 ? t("card.ring.full") : used;
+    const note = status.state === "live" ? live : counted("card.ring.recorded", status.events);
     fill(this.ring, format.percent(share), "%", note);
   }
 }

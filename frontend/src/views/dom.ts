@@ -23,6 +23,11 @@ export function el<K extends keyof HTMLElementTagNameMap>(
   return node;
 }
 
+/** What the viewer says in its own words, which are English in every language of the page. */
+export function english(text: string): HTMLElement {
+  return el("span", { lang: "en" }, text);
+}
+
 /** Touches the text only when it changes: most of what comes four times a second is as it was. */
 export function setText(node: Node, text: string): void {
   if (node.textContent !== text) node.textContent = text;

@@ -1,5 +1,6 @@
 /** What the page says while there is nothing to show. */
 
+import { t } from "../language/language";
 import { byId, setText } from "./dom";
 
 export class Empty {
@@ -9,11 +10,8 @@ export class Empty {
     const came = content.hidden && !nothing;
     content.hidden = nothing;
     byId("empty").hidden = !nothing;
-    setText(byId("empty-title"), reachable ? "Waiting for a traced process…" : "The viewer is not reachable");
-    setText(
-      byId("empty-text"),
-      reachable ? "Start one and it appears here by itself:" : "Retrying. If it was stopped, start it again:",
-    );
+    setText(byId("empty-title"), t(reachable ? "empty.waiting" : "empty.unreachable"));
+    setText(byId("empty-text"), t(reachable ? "empty.start" : "empty.again"));
     setText(byId("empty-command").firstElementChild!, reachable ? "greenscope run app.py" : "greenscope serve");
     return came;
   }
@@ -21,11 +19,6 @@ export class Empty {
   showNoLanes(none: boolean, search: string): void {
     const text = byId("no-lanes");
     text.hidden = !none;
-    setText(
-      text,
-      search.trim() === ""
-        ? "No greenlet has anything to show in this window."
-        : `No greenlet in this window matches “${search}”.`,
-    );
+    setText(text, search.trim() === "" ? t("empty.lanes") : t("empty.lanes.search", { search }));
   }
 }

@@ -1,31 +1,38 @@
 /** The list of what is wrong, worst first; and one finding whole, for the panel beside the lanes. */
 
+import { language, t } from "../language/language";
 import { causeOf, mentions, sameCause } from "../model/findings";
 import * as format from "../model/format";
+import { diagnosisName } from "../model/labels";
 import type { Finding, Findings, Site } from "../protocol/messages";
-import { factRows, siteNode, type Fact } from "./details";
-import { byId, el, setText } from "./dom";
+import { factRows, lastedText, siteNode, type Fact } from "./details";
+import { byId, el, english, setText } from "./dom";
 
 /** A mark beside its colour: severity is not told by colour alone. */
 const MARKS: Readonly<Record<Finding["severity"], string>> = { critical: "!", warning: "▲", note: "i" };
 
 function lasted(finding: Finding, live: boolean): string {
-  return `${format.duration(finding.duration)}${live && finding.end === null ? " so far" : ""}`;
+  return lastedText(finding.duration, live && finding.end === null);
+}
+
+export function severityName({ severity }: Finding): string {
+  return t(`severity.${severity}`);
 }
 
 export function findingItem(finding: Finding, live: boolean, started: number, selected: boolean, show: () => void): HTMLElement {
   const where = finding.site === null ? "" : format.siteText(finding.site);
+  const moment = format.moment(finding.start, 2, started);
   const when = [
-    `${finding.end === null && live ? "since" : "at"} ${format.moment(finding.start, 2, started)}`,
+    t(finding.end === null && live ? "finding.since" : "span.at", { moment }),
     lasted(finding, live),
-    finding.count > 1 && `${format.count(finding.count)} times`,
+    finding.count > 1 && t("finding.times", { count: format.count(finding.count) }),
   ];
   const button = el(
     "button",
     { class: `finding ${finding.severity}`, "aria-current": selected ? "true" : undefined },
     el("span", { class: "finding-mark", "aria-hidden": "true" }, MARKS[finding.severity]),
-    el("span", { class: "finding-id" }, el("span", { class: "sr-only" }, `${finding.severity}: `), finding.id),
-    el("span", { class: "finding-sentence" }, finding.sentence),
+    el("span", { class: "finding-id" }, el("span", { class: "sr-only" }, t("finding.severity", { severity: severityName(finding) })), diagnosisName(finding.id)),
+    el("span", { class: "finding-sentence", lang: "en" }, finding.sentence),
     el("span", { class: "finding-where", title: finding.site === null ? "" : `${finding.site.file}:${finding.site.line}` }, where),
     el("span", { class: "finding-when" }, when.filter(Boolean).join(" · ")),
   );
@@ -49,7 +56,11 @@ export class FindingList {
     const findings = (diagnosis?.findings ?? []).filter((finding) => mentions(finding, search));
     setText(
       byId("stalls-count"),
-      total > findings.length ? `showing ${findings.length} of ${format.count(total)}, worst first` : findings.length > 1 ? "worst first" : "",
+      total > findings.length
+        ? t("finding.showing", { count: findings.length, total: format.count(total) })
+        : findings.length > 1
+          ? t("finding.worst_first")
+          : "",
     );
     const list = byId("stalls");
     const at = [...list.children].findIndex((item) => item.contains(document.activeElement));
@@ -61,7 +72,7 @@ export class FindingList {
     empty.hidden = findings.length > 0;
     setText(
       empty,
-      total > 0 ? `Nothing that is wrong matches “${search}”.` : diagnosis === null ? "Looking…" : "Nothing is wrong.",
+      total > 0 ? t("finding.search", { search }) : t(diagnosis === null ? "finding.looking" : "side.nothing"),
     );
   }
 }
@@ -69,17 +80,18 @@ export class FindingList {
 /** All that is known of it, but for its head and its buttons. */
 export function findingNodes(finding: Finding, live: boolean, started: number): HTMLElement[] {
   const list: Fact[] = [
-    [finding.end === null && live ? "Since" : "Start", format.time(finding.start, 6)],
-    ["Clock", format.wallTime(finding.start, started)],
-    ["Duration", lasted(finding, live)],
+    [t(finding.end === null && live ? "side.since" : "side.start"), format.time(finding.start, 6)],
+    [t("side.clock"), format.wallTime(finding.start, started)],
+    [t("side.duration"), lasted(finding, live)],
   ];
-  if (finding.count > 1) list.push(["Struck", `${format.count(finding.count)} times; this is the longest`]);
-  if (finding.resource !== null) list.push(["On", finding.resource]);
+  if (finding.count > 1) list.push([t("finding.struck"), t("finding.longest", { count: format.count(finding.count) })]);
+  if (finding.resource !== null) list.push([t("finding.on"), english(finding.resource)]);
   if (finding.others_total > 0) {
-    const named = finding.others.slice(0, 3).map((who) => who.name).join(", ");
-    list.push(["With", finding.others_total > 3 ? `${named} and ${format.count(finding.others_total - 3)} more` : named]);
+    const named = finding.others.slice(0, 3).map((who) => who.name).join(t("list.comma"));
+    const more = finding.others_total - 3;
+    list.push([t("finding.with"), more > 0 ? t("finding.more", { names: named, count: format.count(more) }) : named]);
   }
-  const nodes: HTMLElement[] = [el("p", { class: "finding-told" }, finding.sentence), factRows(list)];
+  const nodes: HTMLElement[] = [el("p", { class: "finding-told", lang: "en" }, finding.sentence), factRows(list)];
   nodes.push(...stackNodes(finding));
   if (finding.evidence.length > 0) {
     const seen = finding.evidence.map((each) =>
@@ -87,12 +99,13 @@ export function findingNodes(finding: Finding, live: boolean, started: number): 
         "li",
         {},
         el("span", { class: "evidence-at" }, each.at === null ? "" : format.time(each.at, 3)),
-        el("span", {}, each.greenlet === null ? null : el("strong", {}, each.greenlet.name), ` ${each.text}`),
+        el("span", { lang: "en" }, each.greenlet === null ? null : el("strong", {}, each.greenlet.name), ` ${each.text}`),
       ),
     );
-    nodes.push(el("h3", {}, "What was seen"), el("ul", { class: "evidence" }, ...seen));
+    nodes.push(el("h3", {}, t("finding.seen")), el("ul", { class: "evidence" }, ...seen));
   }
-  nodes.push(el("p", { class: "advice" }, el("strong", {}, "Try "), lowered(finding.advice)));
+  const advice = language === "en" ? lowered(finding.advice) : finding.advice;
+  nodes.push(el("p", { class: "advice" }, el("strong", {}, `${t("stall.try")} `), english(advice)));
   return nodes;
 }
 
@@ -103,7 +116,7 @@ export function stackNodes(finding: Finding): HTMLElement[] {
   const frames = stack.length > 0 ? stack : site === null ? [] : [site];
   if (frames.length > 0) {
     const items = frames.map((frame) => el("li", { class: same(frame, site) ? "culprit" : undefined }, siteNode(frame)));
-    nodes.push(el("h3", {}, frames.length > 1 ? "Stack, innermost first" : "Line"), el("ol", { class: "stack" }, ...items));
+    nodes.push(el("h3", {}, t(frames.length > 1 ? "finding.stack" : "finding.line")), el("ol", { class: "stack" }, ...items));
   }
   if (source !== null && site !== null) {
     const lines = source.lines.map((text, index) => {
@@ -115,7 +128,7 @@ export function stackNodes(finding: Finding): HTMLElement[] {
         el("code", {}, text),
       );
     });
-    nodes.push(el("div", { class: "source", role: "group", "aria-label": `Source around line ${site.line}`, tabindex: 0 }, ...lines));
+    nodes.push(el("div", { class: "source", role: "group", "aria-label": t("finding.source", { line: site.line }), tabindex: 0 }, ...lines));
   }
   return nodes;
 }

@@ -1,5 +1,6 @@
 /** The top bar: which recording, whether it is live, what was lost; and the banner for what must be seen. */
 
+import { t } from "../language/language";
 import * as format from "../model/format";
 import { blocker, deathText } from "../model/hub";
 import type { Ring, Running, Status } from "../protocol/messages";
@@ -15,8 +16,22 @@ export interface Liveness {
   gone: boolean;
 }
 
-const GONE = "The viewer no longer has this recording. What is on screen is the last that came.";
-const UNREACHABLE = "Viewer not reachable – retrying. What is on screen is the last that came.";
+/** What the window's title begins with. */
+const TITLES = {
+  died: `✝ ${t("title.died")} · `,
+  ended: `${t("title.ended")} · `,
+  snapshot: `${t("title.snapshot")} · `,
+  unreachable: "… ",
+  live: "",
+  waiting: "",
+} as const;
+
+const SAID: Readonly<Record<string, string>> = {
+  live: t("said.live"),
+  paused: t("said.paused"),
+  ended: t("said.ended"),
+  snapshot: t("said.snapshot"),
+};
 
 /** A block shorter than this is seen, but not said: it is over before the words are. */
 const SAID_FROM_NS = 1e9;
@@ -42,22 +57,25 @@ export class Header {
     this.pill.dataset["state"] = shown;
     const lost = status === null ? 0 : status.lost;
     this.pill.classList.toggle("lossy", lost > 0);
-    setText(this.text, blocked !== null ? `Hub blocked ${format.duration(blocked.duration)} · ${blocked.name}` : pillText(shown, status));
+    setText(
+      this.text,
+      blocked !== null ? t("header.blocked", { duration: format.duration(blocked.duration), name: blocked.name }) : pillText(shown, status),
+    );
     this.pill.title =
       blocked !== null
-        ? `${blocked.name} runs and does not yield: nobody else can.`
+        ? t("header.blocked.why", { name: blocked.name })
         : lost > 0
-        ? `${format.count(lost)} events were overwritten in the ring before they could be read: the timeline has gaps.`
-        : "";
+          ? t("header.lossy", { count: format.count(lost) })
+          : "";
     this.showBanner(state, gone, status);
     this.pauseButton.setAttribute("aria-pressed", String(paused));
-    setText(byId("pause-text"), paused ? "Resume" : "Pause");
+    setText(byId("pause-text"), t(paused ? "page.resume" : "page.pause"));
     this.pauseButton.disabled = state !== "live" && !paused;
     byId("back-to-live").hidden = following || paused || state !== "live";
 
     const name = ring === null ? "greenscope" : `${format.commandName(ring.argv)} · greenscope`;
-    const before = { died: "✝ died · ", ended: "ended · ", snapshot: "snapshot · ", unreachable: "… ", live: "", waiting: "" }[state];
-    const title = `${before}${lost > 0 ? `${format.count(lost)} lost · ` : ""}${name}`;
+    const before = TITLES[state];
+    const title = `${before}${lost > 0 ? `${lostText(lost)} · ` : ""}${name}`;
     if (document.title !== title) document.title = title;
     if (blocked !== null) this.announceBlock(blocked);
     else this.announceState(shown);
@@ -73,24 +91,24 @@ export class Header {
     process.hidden = rings.length !== 1;
     if (current !== null) {
       setText(process, `${ringName(current)}`);
-      process.title = `${current.argv.join(" ")} on ${current.host}`;
+      process.title = commandText(current);
     }
     this.chooser.replaceChildren(
       ...rings.map((ring) =>
         el(
           "option",
-          { value: ring.id, selected: ring.id === current?.id, title: `${ring.argv.join(" ")} on ${ring.host}` },
+          { value: ring.id, selected: ring.id === current?.id, title: commandText(ring) },
           `${ring.state === "live" ? "● " : ring.state === "died" ? "✝ " : "○ "}${ringChoice(ring)}`,
         ),
       ),
     );
     if (current === null) return;
     this.chooser.value = current.id;
-    this.chooser.title = `${ringChoice(current)}\n${current.argv.join(" ")} on ${current.host}`;
+    this.chooser.title = `${ringChoice(current)}\n${commandText(current)}`;
   }
 
   private showBanner(state: string, gone: boolean, status: Status | null): void {
-    const text = state === "died" ? deathText(status) : state !== "unreachable" ? "" : gone ? GONE : UNREACHABLE;
+    const text = state === "died" ? deathText(status) : state !== "unreachable" ? "" : t(gone ? "header.gone" : "header.unreachable");
     this.banner.dataset["state"] = state;
     this.banner.hidden = text === "";
     setText(this.banner, text);
@@ -101,34 +119,44 @@ export class Header {
     const key = `${greenlet} ${since}`;
     if (duration < SAID_FROM_NS || key === this.saidBlock) return;
     this.saidBlock = key;
-    announce(`${name} blocks the hub`);
+    announce(t("header.blocks", { name }));
   }
 
   private announceState(state: string): void {
     if (state === this.said) return;
     this.said = state;
-    const words: Record<string, string> = { live: "Live", paused: "Paused", ended: "The process has ended", snapshot: "A snapshot" };
-    if (words[state] !== undefined) announce(words[state]);
+    const words = SAID[state];
+    if (words !== undefined) announce(words);
   }
 }
 
+function lostText(count: number): string {
+  return t("header.lost", { count: format.count(count) });
+}
+
+function commandText({ argv, host }: Ring): string {
+  return t("header.on", { command: argv.join(" "), host });
+}
+
 function pillText(state: string, status: Status | null): string {
-  const lost = status === null ? "" : ` · ${format.count(status.lost)} lost`;
+  const lost = status === null ? "" : ` · ${lostText(status.lost)}`;
+  const count = format.count(status?.events ?? 0);
+  const rate = format.count(status?.events_per_second ?? 0);
   switch (state) {
     case "live":
-      return `Live · ${format.count(status?.events_per_second ?? 0)} ev/s${lost}`;
+      return `${t("pill.live", { rate })}${lost}`;
     case "paused":
-      return `Paused · ${format.count(status?.events_per_second ?? 0)} ev/s${lost}`;
+      return `${t("pill.paused", { rate })}${lost}`;
     case "ended":
-      return `Ended · ${format.count(status?.events ?? 0)} events${lost}`;
+      return `${t("pill.ended", { count })}${lost}`;
     case "snapshot":
-      return `Snapshot · ${format.count(status?.events ?? 0)} events${lost}`;
+      return `${t("pill.snapshot", { count })}${lost}`;
     case "died":
-      return `Process died${lost}`;
+      return `${t("pill.died")}${lost}`;
     case "unreachable":
-      return "Viewer not reachable";
+      return t("pill.unreachable");
     default:
-      return "Waiting…";
+      return t("pill.waiting");
   }
 }
 

@@ -1,54 +1,55 @@
 /** The overlay that lists every key and gesture. */
 
+import { t } from "../language/language";
 import { byId, el } from "./dom";
 
 const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
   [
-    "Move",
+    t("help.move"),
     [
-      ["W S", "zoom in, out"],
-      ["A D", "pan left, right"],
-      ["0", "the whole recording"],
-      ["F", "fit the selected finding, stall, span or request"],
-      ["L", "back to live"],
-      ["Space", "pause, resume"],
+      ["W S", t("help.zoom")],
+      ["A D", t("help.pan")],
+      ["0", t("help.whole")],
+      ["F", t("help.fit")],
+      ["L", t("help.live")],
+      [t("key.space"), t("help.pause")],
     ],
   ],
   [
-    "Find",
+    t("help.find"),
     [
-      ["/", "search by name, file, fd or peer"],
-      ["[ ]", "the finding before, after, worst first"],
-      ["1 2 3 4 5", "timeline, greenlets, stalls, profile, requests"],
-      ["Esc", "close, clear the selection"],
+      ["/", t("help.search")],
+      ["[ ]", t("help.findings")],
+      ["1 2 3 4 5", t("help.tabs")],
+      ["Esc", t("help.clear")],
     ],
   ],
   [
-    "In the lanes",
+    t("help.lanes"),
     [
-      ["← →", "previous, next span"],
-      ["↑ ↓", "lane above, below"],
-      ["Enter", "select the span"],
-      ["PgUp PgDn", "scroll the lanes"],
+      ["← →", t("help.spans")],
+      ["↑ ↓", t("help.rows")],
+      ["Enter", t("help.select")],
+      ["PgUp PgDn", t("help.scroll")],
     ],
   ],
   [
-    "In the requests",
+    t("help.requests"),
     [
-      ["↑ ↓", "request above, below"],
-      ["Enter", "open it"],
-      ["Esc", "back to all of them"],
+      ["↑ ↓", t("help.request")],
+      ["Enter", t("help.open")],
+      ["Esc", t("help.back")],
     ],
   ],
   [
-    "Pointer",
+    t("help.pointer"),
     [
-      ["Wheel", "zoom around the pointer"],
-      ["Shift Wheel", "pan"],
-      ["Drag", "pan, scroll"],
-      ["Shift Drag", "choose a window"],
-      ["Wheel\u00a0on\u00a0names", "scroll the lanes"],
-      ["Click", "select a span"],
+      [t("key.wheel"), t("help.wheel.zoom")],
+      [t("key.shift_wheel"), t("help.wheel.pan")],
+      [t("key.drag"), t("help.drag")],
+      [t("key.shift_drag"), t("help.choose")],
+      [t("key.wheel_on_names"), t("help.scroll")],
+      [t("key.click"), t("help.click")],
     ],
   ],
 ];
@@ -57,10 +58,10 @@ export class Help {
   private readonly dialog = byId<HTMLDialogElement>("help");
 
   constructor() {
-    const close = el("button", { class: "button icon", "aria-label": "Close help" }, "×");
+    const close = el("button", { class: "button icon", "aria-label": t("help.close") }, "×");
     close.addEventListener("click", () => this.dialog.close());
     this.dialog.append(
-      el("div", { class: "side-head" }, el("h2", { id: "help-title" }, "Keys and gestures"), close),
+      el("div", { class: "side-head" }, el("h2", { id: "help-title" }, t("help.title")), close),
       el(
         "div",
         { class: "help-grid" },
@@ -83,7 +84,7 @@ export class Help {
       el(
         "p",
         { class: "hint" },
-        "A lane's colour and height say what its greenlet does. Green runs, yellow is ready and waits for the hub, thin lines wait. Hatched vermilion held the hub for too long: everything yellow beneath it is late because of it.",
+        t("help.about"),
       ),
     );
     this.dialog.addEventListener("click", (event) => {

@@ -1,31 +1,34 @@
 /** What the colours and heights mean; of the rarer waits, those that this recording has had. */
 
+import { t } from "../language/language";
+import { waitName } from "../model/labels";
 import { Look, lookOf } from "../model/looks";
+import { Wait } from "../protocol/events";
 import { State } from "../protocol/messages";
 import { byId, el } from "./dom";
 import { swatch } from "./swatch";
 
-const STATES: readonly [string, Look][] = [
-  ["running", Look.RUNNING],
-  ["ready", Look.READY],
-  ["stall", Look.STALLED],
-  ["hub loop", Look.HUB],
+const STATES: readonly (readonly [string, Look])[] = [
+  [t("state.running"), Look.RUNNING],
+  [t("state.ready"), Look.READY],
+  [t("legend.stall"), Look.STALLED],
+  [t("legend.hub"), Look.HUB],
 ];
-const ALWAYS: ReadonlySet<string> = new Set(["read", "write", "timer"]);
-const WAITS: readonly [string, Look][] = [
-  ["read", Look.READ],
-  ["write", Look.WRITE],
-  ["timer", Look.TIMER],
-  ["lock", Look.LOCK],
-  ["queue", Look.QUEUE],
-  ["event", Look.EVENT],
-  ["join", Look.JOIN],
-  ["turn", Look.YIELD],
-  ["other", Look.OTHER],
+const WAITS: readonly (readonly [string, Look])[] = [
+  [waitName(Wait.READ), Look.READ],
+  [waitName(Wait.WRITE), Look.WRITE],
+  [waitName(Wait.TIMER), Look.TIMER],
+  [waitName(Wait.LOCK), Look.LOCK],
+  [waitName(Wait.QUEUE), Look.QUEUE],
+  [waitName(Wait.EVENT), Look.EVENT],
+  [waitName(Wait.JOIN), Look.JOIN],
+  [t("legend.turn"), Look.YIELD],
+  [waitName(Wait.OTHER), Look.OTHER],
 ];
+const ALWAYS: readonly Look[] = [Look.READ, Look.WRITE, Look.TIMER];
 
 export class Legend {
-  private readonly seen = new Set(ALWAYS);
+  private readonly seen = new Set<Look>(ALWAYS);
 
   constructor() {
     this.render();
@@ -36,8 +39,7 @@ export class Legend {
     const before = this.seen.size;
     for (const reason of waits) {
       const look = lookOf(State.WAITING, reason);
-      const found = WAITS.find(([, each]) => each === look);
-      if (found) this.seen.add(found[0]);
+      if (WAITS.some(([, each]) => each === look)) this.seen.add(look);
     }
     if (this.seen.size !== before) this.render();
   }
@@ -46,8 +48,8 @@ export class Legend {
     const item = ([name, look]: readonly [string, Look]): HTMLElement => el("li", {}, swatch(look), name);
     byId("legend").replaceChildren(
       ...STATES.map(item),
-      el("li", { class: "group" }, "waiting for"),
-      ...WAITS.filter(([name]) => this.seen.has(name)).map(item),
+      el("li", { class: "group" }, t("legend.waiting")),
+      ...WAITS.filter(([, look]) => this.seen.has(look)).map(item),
     );
   }
 }

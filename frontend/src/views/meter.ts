@@ -1,5 +1,6 @@
 /** How fast the page draws, in its footer: frames a second, and what painting one takes. */
 
+import { counted, t } from "../language/language";
 import * as format from "../model/format";
 import { byId, setText } from "./dom";
 
@@ -30,8 +31,8 @@ export class Meter {
   }
 
   show(lanes: number, width: number, segments: number): void {
-    setText(byId("info"), lanes > 0 ? `${format.counted(lanes, "lane")} · ${format.duration(width)}` : "");
-    const paint = this.paints.length === 0 ? "" : `paint ${this.paintMs().toFixed(1)} ms · `;
-    setText(byId("meter"), `${paint}${format.count(segments)} segments`);
+    setText(byId("info"), lanes > 0 ? `${counted("lanes", lanes)} · ${format.duration(width)}` : "");
+    const paint = this.paints.length === 0 ? "" : `${t("meter.paint", { ms: this.paintMs().toFixed(1) })} · `;
+    setText(byId("meter"), paint + t("meter.segments", { count: format.count(segments) }));
   }
 }

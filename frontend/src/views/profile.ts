@@ -1,22 +1,16 @@
 /** Where the time went: a choice of by what, a table with a bar for each share, and charts of how times are spread. */
 
+import { BETWEEN, counted, pieces, t } from "../language/language";
 import * as format from "../model/format";
 import { APPEARANCE, Look, lookOf } from "../model/looks";
 import {
-  ABOUT, binsOfLoad, binsOfSpread, COLUMNS, heading, rowMentions, shareText, siteWords, sumsText, type Bin, type Says,
+  about, binsOfLoad, binsOfSpread, COLUMNS, heading, reasonText, rowMentions, shareText, siteWords, sumsText, type Bin, type Says,
 } from "../model/profile";
 import { BYS, State, type By, type Profile, type ProfilePart, type ProfileRow, type Site } from "../protocol/messages";
 import { byId, el, setText } from "./dom";
 import { swatch } from "./swatch";
 
-const NUMBERS: readonly (readonly [string, string])[] = [
-  ["Total", "All of them together"],
-  ["Count", "How many there were"],
-  ["Mean", "How long each was on average"],
-  ["p99", "99 of a hundred stayed within it; of fewer than a hundred, the longest"],
-  ["Longest", "Opens the timeline at it"],
-  ["Still", "How many go on"],
-];
+const NUMBERS = ["total", "count", "mean", "p99", "longest", "still"] as const;
 /** Frames of a stack that are shown; the others are in its title. */
 const FRAMES = 5;
 
@@ -42,7 +36,7 @@ export class ProfileView {
         this.by = each;
         this.events.by(each);
       });
-      byId("profile-by").append(el("label", {}, input, el("span", {}, ABOUT[each].title)));
+      byId("profile-by").append(el("label", {}, input, el("span", {}, about(each).title)));
     }
   }
 
@@ -51,11 +45,11 @@ export class ProfileView {
     const key = JSON.stringify([this.by, profile, search, hub, failed]);
     if (key === this.shown) return;
     this.shown = key;
-    const { text } = ABOUT[this.by];
-    setText(byId("profile-about"), profile === null ? text : `${text} All greenlets ${sumsText(profile)}.`);
+    const { text } = about(this.by);
+    setText(byId("profile-about"), profile === null ? text : text + BETWEEN + t("profile.all", { sums: sumsText(profile) }));
     setText(
       byId("profile-span"),
-      profile === null ? "" : `from ${format.time(profile.from, 2)} to ${format.time(profile.to, 2)}`,
+      profile === null ? "" : t("profile.from", { from: format.time(profile.from, 2), to: format.time(profile.to, 2) }),
     );
     const focused = document.activeElement;
     const at = this.buttons().findIndex((button) => button === focused);
@@ -63,10 +57,10 @@ export class ProfileView {
     const count = this.showTable(profile, search, hub);
     if (at >= 0) this.refocus(at, (focused as HTMLElement).dataset["of"]);
     this.empty.hidden = count > 0;
-    if (failed) setText(this.empty, "The viewer could not make it.");
-    else if (profile === null) setText(this.empty, "Summing up…");
-    else if (profile.parts.length > 0) setText(this.empty, `Nothing of it matches “${search}”.`);
-    else setText(this.empty, "There is nothing of that kind.");
+    if (failed) setText(this.empty, t("profile.failed"));
+    else if (profile === null) setText(this.empty, t("profile.summing"));
+    else if (profile.parts.length > 0) setText(this.empty, t("profile.search", { search }));
+    else setText(this.empty, t("profile.nothing"));
   }
 
   private buttons(): HTMLButtonElement[] {
@@ -91,8 +85,8 @@ export class ProfileView {
         "tr",
         {},
         ...says.map(([, title]) => el("th", { scope: "col" }, title)),
-        el("th", { scope: "col" }, "Share"),
-        ...NUMBERS.map(([title, about]) => el("th", { scope: "col", class: "numeric", title: about }, title)),
+        el("th", { scope: "col" }, t("column.share")),
+        ...NUMBERS.map((each) => el("th", { scope: "col", class: "numeric", title: t(`column.${each}.about`) }, t(`column.${each}`))),
       ),
     );
     for (const body of [...this.table.tBodies]) body.remove();
@@ -102,7 +96,7 @@ export class ProfileView {
 
   private body(part: ProfilePart, rows: readonly ProfileRow[], hub: number | null): HTMLTableSectionElement {
     const says = COLUMNS[this.by];
-    const more = part.rows_total > rows.length ? `showing ${rows.length} of ${format.count(part.rows_total)}` : "";
+    const more = part.rows_total > rows.length ? t("profile.showing", { count: rows.length, total: format.count(part.rows_total) }) : "";
     const head = el(
       "th",
       { scope: "rowgroup", colspan: says.length + 1 + NUMBERS.length },
@@ -134,7 +128,11 @@ export class ProfileView {
     const text = format.duration(length);
     const button = el(
       "button",
-      { class: "link look", title: `Show ${name} at ${format.time(start, 3)}`, "aria-label": `${text}: show ${name} on the timeline` },
+      {
+        class: "link look",
+        title: t("profile.show", { name, time: format.time(start, 3) }),
+        "aria-label": t("profile.show.label", { duration: text, name }),
+      },
       text,
     );
     button.addEventListener("click", () => this.events.look(greenlet, name, start, length));
@@ -146,17 +144,17 @@ export class ProfileView {
     const { spread, load } = profile ?? {};
     if (load) {
       const known = load.busy + load.polled;
-      const share = known > 0 ? `busy ${shareText(load.busy / known)} of the time` : "";
-      charts.push(chart(`Load of each ${format.duration(load.stretch)}`, [share], binsOfLoad(load), State.RUNNING));
+      const share = known > 0 ? t("profile.busy", { share: shareText(load.busy / known) }) : "";
+      charts.push(chart(t("profile.load", { duration: format.duration(load.stretch) }), [share], binsOfLoad(load), State.RUNNING));
     }
     if (profile && spread && spread.count > 0) {
-      const words = [`half within ${format.duration(spread.p50)}`, `99 % within ${format.duration(spread.p99)}`];
+      const words = [t("profile.half", { duration: format.duration(spread.p50) }), t("profile.most", { duration: format.duration(spread.p99) })];
       const start = load?.longest_start ?? null;
       const longest =
         start === null
-          ? `the longest ${format.duration(spread.longest)}`
-          : el("span", {}, "the longest ", this.lookButton(null, "the hub", start, spread.longest));
-      const title = load ? `Away from the poll, ${times(spread.count)}` : `Ready, until it ran, ${times(spread.count)}`;
+          ? t("profile.longest", { duration: format.duration(spread.longest) })
+          : el("span", {}, ...pieces("profile.longest", { duration: this.lookButton(null, t("profile.hub"), start, spread.longest) }));
+      const title = t(load ? "profile.away" : "profile.ready", { times: counted("times", spread.count) });
       charts.push(chart(title, [...words, longest], binsOfSpread(spread), load ? State.RUNNING : State.READY));
     }
     this.charts.hidden = charts.length === 0;
@@ -164,26 +162,22 @@ export class ProfileView {
   }
 }
 
-function times(count: number): string {
-  return count === 1 ? "once" : `${format.count(count)} times`;
-}
-
 function cell(says: Says, row: ProfileRow, look: Look): HTMLTableCellElement {
   switch (says) {
     case "label":
-      return el("td", {}, el("span", { class: "state" }, el("span", { class: "swatch-box" }, swatch(look)), row.label ?? ""));
+      return el("td", {}, el("span", { class: "state" }, el("span", { class: "swatch-box" }, swatch(look)), reasonText(row)));
     case "site":
       // What stands for all that was not told apart has no line, but a name.
       return el("td", { class: "at", title: place(row.site) }, siteWords(row.site) || row.what);
     case "stack": {
       const frames = row.stack.length > 0 ? row.stack : row.site === null ? [] : [row.site];
       const lines = frames.slice(0, FRAMES).map((frame) => el("span", { class: "frame-line" }, siteWords(frame)));
-      if (frames.length > FRAMES) lines.push(el("span", { class: "frame-line" }, `and ${format.counted(frames.length - FRAMES, "frame")} more`));
+      if (frames.length > FRAMES) lines.push(el("span", { class: "frame-line" }, counted("profile.frames", frames.length - FRAMES)));
       return el("td", { class: "at", title: frames.map(place).join("\n") }, ...(lines.length > 0 ? lines : [row.what]));
     }
     default: {
       const text = (says === "what" ? row.what : row.sleeper) ?? "";
-      return el("td", { class: "what", title: text }, text);
+      return el("td", { class: "what", title: text, lang: "en" }, text);
     }
   }
 }
@@ -209,6 +203,6 @@ function chart(title: string, words: readonly (string | Node)[], bins: readonly 
   const list = el("ol", { class: "bins", role: "list", "aria-label": title }, ...columns);
   list.style.setProperty("--fill", APPEARANCE[lookOf(state, 0) as Exclude<Look, 0>].color);
   const said = el("p", { class: "hint" });
-  words.forEach((word, i) => said.append(i > 0 && word !== "" ? ", " : "", word));
+  words.forEach((word, i) => said.append(i > 0 && word !== "" ? t("list.comma") : "", word));
   return el("section", { class: "chart" }, el("h3", {}, title), said, list);
 }

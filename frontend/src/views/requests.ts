@@ -1,12 +1,13 @@
 /** The tab of requests: the routes, and the requests with a bar each. */
 
+import { t } from "../language/language";
 import * as format from "../model/format";
 import { shareText } from "../model/profile";
 import {
   ONLY_NAMES,
-  ORDER_NAMES,
   countText,
   missingText,
+  orderName,
   partsText,
   statusClass,
   statusOf,
@@ -45,7 +46,7 @@ export class RequestList {
     private paint: Paint,
   ) {
     const order = (value: string): void => this.events.choose({ order: value as Order });
-    choices("requests-order", ORDERS.map((each) => [each, ORDER_NAMES[each]]), "slowest", order);
+    choices("requests-order", ORDERS.map((each) => [each, orderName(each)]), "slowest", order);
     choices("requests-only", ONLY_NAMES, "all", (value) => this.events.choose({ only: value as Only }));
     this.chosen.addEventListener("click", () => this.events.choose({ route: "" }));
     this.more.addEventListener("click", () => {
@@ -53,8 +54,28 @@ export class RequestList {
       this.shown = "";
       this.again();
     });
-    columns(this.routes, [["Route", ""], ["Total", "n"], ["Count", "n"], ["Errors", "n"], ["p50", "n"], ["p90", "n"], ["p99", "n"], ["Longest", "n"], ["Starved", "n"]]);
-    columns(this.table, [["Request", ""], ["Status", ""], ["Wall", "n"], ["Where the time went", ""], ["Running", "n"], ["Starved", "n"], ["Waiting", "n"], ["Began", "n"], ["Id", ""]]);
+    columns(this.routes, [
+      [t("route"), ""],
+      [t("route.total"), "n"],
+      [t("route.count"), "n"],
+      [t("route.errors"), "n"],
+      ["p50", "n"],
+      ["p90", "n"],
+      ["p99", "n"],
+      [t("route.longest"), "n"],
+      [t("route.starved"), "n"],
+    ]);
+    columns(this.table, [
+      [t("request"), ""],
+      [t("request.status"), ""],
+      [t("request.wall"), "n"],
+      [t("request.where"), ""],
+      [t("request.running"), "n"],
+      [t("request.starved"), "n"],
+      [t("request.waiting"), "n"],
+      [t("request.began"), "n"],
+      [t("request.id"), ""],
+    ]);
     this.table.addEventListener("keydown", (event) => this.move(event));
   }
 
@@ -75,7 +96,7 @@ export class RequestList {
     missing.hidden = missing.textContent === "";
     this.chosen.hidden = asked.route === "";
     setText(this.chosen, `${asked.route} ×`);
-    this.chosen.setAttribute("aria-label", `Only ${asked.route}: show all routes again`);
+    this.chosen.setAttribute("aria-label", t("route.all", { route: asked.route }));
     this.showRoutes(list, asked.route, live);
     this.showRequests(list, live);
     this.showEmpty(list, asked, failed);
@@ -105,13 +126,13 @@ export class RequestList {
     this.routes.hidden = routes.length === 0;
     const some = this.everyRoute ? routes : routes.slice(0, ROUTES);
     this.more.hidden = routes.length <= ROUTES;
-    setText(this.more, this.everyRoute ? "Fewer routes" : `All ${format.count(list?.routes_total ?? 0)} routes`);
+    setText(this.more, this.everyRoute ? t("routes.fewer") : t("routes.all", { count: format.count(list?.routes_total ?? 0) }));
     replaceRows(this.routes, some.map((route) => this.route(route, chosen, live)));
   }
 
   private route(route: Route, chosen: string, live: boolean): HTMLTableRowElement {
-    const name = route.route || "(not said)";
-    const button = el("button", { class: "link path", "aria-pressed": String(route.route === chosen), title: `Only ${name}` }, name);
+    const name = route.route || t("route.unsaid");
+    const button = el("button", { class: "link path", "aria-pressed": String(route.route === chosen), title: t("route.only", { route: name }) }, name);
     button.dataset["of"] = route.route;
     button.addEventListener("click", () => this.events.choose({ route: route.route === chosen ? "" : route.route }));
     const goes = route.going_on > 0 ? el("span", { class: "hint" }, ` ${format.count(route.going_on)} ${live ? "going on" : "without an end"}`) : null;
@@ -158,7 +179,7 @@ export class RequestList {
       numeric(format.duration(request.running)),
       numeric(format.duration(request.starved), request.starved >= request.wall / 10 && request.starved > 0 ? "late" : ""),
       numeric(format.duration(request.waiting)),
-      numeric(live ? `${format.duration(Math.max(0, now - request.start))} ago` : format.time(request.start, 3)),
+      numeric(live ? t("span.until.ago", { duration: format.duration(Math.max(0, now - request.start)) }) : format.time(request.start, 3)),
       el("td", { class: "at", title: request.id ?? "" }, request.id),
     );
     row.addEventListener("click", () => this.events.open(request.number));
@@ -168,9 +189,9 @@ export class RequestList {
   private showEmpty(list: Requests | null, asked: Asked, failed: boolean): void {
     this.empty.hidden = (list?.requests.length ?? 0) > 0;
     if (this.empty.hidden) return;
-    if (failed) setText(this.empty, "The viewer could not list them.");
-    else if (list === null) setText(this.empty, "Reading…");
-    else if (list.total > 0) setText(this.empty, asked.search === "" ? "There are no such requests." : `No request matches “${asked.search}”.`);
+    if (failed) setText(this.empty, t("requests.failed"));
+    else if (list === null) setText(this.empty, t("requests.reading"));
+    else if (list.total > 0) setText(this.empty, asked.search === "" ? t("requests.none_such") : t("requests.search", { search: asked.search }));
     else if (this.empty.childElementCount === 0) this.empty.replaceChildren(...howTo());
   }
 }
@@ -178,14 +199,10 @@ export class RequestList {
 /** How a recording comes to have requests. */
 function howTo(): HTMLElement[] {
   return [
-    el("h3", {}, "No requests in this recording"),
-    el(
-      "p",
-      {},
-      "greenscope's own WSGI server says which requests it serves. Any other WSGI or ASGI application does so within the debug middleware:",
-    ),
+    el("h3", {}, t("requests.none")),
+    el("p", {}, t("requests.how.middleware")),
     el("pre", {}, el("code", {}, "from greenscope.web import DebugMiddleware  # or AsgiDebugMiddleware\n\napp = DebugMiddleware(app)")),
-    el("p", {}, "And whatever else a program serves, it can call a request:"),
+    el("p", {}, t("requests.how.note")),
     el("pre", {}, el("code", {}, 'from greenscope.trace import request\n\nwith request(id, "GET /orders/7") as served:\n    …\n    served.status = 200')),
   ];
 }

@@ -1,12 +1,14 @@
 /** The panel beside the lanes: the selected finding, stall or span, or what is wrong. */
 
+import { BETWEEN, counted, pieces, t } from "../language/language";
 import * as format from "../model/format";
-import { lookOf } from "../model/looks";
 import { causeOf, findingOf } from "../model/findings";
+import { diagnosisName, rowLabel, stateName } from "../model/labels";
+import { lookOf } from "../model/looks";
 import type { Recording } from "../model/recording";
 import type { Finding, Row, Span, Stall } from "../protocol/messages";
-import { byId, el } from "./dom";
-import { factRows, facts, insideText, siteNode, stateName, type Fact } from "./details";
+import { byId, el, english } from "./dom";
+import { factRows, facts, insideText, lastedText, siteNode, type Fact } from "./details";
 import { findingItem, findingNodes, stackNodes } from "./findings";
 import { swatch } from "./swatch";
 
@@ -61,20 +63,20 @@ export class Side {
 
   private showFinding(finding: Finding, live: boolean, started: number): void {
     this.root.replaceChildren(
-      this.head(`${finding.id} · ${format.duration(finding.duration)}`, finding.severity === "critical"),
+      this.head(`${diagnosisName(finding.id)} · ${format.duration(finding.duration)}`, finding.severity === "critical"),
       ...findingNodes(finding, live, started),
       el("div", { class: "side-actions" }, this.fitButton()),
     );
   }
 
   private head(title: string, alarm: boolean): HTMLElement {
-    const close = el("button", { class: "button icon small", id: "side-close", "aria-label": "Close details" }, "×");
+    const close = el("button", { class: "button icon small", id: "side-close", "aria-label": t("side.close") }, "×");
     close.addEventListener("click", () => this.events.close());
     return el("div", { class: "side-head" }, el("h2", { class: alarm ? "alarm" : undefined }, title), close);
   }
 
   private fitButton(): HTMLElement {
-    const fit = el("button", { class: "button small", id: "side-fit" }, "Fit in view", el("kbd", { "aria-hidden": "true" }, "F"));
+    const fit = el("button", { class: "button small", id: "side-fit" }, t("side.fit"), el("kbd", { "aria-hidden": "true" }, "F"));
     fit.addEventListener("click", () => this.events.fit());
     return fit;
   }
@@ -83,35 +85,36 @@ export class Side {
     const { span, row } = selection;
     const open = live && stall.end === null;
     const list: Fact[] = [
-      ["Start", format.time(stall.start, 6)],
-      ["Clock", format.wallTime(stall.start, started)],
-      ["Duration", `${format.duration(open ? Math.max(stall.duration, now - stall.start) : stall.duration)}${open ? " so far" : ""}`],
+      [t("side.start"), format.time(stall.start, 6)],
+      [t("side.clock"), format.wallTime(stall.start, started)],
+      [t("side.duration"), lastedText(open ? Math.max(stall.duration, now - stall.start) : stall.duration, open)],
     ];
-    if (stall.ready > 0) list.push(["Held up", `${format.count(stall.ready)} ready`]);
-    if (span?.woken_by) list.push(["Switched in by", span.woken_by]);
-    if (span?.parent) list.push(["Spawned by", span.parent.name]);
-    if (row !== null) list.push(["Run time in all", format.duration(row.run_time)]);
+    if (stall.ready > 0) list.push([t("stall.held_up"), t("stall.held_up.ready", { count: format.count(stall.ready) })]);
+    if (span?.woken_by) list.push([t("stall.switched_in"), english(span.woken_by)]);
+    if (span?.parent) list.push([t("span.spawned"), span.parent.name]);
+    if (row !== null) list.push([t("stall.run_time"), format.duration(row.run_time)]);
     const { before, after } = stall;
     const lines: Fact[] = [];
-    if (before !== null) lines.push(["Went on after", siteNode(before)]);
-    if (after !== null) lines.push(["Parked next at", siteNode(after)]);
+    if (before !== null) lines.push([t("span.went_on"), siteNode(before)]);
+    if (after !== null) lines.push([t("stall.next"), siteNode(after)]);
     this.root.replaceChildren(
-      this.head(`Stall · ${format.duration(stall.duration)}`, true),
-      el("p", {}, el("strong", {}, stall.name), open ? " holds the hub without yielding. " : " held the hub without yielding. ", heldUp(stall)),
+      this.head(t("stall.head", { duration: format.duration(stall.duration) }), true),
+      el("p", {}, ...pieces(open ? "stall.holds" : "stall.held", { name: el("strong", {}, stall.name) }), BETWEEN, heldUp(stall)),
       factRows(list),
     );
     if (made !== null) this.root.append(...stackNodes(made));
     else if (lines.length > 0) {
       this.root.append(
-        el("h3", {}, after === null ? "After this line" : "Between these lines"),
+        el("h3", {}, t(after === null ? "stall.after" : "stall.between")),
         factRows(lines),
-        el("p", { class: "hint" }, "Switches alone do not tell the exact line: what took the time ran in between."),
+        el("p", { class: "hint" }, t("stall.not_exact")),
       );
     }
-    const advice = el("p", { class: "advice" }, el("strong", {}, "Try "));
-    advice.append(
-      el("code", {}, "sleep(0)"),
-      " now and then in the code that runs there, so that others get their turn; or move the work to a thread or another process.",
+    const advice = el(
+      "p",
+      { class: "advice" },
+      el("strong", {}, `${t("stall.try")} `),
+      ...pieces("stall.advice", { code: el("code", {}, "sleep(0)") }),
     );
     this.root.append(advice, el("div", { class: "side-actions" }, this.fitButton()));
   }
@@ -122,9 +125,9 @@ export class Side {
     if (span !== null) {
       const end = span.open ? Math.max(now, span.end) : span.end;
       const list: Fact[] = [
-        ["Start", format.time(span.start, 6)],
-        ["Clock", format.wallTime(span.start, started)],
-        ["Duration", `${format.duration(end - span.start)}${span.open ? " so far" : ""}`],
+        [t("side.start"), format.time(span.start, 6)],
+        [t("side.clock"), format.wallTime(span.start, started)],
+        [t("side.duration"), lastedText(end - span.start, span.open)],
         ...facts(span, now, started),
       ];
       this.root.append(
@@ -132,18 +135,18 @@ export class Side {
         factRows(list),
       );
       const inside = insideText(span);
-      if (inside !== null) this.root.append(el("p", { class: "hint" }, `${inside}. Zoom in to tell them apart.`));
+      if (inside !== null) this.root.append(el("p", { class: "hint" }, t("side.zoom_in", { inside })));
     } else {
-      this.root.append(el("p", { class: "hint" }, "Nothing is known of it at this time."));
+      this.root.append(el("p", { class: "hint" }, t("side.unknown")));
     }
     if (row !== null) {
       this.root.append(
-        el("h3", {}, row.alive ? "Now" : "In the end"),
+        el("h3", {}, t(row.alive ? "side.now" : "side.end")),
         factRows([
-          ["State", row.alive ? row.label : (row.exit ?? "exited")],
-          ["Switches", format.count(row.switches)],
-          ["Run time", format.duration(row.run_time)],
-          ["Number", `#${row.id}`],
+          [t("side.state"), rowLabel(row)],
+          [t("side.switches"), format.count(row.switches)],
+          [t("side.run_time"), format.duration(row.run_time)],
+          [t("side.number"), `#${row.id}`],
         ]),
       );
     }
@@ -152,21 +155,19 @@ export class Side {
 
   private showAll(recording: Recording | null, live: boolean, started: number): void {
     const findings = recording?.findings.slice(0, NEWEST) ?? [];
-    this.root.replaceChildren(el("div", { class: "side-head" }, el("h2", {}, findings.length > 0 ? "What is wrong" : "Details")));
+    this.root.replaceChildren(el("div", { class: "side-head" }, el("h2", {}, t(findings.length > 0 ? "side.wrong" : "side.details"))));
     if (findings.length > 0) {
       const list = el("ul", { class: "findings compact" });
       for (const each of findings) list.append(findingItem(each, live, started, false, () => this.events.showFinding(each)));
       this.root.append(list);
     } else if (recording?.diagnosis) {
-      this.root.append(el("p", { class: "calm" }, "Nothing is wrong."));
+      this.root.append(el("p", { class: "calm" }, t("side.nothing")));
     }
-    this.root.append(el("p", { class: "hint" }, "Click a span in a lane to see what it waited on, at which line, and what woke it."));
+    this.root.append(el("p", { class: "hint" }, t("side.hint")));
   }
 }
 
 /** Nobody ready says little: what became readable meanwhile is seen at the next poll only. */
 function heldUp(stall: Stall): string {
-  if (stall.ready === 0) return "Until it yields the hub cannot poll, and nobody else can run.";
-  const who = stall.ready === 1 ? "1 greenlet was" : `${format.count(stall.ready)} greenlets were`;
-  return `${who} ready and had to wait.`;
+  return stall.ready === 0 ? t("stall.nobody") : counted("stall.others", stall.ready);
 }

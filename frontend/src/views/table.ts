@@ -1,21 +1,24 @@
 /** The table of greenlets: `ps` for green threads. Rows are kept and refilled, so that a click or a focus survives. */
 
+import { t } from "../language/language";
 import * as format from "../model/format";
+import { rowLabel } from "../model/labels";
 import { lookOf, type Look } from "../model/looks";
 import { FIRST_ORDER, lineText, matches, reads, reordered, waitingOn, type Order } from "../model/table";
 import type { Column, Greenlets, Row } from "../protocol/messages";
+import { inText } from "./details";
 import { byId, el, setText } from "./dom";
 import { swatch } from "./swatch";
 
 const COLUMNS: readonly { column: Column; title: string; numeric?: boolean; title_text?: string }[] = [
-  { column: "name", title: "Greenlet" },
-  { column: "state", title: "State" },
-  { column: "on", title: "Waiting on" },
-  { column: "site", title: "Line" },
-  { column: "since", title: "For", numeric: true, title_text: "How long it has been in this state" },
-  { column: "deadline", title: "Until", numeric: true, title_text: "When its timeout, or its sleep, is due" },
-  { column: "switches", title: "Switches", numeric: true },
-  { column: "run_time", title: "Run time", numeric: true },
+  { column: "name", title: t("table.name") },
+  { column: "state", title: t("table.state") },
+  { column: "on", title: t("table.on") },
+  { column: "site", title: t("table.site") },
+  { column: "since", title: t("table.since"), numeric: true, title_text: t("table.since.about") },
+  { column: "deadline", title: t("table.deadline"), numeric: true, title_text: t("table.deadline.about") },
+  { column: "switches", title: t("table.switches"), numeric: true },
+  { column: "run_time", title: t("table.run_time"), numeric: true },
 ];
 
 interface Line {
@@ -66,12 +69,12 @@ export class GreenletTable {
     setText(
       byId("table-count"),
       greenlets.total > rows.length
-        ? `showing ${format.count(rows.length)} of ${format.count(greenlets.total)}`
+        ? t("table.showing", { count: format.count(rows.length), total: format.count(greenlets.total) })
         : `${format.count(rows.length)}`,
     );
     const empty = byId("table-empty");
     empty.hidden = rows.length > 0;
-    setText(empty, search.trim() === "" ? "No greenlet yet." : `No greenlet matches “${search}”.`);
+    setText(empty, search.trim() === "" ? t("table.empty") : t("table.empty.search", { search }));
   }
 
   private newLine(): Line {
@@ -102,7 +105,7 @@ export class GreenletTable {
       line.look = look;
       line.swatch.replaceChildren(...(look === 0 ? [] : [swatch(look)]));
     }
-    setText(line.label, row.alive ? row.label : (row.exit ?? "exited"));
+    setText(line.label, rowLabel(row));
     const [, , on, site, since, deadline, switches, run] = line.cells as [
       HTMLTableCellElement, HTMLTableCellElement, HTMLTableCellElement, HTMLTableCellElement,
       HTMLTableCellElement, HTMLTableCellElement, HTMLTableCellElement, HTMLTableCellElement,
@@ -113,7 +116,7 @@ export class GreenletTable {
     site.title = row.site ? `${row.site.file}:${row.site.line}` : "";
     setText(since, row.alive ? format.duration(Math.max(0, now - row.since)) : "");
     since.classList.toggle("late", row.alive && !hub && row.deadline === null && row.state === 2 && now - row.since > 5e9);
-    setText(deadline, row.deadline === null || !row.alive ? "" : deadlineText(row.deadline - now));
+    setText(deadline, row.deadline === null || !row.alive ? "" : inText(row.deadline - now));
     setText(switches, format.count(row.switches));
     setText(run, format.duration(row.run_time));
   }
@@ -124,8 +127,4 @@ export class GreenletTable {
       head.setAttribute("aria-sort", sort);
     }
   }
-}
-
-function deadlineText(left: number): string {
-  return left >= 0 ? `in ${format.duration(left)}` : `${format.duration(-left)} ago`;
 }

@@ -1,5 +1,6 @@
 /** Dark, light, or as the system has it. The choice is remembered; public/theme.js applies it before the first paint. */
 
+import { t } from "../language/language";
 import { DARK, LIGHT, type Paint } from "../plot/theme";
 import { byId } from "./dom";
 
@@ -51,9 +52,8 @@ export class Theme {
   private apply(): void {
     document.documentElement.dataset["theme"] = this.paint.dark ? "dark" : "light";
     const button = byId("theme");
-    const words = { auto: "as the system", dark: "dark", light: "light" }[this.choice];
-    button.setAttribute("aria-label", `Theme: ${words}`);
-    button.title = `Theme: ${words}`;
+    button.title = t(`theme.${this.choice}`);
+    button.setAttribute("aria-label", button.title);
     const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
     svg.setAttribute("viewBox", "0 0 16 16");
     svg.setAttribute("aria-hidden", "true");

@@ -1,11 +1,13 @@
 /** What is under the pointer, or at the keyboard's cursor: at once from what is held, then in full from the viewer. */
 
+import { t } from "../language/language";
 import * as format from "../model/format";
+import { stateName } from "../model/labels";
 import { lookOf } from "../model/looks";
 import type { Segment } from "../model/segments";
 import { OPEN, SEVERAL, type Span } from "../protocol/messages";
 import { byId, el } from "./dom";
-import { factRows, facts, insideText, stateName } from "./details";
+import { factRows, facts, insideText, lastedText } from "./details";
 import { swatch } from "./swatch";
 
 export class Tooltip {
@@ -29,7 +31,7 @@ export class Tooltip {
     const several = span === null ? (segment.flags & SEVERAL) !== 0 : span.inside > 1;
     const inside = span === null ? null : insideText(span);
     this.root.replaceChildren(
-      el("div", { class: "tip-head" }, el("strong", {}, name), el("span", { class: "hint" }, `at ${format.moment(start, 3, started)}`)),
+      el("div", { class: "tip-head" }, el("strong", {}, name), el("span", { class: "hint" }, t("span.at", { moment: format.moment(start, 3, started) }))),
       el(
         "div",
         { class: "tip-state" },
@@ -38,7 +40,7 @@ export class Tooltip {
         el(
           "strong",
           {},
-          several && span === null ? "several spans" : `${format.duration(end - start)}${open ? " so far" : ""}`,
+          several && span === null ? t("span.several") : lastedText(end - start, open),
         ),
       ),
     );

@@ -1,6 +1,8 @@
 /** One request whole: its figures, the waterfall of its greenlets, and its critical path. */
 
+import { counted, t } from "../language/language";
 import * as format from "../model/format";
+import { pieceLabel } from "../model/labels";
 import { lookOf } from "../model/looks";
 import { shareText, siteWords } from "../model/profile";
 import { handOvers, partsText, statusClass, statusOf, waterfallTicks, wallText, whatOf } from "../model/requests";
@@ -51,12 +53,12 @@ export class WaterfallView {
     const scrolled = this.root.querySelector(".table-scroll")?.scrollTop ?? 0;
     this.shown = key;
     this.root.dataset["of"] = String(number);
-    const back = el("button", { class: "button small", "data-of": "back" }, "← All requests", el("kbd", { "aria-hidden": "true" }, "Esc"));
+    const back = el("button", { class: "button small", "data-of": "back" }, t("request.back"), el("kbd", { "aria-hidden": "true" }, "Esc"));
     back.addEventListener("click", () => this.events.back());
     this.resized.disconnect();
     this.draw = () => undefined;
     if (whole === null) {
-      const text = failed ? "The viewer did not answer." : unknown ? `There is no request ${number} in what is kept of this recording.` : "Reading…";
+      const text = failed ? t("request.unanswered") : unknown ? t("request.unknown.long", { number }) : t("requests.reading");
       this.root.replaceChildren(el("div", { class: "section-head" }, back), el("p", { class: "no-requests" }, text));
     } else {
       this.showWhole(whole, back, live, started);
@@ -73,23 +75,23 @@ export class WaterfallView {
 
   private showWhole(whole: Waterfall, back: HTMLElement, live: boolean, started: number): void {
     const { request } = whole;
-    const look = el("button", { class: "button small", "data-of": "timeline" }, "Show on the timeline", el("kbd", { "aria-hidden": "true" }, "F"));
+    const look = el("button", { class: "button small", "data-of": "timeline" }, t("request.timeline"), el("kbd", { "aria-hidden": "true" }, "F"));
     look.addEventListener("click", () => this.events.timeline(request, request.greenlet, whatOf(request)));
     const facts = [
-      request.id && `id ${request.id}`,
-      `number ${request.number}`,
-      `began ${format.moment(request.start, 3, started)}`,
+      request.id && t("request.fact.id", { id: request.id }),
+      t("request.fact.number", { number: request.number }),
+      t("request.fact.began", { moment: format.moment(request.start, 3, started) }),
       request.site && siteWords(request.site),
-      request.trace && `trace ${request.trace.split("-")[1]}`,
+      request.trace && t("request.fact.trace", { trace: request.trace.split("-")[1] ?? "" }),
     ];
     const content: HTMLElement[] = [];
-    if (!whole.complete) content.push(el("p", { class: "hint missing" }, "Events of that time were overwritten: greenlets and times may be missing."));
+    if (!whole.complete) content.push(el("p", { class: "hint missing" }, t("request.incomplete")));
     content.push(
-      el("h3", {}, request.outcome === "done" ? "What its end waited for" : "What it waited for"),
+      el("h3", {}, t(request.outcome === "done" ? "request.end_waited" : "request.waited")),
       totals(whole.path_sums, request.wall),
-      el("h3", {}, "Greenlets", el("span", { class: "hint" }, lanesText(whole))),
+      el("h3", {}, t("request.greenlets"), el("span", { class: "hint" }, lanesText(whole))),
       this.waterfall(whole),
-      el("h3", {}, "Critical path", el("span", { class: "hint" }, pathText(whole))),
+      el("h3", {}, t("request.path"), el("span", { class: "hint" }, pathText(whole))),
       this.path(whole),
     );
     this.root.replaceChildren(
@@ -103,7 +105,7 @@ export class WaterfallView {
         el("span", { class: "hint" }, partsText(request)),
       ),
       el("p", { class: "hint request-facts" }, facts.filter(Boolean).join(" · ")),
-      el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": "The request" }, ...content),
+      el("div", { class: "table-scroll", tabindex: 0, role: "region", "aria-label": t("request.label") }, ...content),
     );
     this.draw();
   }
@@ -167,25 +169,34 @@ export class WaterfallView {
   private name(member: Member, request: ServedRequest): HTMLLIElement {
     const onPath = member.on_path.reduce((sum, [from, to]) => sum + to - from, 0);
     const said = [
-      member.depth > 0 ? `spawned after ${format.duration(Math.max(0, member.spawned - request.start))}` : "",
-      member.site && member.depth > 0 ? `at ${siteWords(member.site)}` : "",
-      livesOn(member, request) ? "lives on" : "",
-      onPath > 0 ? `on the critical path for ${format.duration(onPath)}` : "not on the critical path",
-    ].filter(Boolean);
+      member.depth > 0 ? t("request.spawned", { duration: format.duration(Math.max(0, member.spawned - request.start)) }) : "",
+      member.site && member.depth > 0 ? t("request.at", { site: siteWords(member.site) }) : "",
+      livesOn(member, request) ? t("request.lives_on") : "",
+      onPath > 0 ? t("request.on_path", { duration: format.duration(onPath) }) : t("request.off_path"),
+    ]
+      .filter(Boolean)
+      .join(t("list.comma"));
     const button = el(
       "button",
-      { class: onPath > 0 ? "link on-path" : "link", title: `${member.name}: ${said.join(", ")}`, "data-of": `lane ${member.id}` },
+      { class: onPath > 0 ? "link on-path" : "link", title: t("request.lane", { name: member.name, facts: said }), "data-of": `lane ${member.id}` },
       member.name,
-      el("span", { class: "sr-only" }, `, ${said.join(", ")}; show on the timeline`),
+      el("span", { class: "sr-only" }, t("request.lane.said", { facts: said })),
     );
     button.style.setProperty("--depth", String(Math.min(member.depth, 6)));
     button.addEventListener("click", () => this.events.timeline(request, member.id, member.name));
-    return el("li", {}, button, livesOn(member, request) ? el("span", { class: "lives-on", "aria-hidden": "true", title: "It lives on after the request" }, "→") : null);
+    return el("li", {}, button, livesOn(member, request) ? el("span", { class: "lives-on", "aria-hidden": "true", title: t("request.lives_on.about") }, "→") : null);
   }
 
   private path(whole: Waterfall): HTMLTableElement {
     const { request } = whole;
-    const titles: [string, string][] = [["At", "numeric"], ["Took", "numeric"], ["Share", ""], ["Greenlet", ""], ["What", ""], ["Line", ""]];
+    const titles: [string, string][] = [
+      [t("path.at"), "numeric"],
+      [t("path.took"), "numeric"],
+      [t("path.share"), ""],
+      [t("path.greenlet"), ""],
+      [t("path.what"), ""],
+      [t("path.line"), ""],
+    ];
     return el(
       "table",
       { class: "path-table" },
@@ -200,24 +211,26 @@ function livesOn(member: Member, request: ServedRequest): boolean {
 }
 
 function lanesText({ greenlets, greenlets_total }: Waterfall): string {
-  const some = greenlets.length < greenlets_total ? `showing ${greenlets.length} of ${format.count(greenlets_total)} · ` : "";
-  return `${some}the critical path is underlined`;
+  const some = greenlets.length < greenlets_total ? `${t("requests.showing", { count: greenlets.length, total: format.count(greenlets_total) })} · ` : "";
+  return some + t("request.underlined");
 }
 
 function pathText({ path, path_total }: Waterfall): string {
-  return path.length < path_total ? `the ${path.length} longest of ${format.count(path_total)} pieces` : "";
+  return path.length < path_total ? t("request.longest", { count: path.length, total: format.count(path_total) }) : "";
 }
 
 /** What there is at a place of the waterfall, in a line. */
 function tip(member: Member, time: number, { path }: Waterfall): string {
   const piece = path.find(({ start, end, greenlet }) => greenlet.id === member.id && start <= time && time < end);
-  return piece === undefined ? member.name : `${member.name}: ${pieceWords(piece)}, ${format.duration(piece.end - piece.start)}, on the critical path`;
+  if (piece === undefined) return member.name;
+  return t("request.piece", { name: member.name, what: pieceWords(piece), duration: format.duration(piece.end - piece.start) });
 }
 
 /** What several may wait for: which one it is tells something. */
 const SHARED: readonly number[] = [Wait.LOCK, Wait.QUEUE, Wait.EVENT];
 
-function pieceWords({ state, reason, label, peer, fd, resource }: Piece): string {
+function pieceWords({ state, reason, peer, fd, resource }: Piece): string {
+  const label = pieceLabel(state, reason);
   if (peer) return `${label} ${peer}`;
   if (fd !== null) return `${label} fd ${fd}`;
   return resource !== null && state === State.WAITING && SHARED.includes(reason) ? `${label} #${resource}` : label;
@@ -236,12 +249,12 @@ function totals(sums: readonly PathTotal[], wall: number): HTMLElement {
       el("span", { class: "swatch-box" }, look(each.state, each.reason)),
       el("strong", {}, format.duration(each.total)),
       el("span", { class: "hint" }, shareText(each.total / Math.max(1, wall))),
-      el("span", {}, each.label),
+      el("span", {}, pieceLabel(each.state, each.reason)),
       el("span", { class: "path" }, each.greenlet.name),
     ),
   );
   const others = rest.reduce((sum, { total }) => sum + total, 0);
-  if (others > 0) items.push(el("li", { class: "hint" }, `and ${format.duration(others)} in ${format.counted(rest.length, "other")}`));
+  if (others > 0) items.push(el("li", { class: "hint" }, counted("request.others", rest.length, { duration: format.duration(others) })));
   return el("ul", { class: "path-totals", role: "list" }, ...items);
 }
 

@@ -19,6 +19,10 @@ describe("the tables of words", () => {
     }
   });
 
+  it("part Chinese from what stays English with a space", () => {
+    for (const text of Object.values(ZH)) expect(text).not.toMatch(/\p{Script=Han}[a-z]|[a-z]\p{Script=Han}/iu);
+  });
+
   it("have one and many of what is counted", () => {
     for (const key of Object.keys(EN)) {
       const other = key.endsWith(".one") ? key.replace(/one$/, "many") : key.endsWith(".many") ? key.replace(/many$/, "one") : null;

@@ -41,11 +41,6 @@ it("a long name loses its middle", () => {
   expect(format.elided("metrics", 14)).toBe("metrics");
 });
 
-it("one is one", () => {
-  expect(format.counted(1, "lane")).toBe("1 lane");
-  expect(format.counted(2, "lane")).toBe("2 lanes");
-});
-
 it("counts are grouped", () => {
   expect(plain(format.count(12_431))).toBe("12 431");
   expect(format.count(999)).toBe("999");

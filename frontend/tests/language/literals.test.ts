@@ -1,0 +1,64 @@
+/** That views ask the tables for their words: no text of the sources reads like words for a person. */
+
+import { expect, it } from "vitest";
+
+const SOURCES = import.meta.glob<string>(["../../src/**/*.ts", "!../../src/language/**", "!../../src/protocol/events.ts"], {
+  query: "?raw",
+  import: "default",
+  eager: true,
+});
+
+/** What stands before a text that no person reads: a class or a selector, an error, code, a font. */
+const BEFORE_WHAT_IS_NOT_READ = /(class: |\.(querySelector(All)?|matches|closest)(<\w+>)?\(|Error\(|console\.\w+\(|"code", \{\}, |font = |FONT = )$/;
+
+/** The names of keys, commands, numbers of processes and hubs, and what only looks like words. */
+const ALLOWED: ReadonlySet<string> = new Set([
+  "Esc",
+  "Enter",
+  "Escape",
+  "PgUp PgDn",
+  "greenscope run app.py",
+  "greenscope serve",
+  "${format.commandName(ring.argv)} · greenscope",
+  "${thread}hub ${ring.hub} · ${format.commandName(ring.argv)} · pid ${ring.pid}",
+  "${format.commandName(ring.argv)} · pid ${ring.pid} · hub ${ring.hub}${thread}",
+  "not yet started", // as the viewer says it
+  "source-line here",
+  "bin none",
+  "link on-path",
+  "lane ${member.id}",
+]);
+
+/** Texts between quotes and back-ticks, without comments; each with what stands before it. */
+function texts(source: string): [before: string, text: string][] {
+  const found: [string, string][] = [];
+  const token = /\/\*[^]*?\*\/|\/\/[^\n]*|"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'|`((?:[^`\\]|\\.)*)`|\/(?:[^/\\\n[]|\\.|\[[^\]]*\])+\/[a-z]*(?=[.,;)])/g;
+  for (const match of source.matchAll(token)) {
+    const text = match[1] ?? match[2] ?? match[3];
+    if (text !== undefined) found.push([source.slice(Math.max(0, match.index - 40), match.index), text]);
+  }
+  return found;
+}
+
+/** Two words, or one that begins like a sentence; what is put into a template is none. */
+function readsLikeWords(text: string): boolean {
+  const words = text.replace(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, "·");
+  return /[a-z]{2,} +[a-z]{2,}/i.test(words) || /^[A-Z][a-z]+[.…:]?$/.test(words) || /· ?[a-z]{3,}|[a-z]{3,} ?·/.test(words);
+}
+
+it.each([
+  ["nothing is wrong", true],
+  ["Nothing", true],
+  ["Reading…", true],
+  ["${count} lanes", true],
+  ["at ${moment}", false],
+  ["since ${moment}", true],
+  ["card.stall.none", false],
+  ["fd ${fd} · ${peer}", false],
+  ["ArrowUp", false],
+])("%j reads like words: %s", (text, expected) => expect(readsLikeWords(text)).toBe(expected));
+
+it.each(Object.keys(SOURCES))("%s holds no words", (file) => {
+  const read = texts(SOURCES[file]!).filter(([before]) => !BEFORE_WHAT_IS_NOT_READ.test(before));
+  expect(read.map(([, text]) => text).filter((text) => readsLikeWords(text) && !ALLOWED.has(text))).toEqual([]);
+});
