@@ -45,7 +45,7 @@ def picture_of(program: Program, browser: Browser) -> None:
         command = [sys.executable, "-m", "greenscope", "serve", "--port", "0", *thresholds, str(directory)]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as viewer:
             assert viewer.stderr is not None
-            page = browser.new_page(viewport=SMALL, color_scheme="dark")
+            page = browser.new_page(locale="en-US", viewport=SMALL, color_scheme="dark")
             page.goto(re.findall(r"http://\S+", viewer.stderr.readline())[0])
             page.wait_for_selector("#stalls-badge:not([hidden])", timeout=60 * SECONDS)
             page.wait_for_timeout(2 * SECONDS)  # for something to be seen after it as well
@@ -80,7 +80,7 @@ def main() -> None:
         url = re.findall(r"http://\S+", demo.stdout.readline())[0]
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         for theme in ("dark", "light"):
-            page = browser.new_page(viewport=SIZE, color_scheme="dark" if theme == "dark" else "light")
+            page = browser.new_page(locale="en-US", viewport=SIZE, color_scheme="dark" if theme == "dark" else "light")
             page.goto(url)
             select_a_stall(page)
             page.screenshot(path=DOCS / f"dashboard-{theme}.png")

@@ -1,5 +1,6 @@
 /** The findings the viewer has told about: which is which, the one next to another, and the one a stall belongs to. */
 
+import { diagnosisNames } from "./labels";
 import type { Finding, Stall } from "../protocol/messages";
 
 /** Stays the same while a finding grows: a worse time of the same cause moves its start, but not its line. */
@@ -29,6 +30,6 @@ export function mentions(finding: Finding, search: string): boolean {
   const wanted = search.trim().toLowerCase();
   if (wanted === "") return true;
   const { id, sentence, site, greenlet, resource, others } = finding;
-  const texts = [id, sentence, site?.file, site?.function, greenlet?.name, resource, ...others.map((who) => who.name)];
+  const texts = [...diagnosisNames(id), sentence, site?.file, site?.function, greenlet?.name, resource, ...others.map((who) => who.name)];
   return texts.some((text) => text?.toLowerCase().includes(wanted));
 }

@@ -80,9 +80,17 @@ export function exitName(exit: string | null): string {
   return exit === null ? t("state.exited") : namedOr(`exit.${exit}`, exit);
 }
 
-/** What a kind of finding is called. */
-export function diagnosisName(id: string): string {
-  return namedOr(`diagnosis.${id}`, id);
+const LISTENS = "listening ";
+
+/** Whom a descriptor is connected to; of one that listens, the viewer sends where it does. */
+export function peerName(peer: string): string {
+  return peer.startsWith(LISTENS) ? t("span.listening", { address: peer.slice(LISTENS.length) }) : peer;
+}
+
+/** What a kind of finding is called; its id, by which the documentation and the commands know it, is with it. */
+export function diagnosisNames(id: string): string[] {
+  const name = namedOr(`diagnosis.${id}`, id);
+  return name === id ? [id] : [name, id];
 }
 
 /** A heading: "Waiting: read", "Hub loop". */

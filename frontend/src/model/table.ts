@@ -4,7 +4,7 @@ import { t } from "../language/language";
 import { Wait } from "../protocol/events";
 import { State, type Column, type Row } from "../protocol/messages";
 import { siteText } from "./format";
-import { exitName } from "./labels";
+import { exitName, peerName } from "./labels";
 
 export interface Order {
   column: Column;
@@ -18,7 +18,7 @@ export const FIRST_ORDER: Order = { column: "since", descending: false };
 export function waitingOn(row: Pick<Row, "reason" | "fd" | "peer" | "resource" | "alive" | "exit">): string {
   if (!row.alive) return row.exit === null ? "" : exitName(row.exit);
   const fd = row.fd === null ? "" : `fd ${row.fd}`;
-  if (row.peer) return fd === "" ? row.peer : `${fd} · ${row.peer}`;
+  if (row.peer) return [fd, peerName(row.peer)].filter(Boolean).join(" · ");
   if (fd !== "") return fd;
   return resourceText(row.reason, row.resource);
 }

@@ -2,6 +2,7 @@
 
 import { t } from "../language/language";
 import * as format from "../model/format";
+import { peerName } from "../model/labels";
 import { resourceText } from "../model/table";
 import { State, type Site, type Span } from "../protocol/messages";
 import { el, english } from "./dom";
@@ -24,8 +25,8 @@ const SITE_NAMES: Readonly<Record<number, string>> = {
 /** The facts of a span, in the order a person asks: on what, where, until when, why it went on. */
 export function facts(span: Span, now: number, started: number): Fact[] {
   const list: Fact[] = [];
-  if (span.fd !== null) list.push([t("span.on"), `fd ${span.fd}${span.peer ? ` · ${span.peer}` : ""}`]);
-  else if (span.peer) list.push([t("span.on"), span.peer]);
+  if (span.fd !== null) list.push([t("span.on"), `fd ${span.fd}${span.peer ? ` · ${peerName(span.peer)}` : ""}`]);
+  else if (span.peer) list.push([t("span.on"), peerName(span.peer)]);
   else if (span.state === State.WAITING) {
     const resource = resourceText(span.reason, span.resource);
     if (resource !== "") list.push([t("span.on"), resource]);

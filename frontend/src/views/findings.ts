@@ -3,7 +3,7 @@
 import { language, t } from "../language/language";
 import { causeOf, mentions, sameCause } from "../model/findings";
 import * as format from "../model/format";
-import { diagnosisName } from "../model/labels";
+import { diagnosisNames } from "../model/labels";
 import type { Finding, Findings, Site } from "../protocol/messages";
 import { factRows, lastedText, siteNode, type Fact } from "./details";
 import { byId, el, english, setText } from "./dom";
@@ -31,7 +31,12 @@ export function findingItem(finding: Finding, live: boolean, started: number, se
     "button",
     { class: `finding ${finding.severity}`, "aria-current": selected ? "true" : undefined },
     el("span", { class: "finding-mark", "aria-hidden": "true" }, MARKS[finding.severity]),
-    el("span", { class: "finding-id" }, el("span", { class: "sr-only" }, t("finding.severity", { severity: severityName(finding) })), diagnosisName(finding.id)),
+    el(
+      "span",
+      { class: "finding-id" },
+      el("span", { class: "sr-only" }, t("finding.severity", { severity: severityName(finding) })),
+      ...diagnosisNames(finding.id).map((name) => el("span", {}, name)),
+    ),
     el("span", { class: "finding-sentence", lang: "en" }, finding.sentence),
     el("span", { class: "finding-where", title: finding.site === null ? "" : `${finding.site.file}:${finding.site.line}` }, where),
     el("span", { class: "finding-when" }, when.filter(Boolean).join(" · ")),

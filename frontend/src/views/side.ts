@@ -3,7 +3,7 @@
 import { BETWEEN, counted, pieces, t } from "../language/language";
 import * as format from "../model/format";
 import { causeOf, findingOf } from "../model/findings";
-import { diagnosisName, rowLabel, stateName } from "../model/labels";
+import { diagnosisNames, rowLabel, stateName } from "../model/labels";
 import { lookOf } from "../model/looks";
 import type { Recording } from "../model/recording";
 import type { Finding, Row, Span, Stall } from "../protocol/messages";
@@ -63,7 +63,7 @@ export class Side {
 
   private showFinding(finding: Finding, live: boolean, started: number): void {
     this.root.replaceChildren(
-      this.head(`${diagnosisName(finding.id)} · ${format.duration(finding.duration)}`, finding.severity === "critical"),
+      this.head([...diagnosisNames(finding.id), format.duration(finding.duration)].join(" · "), finding.severity === "critical"),
       ...findingNodes(finding, live, started),
       el("div", { class: "side-actions" }, this.fitButton()),
     );

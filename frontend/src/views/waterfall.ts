@@ -2,7 +2,7 @@
 
 import { counted, t } from "../language/language";
 import * as format from "../model/format";
-import { pieceLabel } from "../model/labels";
+import { peerName, pieceLabel } from "../model/labels";
 import { lookOf } from "../model/looks";
 import { shareText, siteWords } from "../model/profile";
 import { handOvers, partsText, statusClass, statusOf, waterfallTicks, wallText, whatOf } from "../model/requests";
@@ -231,7 +231,7 @@ const SHARED: readonly number[] = [Wait.LOCK, Wait.QUEUE, Wait.EVENT];
 
 function pieceWords({ state, reason, peer, fd, resource }: Piece): string {
   const label = pieceLabel(state, reason);
-  if (peer) return `${label} ${peer}`;
+  if (peer) return `${label} ${peerName(peer)}`;
   if (fd !== null) return `${label} fd ${fd}`;
   return resource !== null && state === State.WAITING && SHARED.includes(reason) ? `${label} #${resource}` : label;
 }

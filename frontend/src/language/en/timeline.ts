@@ -47,6 +47,7 @@ export const EN_TIMELINE = {
 
   // what is known of a span
   "span.on": "Waiting on",
+  "span.listening": "listening {address}",
   "span.went_on": "Went on after",
   "span.goes_on": "Goes on after",
   "span.parked": "Parked at",
