@@ -22,9 +22,12 @@ import { ProfileControl } from "./profiling";
 import { fetchRings } from "./protocol/api";
 import { Connection } from "./protocol/connection";
 import type { Finding, Message, Ring, Stall, Status } from "./protocol/messages";
+import { ViewerSource } from "./protocol/replay-source";
 import type { Kind } from "./protocol/transport";
+import { Replaying } from "./replaying";
 import { SelectionControl } from "./selection";
 import { Served } from "./served";
+import { AddressBar } from "./views/address";
 import { Cards } from "./views/cards";
 import { announce, byId } from "./views/dom";
 import { Empty } from "./views/empty";
@@ -115,11 +118,20 @@ export class App {
       shown: () => this.tabs.current === "requests",
       paused: () => this.viewport.paused,
       started: () => this.started,
-      opened: () => this.writeAddress(true),
+      opened: () => this.address.write(true),
       timeline: (request, greenlet, name) => this.showWait(greenlet, name, request.start, request.wall),
     },
     this.theme.paint,
   );
+  private readonly replaying = new Replaying(
+    byId("panel-replay"),
+    {
+      shown: () => this.tabs.current === "replay",
+      moved: (jump) => (jump ? this.address.write(true) : this.address.follow()),
+    },
+    this.theme.paint,
+  );
+  private readonly address = new AddressBar((entry) => this.addressNow(entry));
   private readonly painter = new LanePainter(byId<HTMLCanvasElement>("lanes-canvas"), this.theme.paint);
   private readonly minimap = new Minimap(
     byId("minimap"),
@@ -148,6 +160,7 @@ export class App {
       this.painter.setPaint(paint);
       this.minimap.setPaint(paint);
       this.served.setPaint(paint);
+      this.replaying.setPaint(paint);
       this.touch();
     };
     plotly.then(
@@ -196,15 +209,17 @@ export class App {
     this.open(ring);
     if (wanted.request !== null) this.tabs.choose("requests");
     this.served.open(wanted.request);
-    this.writeAddress(false);
+    if (wanted.step !== null) {
+      this.tabs.choose("replay");
+      this.replaying.openAt(wanted.step);
+    } else this.address.write(false);
   }
 
-  /** Says in the page's address what is looked at; as a step that the browser can go back from, or in its place. */
-  private writeAddress(step: boolean): void {
-    if (this.recording === null || (this.wanted !== null && this.wanted.ring !== "" && !step)) return;
-    const address = addressOf({ ring: this.recording.ring.id, request: this.served.number });
-    if (step) history.pushState(null, "", address);
-    else history.replaceState(null, "", address);
+  /** What is looked at, as the page's address has it; null while that names something that is not there yet. */
+  private addressNow(entry: boolean): string | null {
+    if (this.recording === null || (this.wanted !== null && this.wanted.ring !== "" && !entry)) return null;
+    const step = this.tabs.current === "replay" ? this.replaying.step : null;
+    return addressOf({ ring: this.recording.ring.id, request: this.served.number, step: step === null ? null : String(step) });
   }
 
   private open(ring: Ring | undefined): void {
@@ -218,7 +233,8 @@ export class App {
     this.selection.clear();
     this.lanes.showLanes(this.recording.lanes);
     this.served.clear();
-    this.writeAddress(false);
+    this.replaying.open(new ViewerSource(ring.id));
+    this.address.write(false);
     const { recording } = this;
     this.connection = new Connection(ring.id, this.stream, {
       message: (message) => this.message(message),
@@ -236,6 +252,7 @@ export class App {
     this.showEmpty();
     this.profiling.refresh();
     this.served.refresh();
+    this.replaying.refresh();
     this.touch();
   }
 
@@ -298,6 +315,7 @@ export class App {
     this.legend.show(recording.store.waits);
     this.profiling.refresh();
     this.served.refresh();
+    this.replaying.refresh();
     if (recording.live && !viewport.paused) this.selection.refresh();
     this.meter.show(recording.lanes.total, viewport.width, recording.store.count);
   }
@@ -424,6 +442,8 @@ export class App {
 
   private listen(): void {
     byId("pause").addEventListener("click", () => this.togglePause());
+    // With the pointer one goes to what is in the tab; the arrows that would lead to other tabs are its own there.
+    byId("tab-replay").addEventListener("click", (event) => event.detail > 0 && this.replaying.focus());
     byId("back-to-live").addEventListener("click", () => this.backToLive());
     const search = byId<HTMLInputElement>("search");
     search.addEventListener("input", () => {
@@ -463,6 +483,7 @@ export class App {
     });
     listenKeys({
       busy: () => this.help.open,
+      first: (event) => this.tabs.current === "replay" && this.replaying.key(event),
       help: () => this.help.toggle(),
       tab: (name) => this.tabs.choose(name),
       pause: () => this.togglePause(),
@@ -474,6 +495,7 @@ export class App {
       finding: (direction) => this.stepFinding(direction),
       clear: () => {
         if (this.tabs.current === "requests" && this.served.close()) return;
+        if (this.tabs.current === "replay" && this.replaying.close()) return;
         this.pointer.clear();
         this.selection.clear();
       },
@@ -561,6 +583,10 @@ export class App {
     this.profiling.refresh();
     this.served.show();
     this.served.refresh();
+    this.replaying.show();
+    this.replaying.refresh();
+    document.body.dataset["tab"] = this.tabs.current;
+    this.address.write(false);
   }
 
   private sendView(): void {

@@ -4,10 +4,11 @@
  */
 
 import { EN_PAGE } from "./en/page";
+import { EN_REPLAY } from "./en/replay";
 import { EN_REQUESTS } from "./en/requests";
 import { EN_TABLES } from "./en/tables";
 import { EN_TIMELINE } from "./en/timeline";
 
-export const EN = { ...EN_PAGE, ...EN_TIMELINE, ...EN_TABLES, ...EN_REQUESTS } as const;
+export const EN = { ...EN_PAGE, ...EN_TIMELINE, ...EN_TABLES, ...EN_REQUESTS, ...EN_REPLAY } as const;
 
 export type Key = keyof typeof EN;

@@ -5,8 +5,9 @@
 
 import type { Key } from "./en";
 import { ZH_PAGE } from "./zh/page";
+import { ZH_REPLAY } from "./zh/replay";
 import { ZH_REQUESTS } from "./zh/requests";
 import { ZH_TABLES } from "./zh/tables";
 import { ZH_TIMELINE } from "./zh/timeline";
 
-export const ZH: Readonly<Record<Key, string>> = { ...ZH_PAGE, ...ZH_TIMELINE, ...ZH_TABLES, ...ZH_REQUESTS };
+export const ZH: Readonly<Record<Key, string>> = { ...ZH_PAGE, ...ZH_TIMELINE, ...ZH_TABLES, ...ZH_REQUESTS, ...ZH_REPLAY };

@@ -24,6 +24,8 @@ export interface Stretch {
   end: number;
   state: number;
   reason: number;
+  /** Whether it is the hub's. */
+  hub?: boolean;
 }
 
 /** "GET /orders/7?all=1". */

@@ -32,14 +32,14 @@ export function drawStretches(
   height: number,
   paint: Paint,
 ): void {
-  for (const { start, end, state, reason } of stretches) {
+  for (const { start, end, state, reason, hub } of stretches) {
     const left = x(start);
     const width = Math.max(THINNEST, x(end) - left);
     if (state >= PathState.UNKNOWN) {
       drawNothing(context, left, width, top + height / 2, state === PathState.UNKNOWN, paint);
       continue;
     }
-    const look = lookOf(state, reason);
+    const look = lookOf(state, reason, hub);
     if (look !== Look.NOTHING) drawLook(context, look, left, width, top, height, paint);
   }
 }

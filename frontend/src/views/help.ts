@@ -20,7 +20,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
     [
       ["/", t("help.search")],
       ["[ ]", t("help.findings")],
-      ["1 2 3 4 5", t("help.tabs")],
+      ["1 2 3 4 5 6", t("help.tabs")],
       ["Esc", t("help.clear")],
     ],
   ],
@@ -39,6 +39,17 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
       ["↑ ↓", t("help.request")],
       ["Enter", t("help.open")],
       ["Esc", t("help.back")],
+    ],
+  ],
+  [
+    t("help.replay"),
+    [
+      ["← →", t("help.replay.event")],
+      ["Shift ← →", t("help.replay.switch")],
+      ["R", t("help.replay.again")],
+      ["Home End", t("help.replay.ends")],
+      [t("key.space"), t("help.replay.play")],
+      ["W", t("help.replay.why")],
     ],
   ],
   [

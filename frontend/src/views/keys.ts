@@ -8,6 +8,8 @@ export interface KeyActions {
   help(): void;
   /** Whether keys go elsewhere: an overlay is open. */
   busy(): boolean;
+  /** The tab that is shown may have keys of its own; whether this is one. */
+  first(event: KeyboardEvent): boolean;
   pause(): void;
   live(): void;
   zoom(factor: number): void;
@@ -33,6 +35,7 @@ export function listenKeys(actions: KeyActions): void {
     "3": () => actions.tab("stalls"),
     "4": () => actions.tab("profile"),
     "5": () => actions.tab("requests"),
+    "6": () => actions.tab("replay"),
     " ": () => actions.pause(),
     w: () => actions.zoom(CLOSER),
     s: () => actions.zoom(1 / CLOSER),
@@ -56,6 +59,10 @@ export function listenKeys(actions: KeyActions): void {
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || actions.busy()) return;
+    if (actions.first(event)) {
+      event.preventDefault();
+      return;
+    }
     const target = event.target as HTMLElement;
     if (target.matches("input:not([type=checkbox], [type=radio]), select, textarea")) return;
     // Space presses what has the focus, as everywhere.

@@ -2,7 +2,7 @@
 
 import { byId } from "./dom";
 
-const NAMES = ["timeline", "greenlets", "stalls", "profile", "requests"] as const;
+const NAMES = ["timeline", "greenlets", "stalls", "profile", "requests", "replay"] as const;
 export type TabName = (typeof NAMES)[number];
 
 export class Tabs {

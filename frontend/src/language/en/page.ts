@@ -60,7 +60,7 @@ export const EN_PAGE = {
   "help.find": "Find",
   "help.search": "search by name, file, fd or peer",
   "help.findings": "the finding before, after, worst first",
-  "help.tabs": "timeline, greenlets, stalls, profile, requests",
+  "help.tabs": "timeline, greenlets, stalls, profile, requests, replay",
   "help.clear": "close, clear the selection",
   "help.lanes": "In the lanes",
   "help.spans": "previous, next span",

@@ -61,7 +61,7 @@ export const ZH_PAGE: Readonly<Record<keyof typeof EN_PAGE, string>> = {
   "help.find": "查找",
   "help.search": "按名称、文件、fd 或对端搜索",
   "help.findings": "上一个、下一个问题，最严重的在前",
-  "help.tabs": "时间线、协程、卡顿、剖析、请求",
+  "help.tabs": "时间线、协程、卡顿、剖析、请求、回放",
   "help.clear": "关闭、取消选择",
   "help.lanes": "在泳道中",
   "help.spans": "上一个、下一个时段",
