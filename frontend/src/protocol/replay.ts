@@ -146,7 +146,7 @@ export interface Cause {
 export interface StripLane {
   greenlet: number;
   name: string;
-  parts: [first: number, last: number, state: number, reason?: number][];
+  parts: [first: number, last: number, state: number, reason: number][];
 }
 
 /** What everybody did after each of the steps from `from` to `to`; the hub first. */

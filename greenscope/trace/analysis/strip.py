@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from greenscope.trace.analysis.states import Life, State
+from greenscope.trace.analysis.states import POLL, Life, State
 from greenscope.trace.analysis.steps import Steps
 from greenscope.trace.events import Kind
 from greenscope.trace.records import Event
@@ -30,7 +30,10 @@ _MOST_LANES = 50
 
 
 class Lane(NamedTuple):
-    """One greenlet's: parts ``[first step, last step, state]`` in order; nothing where nothing is known of it."""
+    """One greenlet's: parts ``[first step, last step, state, reason]`` in order; nothing where nothing is known of it.
+
+    The reason is what it waits for, one of ``Wait``; of the hub, ``POLL``.
+    """
 
     greenlet: int
     name: str
@@ -50,9 +53,9 @@ class Lives:
     """Who was what from which step on."""
 
     def __init__(self) -> None:
-        self._steps, self._greenlets, self._states = array("I"), array("Q"), array("B")
+        self._steps, self._greenlets, self._states, self._reasons = array("I"), array("Q"), array("B"), array("B")
         self._hub = _NONE
-        self._sorted: tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.uint8]] | None = None
+        self._sorted: tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.uint16]] | None = None
         self._hubs: dict[int, None] = {}
 
     def note(self, step: int, event: Event, ran: int | None, steps: Steps) -> None:
@@ -79,16 +82,19 @@ class Lives:
         if state != self._hub:
             self._hub = state
             self._hubs[steps.hub] = None
-            self._append(step, steps.hub, state)
+            self._append(step, steps.hub, state, POLL if state == State.WAITING else 0)
 
     def _put(self, step: int, number: int, steps: Steps) -> None:
         one = steps.greenlets.get(number)
-        self._append(step, number, _STATES.get(one.life, _NONE) if one is not None else _NONE)
+        state = _STATES.get(one.life, _NONE) if one is not None else _NONE
+        wait = one.wait if one is not None and state == State.WAITING else None
+        self._append(step, number, state, wait.reason if wait is not None else 0)
 
-    def _append(self, step: int, number: int, state: int) -> None:
+    def _append(self, step: int, number: int, state: int, reason: int = 0) -> None:
         self._steps.append(step)
         self._greenlets.append(number)
         self._states.append(state)
+        self._reasons.append(reason)
         self._sorted = None
 
     def strip(self, first: int, last: int, most: int, name: Callable[[int], str]) -> Strip:
@@ -107,16 +113,18 @@ class Lives:
         shown = [lane._replace(name=name(lane.greenlet)) for _, _, lane in lanes[:_MOST_LANES]]
         return Strip(first, last, shown, len(lanes))
 
-    def _by_greenlet(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+    def _by_greenlet(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
+        """The changes of each: whose, at which step, and to what, the state in the low half and the reason above."""
         if self._sorted is None:
             greenlets, steps = np.array(self._greenlets, np.uint64), np.array(self._steps, np.int64)
             order = np.argsort(greenlets, kind="stable")
-            self._sorted = greenlets[order], steps[order], np.array(self._states, np.uint8)[order]
+            states = np.array(self._states, np.uint16) + np.array(self._reasons, np.uint16) * np.uint16(256)
+            self._sorted = greenlets[order], steps[order], states[order]
         return self._sorted
 
 
 def _parts(
-    steps: npt.NDArray[np.int64], states: npt.NDArray[np.uint8], first: int, last: int, most: int
+    steps: npt.NDArray[np.int64], states: npt.NDArray[np.uint16], first: int, last: int, most: int
 ) -> list[list[int]]:
     """One greenlet's changes as what it was between two steps."""
     begin = max(int(np.searchsorted(steps, first, "right")) - 1, 0)
@@ -131,11 +139,12 @@ def _parts(
         steps, states = first + pixel[longest] * bucket, states[longest]
         ends = np.append(steps[1:], last + 1)
     shown: list[list[int]] = []
-    for at, until, state in zip(steps.tolist(), ends.tolist(), states.tolist(), strict=True):
+    for at, until, both in zip(steps.tolist(), ends.tolist(), states.tolist(), strict=True):
+        state, reason = both & 0xFF, both >> 8
         if state == _NONE or until <= at:
             continue
-        if shown and shown[-1][2] == state and shown[-1][1] == at - 1:
+        if shown and shown[-1][2:] == [state, reason] and shown[-1][1] == at - 1:
             shown[-1][1] = until - 1
         else:
-            shown.append([at, until - 1, state])
+            shown.append([at, until - 1, state, reason])
     return shown

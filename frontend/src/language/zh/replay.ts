@@ -75,7 +75,7 @@ export const ZH_REPLAY: Readonly<Record<keyof typeof EN_REPLAY, string>> = {
   "replay.hub.line.1": "询问内核发生了什么",
   "replay.hub.line.2": "让等到了的协程就绪",
   "replay.nobody.waits": "没有协程在等待。",
-  "replay.kernel": "由内核通知",
+  "replay.kernel": "由内核带来",
   "replay.others": "由别的协程带来",
   "replay.thing.read": "fd {fd} 可读",
   "replay.thing.write": "fd {fd} 可写",

@@ -54,7 +54,9 @@ export interface Scene {
   hubRuns: boolean;
   call: CurrentCall | null;
   hub: { does: HubDoes | null; line: LoopLine; calls: string | null };
-  ready: { ones: ReadyOne[]; more: number; known: boolean; total: number };
+  ready: { ones: ReadyOne[]; more: number; known: boolean; total: number; dense: boolean };
+  /** In one column, or in two if there are too many for one. */
+  columns: Group[][];
   groups: Group[];
   /** How many parked greenlets are left out. */
   more: number;
@@ -62,16 +64,21 @@ export interface Scene {
 }
 
 export interface Room {
+  /** How many of the ready queue are shown below each other, and how many if they are packed. */
   ready: number;
-  /** How many rows the groups may have. */
+  packed: number;
+  /** How many rows there are for groups, and for two columns of them. */
   rows: number;
+  twice: number;
 }
 
 export function sceneOf(frame: Frame, hub: number, room: Room): Scene {
   const groups = groupsOf(frame, hub);
-  const shown = fitting(groups, room.rows, about(frame));
-  const parked = shown.reduce((sum, group) => sum + group.parked.length, 0);
-  const ones = frame.ready.slice(0, frame.ready_total > room.ready ? Math.max(1, room.ready - 1) : room.ready);
+  const two = room.twice > 0 && sum(groups) > room.rows;
+  const shown = fitting(groups, two ? 2 * room.twice - 2 : room.rows, about(frame));
+  const parked = shown.reduce((count, group) => count + group.parked.length, 0);
+  const dense = frame.ready_total > room.ready;
+  const ones = frame.ready.slice(0, dense && frame.ready_total > room.packed ? Math.max(1, room.packed - 1) : frame.ready_total);
   const { current } = frame;
   return {
     time: frame.time,
@@ -79,7 +86,8 @@ export function sceneOf(frame: Frame, hub: number, room: Room): Scene {
     hubRuns: frame.running === hub,
     call: current !== null && current.greenlet === frame.running ? current : null,
     hub: { does: frame.hub, line: loopLine(frame), calls: frame.calls },
-    ready: { ones, more: frame.ready_total - ones.length, known: frame.ready_known, total: frame.ready_total },
+    ready: { ones, more: frame.ready_total - ones.length, known: frame.ready_known, total: frame.ready_total, dense },
+    columns: two ? halves(shown, room.twice) : [shown],
     groups: shown,
     more: Math.max(0, frame.parked_total - parked),
     parked: frame.parked_total,
@@ -99,6 +107,23 @@ export function rowsOf(group: Group): number {
   return Math.max(1, group.parked.length, group.things.length);
 }
 
+function sum(groups: readonly Group[]): number {
+  return groups.reduce((rows, group) => rows + rowsOf(group), 0);
+}
+
+/** The first column is filled, with as many rows as there is room for; the rest is the second. */
+function halves(groups: readonly Group[], rows: number): Group[][] {
+  let used = 0;
+  let at = 0;
+  for (const group of groups) {
+    if (used + rowsOf(group) > rows) break;
+    used += rowsOf(group);
+    at++;
+  }
+  at = Math.max(1, at);
+  return at < groups.length ? [groups.slice(0, at), groups.slice(at)] : [[...groups]];
+}
+
 /** Whom a step is about: they are shown before others. */
 function about(frame: Frame): ReadonlySet<number> {
   const who = new Set<number>();
@@ -108,8 +133,7 @@ function about(frame: Frame): ReadonlySet<number> {
 
 /** As many groups as there is room for, in their order; a large one without its last greenlets. */
 function fitting(groups: readonly Group[], rows: number, about: ReadonlySet<number>): Group[] {
-  const all = groups.reduce((sum, group) => sum + rowsOf(group), 0);
-  if (all <= rows) return [...groups];
+  if (sum(groups) <= rows) return [...groups];
   const matters = (group: Group): boolean =>
     group.parked.some(({ greenlet }) => about.has(greenlet)) || group.ties.some(({ greenlet }) => about.has(greenlet)) || group.things.some(({ fired }) => fired);
   const kept = new Map<Group, Group>();
@@ -191,8 +215,8 @@ function sorted(group: Group): Group {
 }
 
 /** The least number of whoever waits here, or would. */
-function first({ parked, ties }: Group): number {
-  return Math.min(...parked.map(({ greenlet }) => greenlet), ...ties.map(({ greenlet }) => greenlet));
+function first({ parked, things, ties }: Group): number {
+  return Math.min(...[...parked, ...ties].map(({ greenlet }) => greenlet), ...things.flatMap(({ holders }) => holders));
 }
 
 function byOrder(a: Group, b: Group): number {
@@ -216,7 +240,7 @@ function groupsOf(frame: Frame, hub: number): Group[] {
     if (known === undefined && holders.length === 0) continue;
     const thing = groups.thing({ ...blank(key, kind), number });
     thing.holders = [...holders];
-    for (const holder of holders) groups.tie(thing, holder, "holds");
+    for (const holder of holders) if (groups.parked.has(holder)) groups.tie(thing, holder, "holds");
   }
   return groups.all();
 }

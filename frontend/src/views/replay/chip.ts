@@ -6,7 +6,7 @@ import { el } from "../dom";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** Longer names are cut in their middle. */
-const LONGEST = 22;
+export const LONGEST = 22;
 
 export function svg(tag: string, attributes: Readonly<Record<string, string | number>> = {}, ...children: Node[]): SVGElement {
   const node = document.createElementNS(SVG, tag);

@@ -6,19 +6,25 @@
 import { t } from "../../language/language";
 import { count, siteText } from "../../model/format";
 import type { Names } from "../../model/replay/marks";
-import { sceneOf, type Group, type Scene, type Thing } from "../../model/replay/scene";
+import { sceneOf, type Group, type Room, type Scene, type Thing } from "../../model/replay/scene";
 import type { Frame, ParkedOne } from "../../protocol/replay";
 import { el, setText } from "../dom";
-import { chip, icon } from "./chip";
+import { LONGEST, chip, icon } from "./chip";
 import { Motion } from "./motion";
 import { thingCard, thingText } from "./things";
 import { Ties } from "./ties";
 
+/** How high rows are, and so how many there is room for. */
 const ROW = 33;
+const DENSE_ROW = 29;
 const READY_ROW = 32;
-const TITLES = 74;
+const PACKED_ROW = 25;
+const TITLES = 62;
+const QUEUE_TITLE = 38;
+/** Two columns of waits want so much. */
+const TWO_COLUMNS = 500;
 /** Where the pane is as high as what is in it. */
-const FREE = { ready: 6, rows: 14 };
+const FREE: Room = { ready: 5, packed: 12, rows: 16, twice: 0 };
 const LOOP = ["replay.hub.line.0", "replay.hub.line.1", "replay.hub.line.2"] as const;
 /** Which way a greenlet goes at a step. */
 const VERBS: Readonly<Record<string, string>> = {
@@ -53,15 +59,16 @@ export class Diagram {
     this.ready = el("div", { class: "box ready" }, title("replay.ready", this.readyCount), this.queue);
     const hub = el("div", { class: "box hub-box" }, el("div", { class: "hub-head" }, this.home, this.does), el("ol", { class: "loop" }, ...this.loop));
     const parked = el("div", { class: "box parked" }, title("replay.parked", this.parkedCount), this.waits);
+    const left = el("div", { class: "stage-left" }, this.running, verb("switch", "replay.verb.switch"), this.ready, hub);
     this.stage = el(
       "div",
       { class: "stage", "aria-hidden": "true" },
-      el("div", { class: "stage-left" }, this.running, verb("switch", "replay.verb.switch"), this.ready, hub),
+      left,
       verb("park", "replay.verb.park"),
       verb("wake", "replay.verb.wake"),
       parked,
     );
-    this.ties = new Ties(this.stage, this.waits);
+    this.ties = new Ties(this.stage, left, this.waits);
     this.stage.append(this.ties.root);
     this.motion = new Motion(this.stage, () => this.ties.draw());
     this.waits.addEventListener("scroll", () => this.ties.draw(), { passive: true });
@@ -75,7 +82,7 @@ export class Diagram {
   }
 
   private draw(frame: Frame, names: Names, hub: number): void {
-    const scene = sceneOf(frame, hub, this.room());
+    const scene = sceneOf(frame, hub, this.room(frame, names));
     this.forget(frame, hub);
     this.drawRunning(scene, names, hub, frame);
     this.drawReady(scene, names);
@@ -88,11 +95,18 @@ export class Diagram {
   }
 
   /** How much there is place for. */
-  private room(): { ready: number; rows: number } {
+  private room(frame: Frame, names: Names): Room {
     if (getComputedStyle(this.root).overflow === "visible") return FREE;
-    const rows = Math.floor((this.waits.parentElement!.clientHeight - TITLES) / ROW);
-    const ready = Math.floor((this.ready.clientHeight - 40) / READY_ROW);
-    return { ready: Math.max(2, ready), rows: Math.max(3, rows) };
+    const waits = this.waits.parentElement!.clientHeight - TITLES;
+    const queue = this.ready.clientHeight - QUEUE_TITLE;
+    const longest = Math.max(...frame.ready.map(({ greenlet }) => Math.min(names.of(greenlet).length, LONGEST)), 4);
+    const across = Math.max(1, Math.floor((this.ready.clientWidth - 24) / (longest * 6.6 + 37)));
+    return {
+      ready: Math.max(2, Math.floor(queue / READY_ROW)),
+      packed: Math.max(2, across * Math.floor(queue / PACKED_ROW)),
+      rows: Math.max(3, Math.floor(waits / ROW)),
+      twice: this.waits.clientWidth < TWO_COLUMNS ? 0 : Math.max(3, Math.floor(waits / DENSE_ROW)),
+    };
   }
 
   private drawRunning(scene: Scene, names: Names, hub: number, frame: Frame): void {
@@ -119,6 +133,7 @@ export class Diagram {
     if (ready.total === 0) items.push(el("li", { class: "nobody" }, t("replay.ready.nobody")));
     if (!ready.known) items.push(el("li", { class: "nobody", title: t("replay.ready.unknown") }, "…"));
     this.queue.replaceChildren(...items);
+    this.queue.classList.toggle("dense", ready.dense);
     this.queue.dataset["ready"] = ready.ones.map(({ greenlet }) => greenlet).join(" ");
     setText(this.readyCount, ready.total > 0 ? count(ready.total) : "");
   }
@@ -135,31 +150,36 @@ export class Diagram {
     });
   }
 
-  private drawWaits({ groups, more, parked }: Scene, names: Names): void {
+  private drawWaits({ columns, groups, more, parked }: Scene, names: Names): void {
+    const drawn = columns.map((column) => el("div", { class: "waits-column" }, ...this.column(column, names, columns.length > 1)));
+    if (more > 0) drawn.at(-1)!.append(el("p", { class: "more" }, t("replay.and.more", { count: count(more) })));
+    if (groups.length === 0) drawn[0]!.append(el("p", { class: "nobody" }, t("replay.nobody.waits")));
+    this.waits.classList.toggle("dense", drawn.length > 1);
+    this.waits.replaceChildren(...drawn);
+    setText(this.parkedCount, parked > 0 ? count(parked) : "");
+  }
+
+  private column(groups: readonly Group[], names: Names, dense: boolean): HTMLElement[] {
     const nodes: HTMLElement[] = [];
     let kernel: boolean | null = null;
     for (const group of groups) {
       if (group.kernel !== kernel) {
         kernel = group.kernel;
-        const key = kernel ? "replay.kernel" : "replay.others";
-        nodes.push(el("p", { class: `wait-title ${kernel ? "of-kernel" : "of-others"}`, "data-move": key }, t(key)));
+        nodes.push(el("p", { class: "wait-title" }, t(kernel ? "replay.kernel" : "replay.others")));
       }
-      nodes.push(this.group(group, names));
+      nodes.push(this.group(group, names, dense));
     }
-    if (more > 0) nodes.push(el("p", { class: "more" }, t("replay.and.more", { count: count(more) })));
-    if (groups.length === 0) nodes.push(el("p", { class: "nobody" }, t("replay.nobody.waits")));
-    this.waits.replaceChildren(...nodes);
-    setText(this.parkedCount, parked > 0 ? count(parked) : "");
+    return nodes;
   }
 
-  private group({ key, parked, things }: Group, names: Names): HTMLElement {
+  private group({ key, parked, things, ties }: Group, names: Names, dense: boolean): HTMLElement {
     const who = parked.map((one) => this.parkedOne(one, names));
-    if (who.length === 0) who.push(el("span", { class: "empty-seat" }));
+    if (who.length === 0 && ties.length > 0) who.push(el("span", { class: "empty-seat" }));
     return el(
       "div",
       { class: "wait", "data-group": key },
       el("div", { class: "who" }, ...who),
-      el("div", { class: "what" }, ...things.map((thing: Thing) => thingCard(thing, names))),
+      el("div", { class: "what" }, ...things.map((thing: Thing) => thingCard(thing, names, dense))),
     );
   }
 

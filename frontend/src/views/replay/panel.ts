@@ -47,8 +47,9 @@ export class Panel {
     this.why = new Why(events.why);
     this.retry.addEventListener("click", () => events.again());
     this.instead = el("div", { class: "replay-instead" }, this.title, this.text, this.command, this.retry);
-    const main = el("div", { class: "replay-main" }, this.words.root, el("div", { class: "diagram-place" }, this.diagram.root, this.why.root), this.strip.root);
-    this.grid = el("div", { class: "replay-grid", hidden: true }, this.source.root, main, this.aside);
+    const left = el("div", { class: "replay-left" }, this.source.root, this.why.root);
+    const main = el("div", { class: "replay-main" }, this.words.root, this.diagram.root, this.strip.root);
+    this.grid = el("div", { class: "replay-grid", hidden: true }, left, main, this.aside);
     root.classList.add("replay");
     root.append(this.level, this.grid, this.instead);
   }

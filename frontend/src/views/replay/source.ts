@@ -11,6 +11,7 @@ import { chip } from "./chip";
 
 /** So many bookmarks are shown at a line. */
 const MARKS = 3;
+const GAP = 8;
 /** The line is kept this far from the pane's edges, as a share of its height. */
 const MARGIN = 0.18;
 
@@ -38,8 +39,7 @@ export class SourceView {
     this.root = el(
       "section",
       { class: "card replay-source", "aria-label": t("replay.source") },
-      el("div", { class: "section-head" }, el("h2", {}, t("replay.source")), this.name, this.chooser, el("span", { class: "spring" })),
-      this.note,
+      el("div", { class: "section-head" }, el("h2", {}, t("replay.source")), this.name, this.chooser, this.note),
       this.scroller,
     );
   }
@@ -134,6 +134,7 @@ export class SourceView {
       box.append(...some.map((each) => chip(each, names, true)));
       if (some.length < greenlets.length) box.append(el("span", { class: "hint" }, `+${greenlets.length - some.length}`));
     }
+    this.fit();
     this.here = line === null ? null : (this.rows.get(line) ?? null);
     this.root.dataset["line"] = line === null ? "" : String(line);
     if (this.here === null) return;
@@ -141,6 +142,17 @@ export class SourceView {
     this.here.setAttribute("aria-current", "true");
     if (frame.greenlet !== null) this.here.classList.toggle("of-hub", names.isHub(frame.greenlet));
     this.reveal(this.here);
+  }
+
+  /** Where a name would cover the line, its mark alone stands there. */
+  private fit(): void {
+    for (const row of this.marked) row.classList.remove("tight");
+    const right = this.scroller.getBoundingClientRect().left + this.scroller.clientWidth;
+    const tight = this.marked.filter((row) => {
+      const code = row.querySelector("code")!.getBoundingClientRect();
+      return code.right > right - row.querySelector(".code-marks")!.clientWidth - GAP;
+    });
+    for (const row of tight) row.classList.add("tight");
   }
 
   /** Scrolls the text, and nothing else, if the line is not well within it. */

@@ -10,7 +10,6 @@ import { stepAt, stepWidth, type Stretch } from "../../model/replay/strip";
 import { contextOf, drawStretches } from "../../plot/strip";
 import { FONT } from "../../plot/plotly";
 import type { Paint } from "../../plot/theme";
-import { REASON_POLL } from "../../protocol/messages";
 import type { Strip } from "../../protocol/replay";
 import { el, setText } from "../dom";
 import { glyph } from "./chip";
@@ -147,8 +146,7 @@ export class StripView {
       context.fillStyle = this.paint.grid;
       context.fillRect(0, top + LANE - 1, width, 1);
       const hub = this.hub === lane.greenlet;
-      const other = hub ? REASON_POLL : 0;
-      const parts = lane.parts.map(([first, last, state, reason]) => ({ start: first, end: last + 1, state, reason: reason ?? other, hub }));
+      const parts = lane.parts.map(([first, last, state, reason]) => ({ start: first, end: last + 1, state, reason, hub }));
       drawStretches(context, parts, x, top + (LANE - 1 - BAR) / 2, BAR, this.paint);
     });
     this.drawAxis(x, wide);

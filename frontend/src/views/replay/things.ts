@@ -69,7 +69,8 @@ function leftText(left: number): string {
   return left > 0 ? t("replay.thing.left", { time: format.duration(left) }) : t("replay.thing.due");
 }
 
-export function thingCard(thing: Thing, names: Names): HTMLElement {
+/** @param dense whether there is little place: a clock stands for the word */
+export function thingCard(thing: Thing, names: Names, dense = false): HTMLElement {
   const { kind, fired, left, whole, holders, peer } = thing;
   const card = el("div", {
     class: `thing ${fired ? "fired" : ""}`.trim(),
@@ -81,11 +82,12 @@ export function thingCard(thing: Thing, names: Names): HTMLElement {
     "data-fired": fired ? "true" : undefined,
   });
   const look = LOOKS[kind] ?? Look.OTHER;
-  card.append(whole !== null ? clock(fired ? 0 : (left ?? 0) / whole) : swatch(look), el("span", { class: "thing-name" }, thingName(thing)));
+  card.append(whole !== null ? clock(fired ? 0 : (left ?? 0) / whole) : swatch(look));
+  if (!(dense && kind === "timer")) card.append(el("span", { class: "thing-name" }, thingName(thing)));
   if (kind === "greenlet") for (const holder of holders) card.append(chip(holder, names, true));
   if (peer !== null) card.append(el("span", { class: "thing-more" }, t("replay.thing.peer", { peer })));
   if (fired) card.append(el("span", { class: "thing-fired" }, t("replay.thing.fired")));
-  else if (left !== null) card.append(el("span", { class: "thing-more left" }, leftText(left)));
+  else if (left !== null) card.append(el("span", { class: "thing-more left" }, dense ? format.duration(left) : leftText(left)));
   if (kind !== "greenlet" && holders.length > 0) {
     card.append(el("span", { class: "thing-more" }, t("replay.thing.held")), ...holders.slice(0, 2).map((each) => chip(each, names, true)));
   }

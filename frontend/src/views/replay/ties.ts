@@ -12,9 +12,10 @@ export class Ties {
   private ties: readonly Tie[] = [];
   private readonly paths = new Map<string, SVGElement>();
 
-  /** @param stage what the places are relative to; `waits` is the column on its right */
+  /** @param stage what the places are relative to; `left` and `waits` are the columns on its two sides */
   constructor(
     private readonly stage: HTMLElement,
+    private readonly left: HTMLElement,
     private readonly waits: HTMLElement,
   ) {}
 
@@ -46,6 +47,7 @@ export class Ties {
     const clip = { top: column.top, bottom: column.bottom };
     const chips = new Map([...this.stage.querySelectorAll<HTMLElement>("[data-chip]")].map((node) => [node.dataset["chip"]!, node.getBoundingClientRect()]));
     const things = new Map([...this.stage.querySelectorAll<HTMLElement>("[data-thing]")].map((node) => [node.dataset["thing"]!, node.getBoundingClientRect()]));
+    const edge = this.left.getBoundingClientRect().right;
     const drawn: [SVGElement, string][] = [];
     for (const tie of this.ties) {
       const chip = chips.get(String(tie.greenlet));
@@ -54,7 +56,7 @@ export class Ties {
       const shift = tie.kind === "holds" ? 5 : 0;
       const path = seen
         ? route(
-            { x: chip.right - origin.left, y: chip.top + chip.height / 2 - origin.top + shift },
+            { x: Math.max(chip.right, edge) - origin.left, y: chip.top + chip.height / 2 - origin.top + shift },
             { x: thing.left - origin.left, y: thing.top + thing.height / 2 - origin.top + shift },
             column.left - origin.left - LANE,
           )

@@ -80,7 +80,7 @@ export class Words {
     this.play.addEventListener("click", () => events.play());
     this.more = el("button", { class: "button small more-steps" }, t("replay.more"));
     this.more.addEventListener("click", () => events.more());
-    this.why = el("button", { class: "button small why-button", "aria-keyshortcuts": "W", "aria-expanded": "false", "aria-controls": "replay-why" }, t("replay.why"), el("kbd", { "aria-hidden": "true" }, "W"));
+    this.why = el("button", { class: "button why-button", "aria-keyshortcuts": "W", "aria-expanded": "false", "aria-controls": "replay-why" }, t("replay.why"), el("kbd", { "aria-hidden": "true" }, "W"));
     this.why.addEventListener("click", () => events.why());
     const speed = el("select", { class: "speed", "aria-label": t("replay.speed"), title: t("replay.speed") }, ...SPEEDS.map((each) => el("option", { value: each, selected: each === SPEED }, speedText(each))));
     speed.addEventListener("change", () => events.speed(Number(speed.value)));
@@ -90,19 +90,24 @@ export class Words {
       { class: "card replay-words", "aria-label": t("replay.words"), tabindex: -1 },
       el(
         "div",
-        { class: "words-head" },
+        { class: "told" },
         el("div", { class: "step-line" }, this.step, this.of, this.more, this.time, this.who),
+        this.sentences,
+        this.notice,
+      ),
+      el(
+        "div",
+        { class: "controls" },
         el(
           "div",
           { class: "moves", role: "group", "aria-label": t("replay.moves") },
           el("span", { class: "move-group" }, moves.first, moves.again_back, moves.switch_back, moves.back),
           this.play,
           el("span", { class: "move-group" }, moves.on, moves.switch_on, moves.again, moves.last),
-          speed,
         ),
+        speed,
+        this.why,
       ),
-      this.sentences,
-      el("div", { class: "words-foot" }, this.why, this.notice),
     );
   }
 
