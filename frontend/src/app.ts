@@ -3,7 +3,7 @@
  * and tell what was done; they do not know each other.
  */
 
-import { t } from "./language/language";
+import { pieces, t } from "./language/language";
 import { addressOf, parseAddress, type Address } from "./model/address";
 import * as format from "./model/format";
 import { Locator } from "./model/locator";
@@ -29,7 +29,7 @@ import { SelectionControl } from "./selection";
 import { Served } from "./served";
 import { AddressBar } from "./views/address";
 import { Cards } from "./views/cards";
-import { announce, byId } from "./views/dom";
+import { announce, byId, english } from "./views/dom";
 import { Empty } from "./views/empty";
 import { FindingList, severityName } from "./views/findings";
 import { Header } from "./views/header";
@@ -267,7 +267,7 @@ export class App {
     else if (message.type === "latency" && !held) this.showMinimap();
     else if (message.type === "findings") this.findingsCame();
     else if (message.type === "error") {
-      announce(message.message);
+      announce(english(message.message));
       console.warn(`greenscope: ${message.message}`);
     }
     this.touch();
@@ -406,7 +406,7 @@ export class App {
       this.selection.selectFinding(finding, greenlet);
       this.reveal(greenlet);
     }
-    announce(t("finding.said", { severity: severityName(finding), sentence: finding.sentence }));
+    announce(...pieces("finding.said", { severity: severityName(finding), sentence: english(finding.sentence) }));
   }
 
   private showWait(greenlet: number | null, name: string, start: number, length: number): void {

@@ -29,9 +29,9 @@ export function t<K extends Key>(key: K, ...[places]: Filling<K>): string {
 }
 
 /** The same in pieces, where what goes into its places is more than words. */
-export function pieces<K extends Key>(key: K, places: PlacesOf<K, Node>): (string | Node)[] {
+export function pieces<K extends Key>(key: K, places: PlacesOf<K, string | Node>): (string | Node)[] {
   const parts = TABLES[language][key].split(/\{(\w+)\}/);
-  return parts.map((part, i) => (i % 2 === 0 ? part : (places as Readonly<Record<string, Node>>)[part]!));
+  return parts.map((part, i) => (i % 2 === 0 ? part : (places as Readonly<Record<string, string | Node>>)[part]!));
 }
 
 /** The words for so many: `.one` or `.many` of a key. Its {count} is the number, with its digits grouped. */

@@ -95,13 +95,18 @@ export function missingText({ without_begin, forgotten, lost }: Requests): strin
   return said.join(" · ");
 }
 
+/** How many have no end; `live` says whether they may still get one. */
+export function goingOnText(count: number, live: boolean): string {
+  return t(live ? "requests.going_on" : "requests.without_end", { count: format.count(count) });
+}
+
 /** How many are shown, of how many. */
 export function countText({ requests, found, total, going_on }: Requests, live: boolean): string {
   const words = [];
   if (requests.length < found) words.push(t("requests.showing", { count: requests.length, total: format.count(found) }));
   else if (found < total) words.push(t("requests.of", { count: format.count(found), total: format.count(total) }));
   else words.push(counted("requests.count", total));
-  if (going_on > 0) words.push(t(live ? "requests.going_on" : "requests.without_end", { count: format.count(going_on) }));
+  if (going_on > 0) words.push(goingOnText(going_on, live));
   return words.join(" · ");
 }
 

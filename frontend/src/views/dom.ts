@@ -33,6 +33,7 @@ export function setText(node: Node, text: string): void {
   if (node.textContent !== text) node.textContent = text;
 }
 
-export function announce(text: string): void {
-  setText(byId("announce"), text);
+/** Says it to who does not see the page. */
+export function announce(...said: readonly (string | Node)[]): void {
+  byId("announce").replaceChildren(...said);
 }

@@ -6,6 +6,7 @@ import { shareText } from "../model/profile";
 import {
   ONLY_NAMES,
   countText,
+  goingOnText,
   missingText,
   orderName,
   partsText,
@@ -135,7 +136,7 @@ export class RequestList {
     const button = el("button", { class: "link path", "aria-pressed": String(route.route === chosen), title: t("route.only", { route: name }) }, name);
     button.dataset["of"] = route.route;
     button.addEventListener("click", () => this.events.choose({ route: route.route === chosen ? "" : route.route }));
-    const goes = route.going_on > 0 ? el("span", { class: "hint" }, ` ${format.count(route.going_on)} ${live ? "going on" : "without an end"}`) : null;
+    const goes = route.going_on > 0 ? el("span", { class: "hint" }, ` ${goingOnText(route.going_on, live)}`) : null;
     const times = [route.p50, route.p90, route.p99, route.longest].map((ns) => (route.count > 0 ? format.duration(ns) : ""));
     return el(
       "tr",

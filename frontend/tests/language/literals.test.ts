@@ -11,7 +11,7 @@ const SOURCES = import.meta.glob<string>(["../../src/**/*.ts", "!../../src/langu
 /** What stands before a text that no person reads: a class or a selector, an error, code, a font. */
 const BEFORE_WHAT_IS_NOT_READ = /(class: |\.(querySelector(All)?|matches|closest)(<\w+>)?\(|Error\(|console\.\w+\(|"code", \{\}, |font = |FONT = )$/;
 
-/** The names of keys, commands, numbers of processes and hubs, and what only looks like words. */
+/** The names of keys and fonts, commands, numbers of processes and hubs, and what only looks like words. */
 const ALLOWED: ReadonlySet<string> = new Set([
   "Esc",
   "Enter",
@@ -29,19 +29,25 @@ const ALLOWED: ReadonlySet<string> = new Set([
   "${thread}hub ${ring.hub} · ${format.commandName(ring.argv)} · pid ${ring.pid}",
   "${format.commandName(ring.argv)} · pid ${ring.pid} · hub ${ring.hub}${thread}",
   "not yet started", // as the viewer says it
+  "Segoe UI",
+  "Noto Sans",
+  "PingFang SC",
+  "Microsoft YaHei",
+  "Noto Sans CJK SC",
   "source-line here",
   "bin none",
   "link on-path",
   "lane ${member.id}",
 ]);
 
-/** Texts between quotes and back-ticks, without comments; each with what stands before it. */
+const COMMENT = /\/\*[^]*?\*\/|^\s*\/\/.*$|(?<=[;,{}()] )\/\/.*$/gm;
+
+/** Texts between quotes or back-ticks, each with what stands before it; those in a template's ${} are texts, too. */
 function texts(source: string): [before: string, text: string][] {
+  const code = source.replace(COMMENT, "");
   const found: [string, string][] = [];
-  const token = /\/\*[^]*?\*\/|\/\/[^\n]*|"((?:[^"\\\n]|\\.)*)"|'((?:[^'\\\n]|\\.)*)'|`((?:[^`\\]|\\.)*)`|\/(?:[^/\\\n[]|\\.|\[[^\]]*\])+\/[a-z]*(?=[.,;)])/g;
-  for (const match of source.matchAll(token)) {
-    const text = match[1] ?? match[2] ?? match[3];
-    if (text !== undefined) found.push([source.slice(Math.max(0, match.index - 40), match.index), text]);
+  for (const token of [/"((?:[^"\\\n]|\\.)*)"/g, /'((?:[^'\\\n]|\\.)*)'/g, /`((?:[^`\\]|\\.)*)`/g]) {
+    for (const match of code.matchAll(token)) found.push([code.slice(Math.max(0, match.index - 40), match.index), match[1]!]);
   }
   return found;
 }
@@ -51,6 +57,11 @@ function readsLikeWords(text: string): boolean {
   const words = text.replace(/\$\{(?:[^{}]|\{[^{}]*\})*\}/g, "·");
   return /[a-z]{2,} +[a-z]{2,}/i.test(words) || /^[A-Z][a-z]+[.…:]?$/.test(words) || /· ?[a-z]{3,}|[a-z]{3,} ?·/.test(words);
 }
+
+it("finds texts wherever they are", () => {
+  const source = 'a("b c"); // "d e"\n/** "f g" */ h(`i ${j ? "k l" : "m n"} o`, \'p q\')';
+  expect(texts(source).map(([, text]) => text)).toEqual(["b c", "k l", "m n", "p q", 'i ${j ? "k l" : "m n"} o']);
+});
 
 it.each([
   ["nothing is wrong", true],
