@@ -97,6 +97,14 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "greenscope.web.middleware*",
         *TRACE_WRITES,
     ),
+    # A lesson tells of a replay; its programs are like any user's.
+    "greenscope.learn*": (
+        "greenscope.learn*",
+        "greenscope.trace.analysis*",
+        "greenscope.trace.events",
+        "greenscope.trace.records",
+    ),
+    "greenscope.learn.programs*": ("greenscope.runtime*",),
     "greenscope.demo*": ("greenscope.demo*", "greenscope.runtime*"),  # a program like any user's
     "greenscope.cli*": ("greenscope*",),
 }
@@ -128,6 +136,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "greenscope.trace.analysis*",
         "greenscope.trace.export*",
         "greenscope.web*",
+        "greenscope.learn*",
         "greenscope.cli*",
     ),
     "httptools": ("greenscope.runtime.wsgi_parser",),

@@ -33,6 +33,7 @@ COMMANDS = (
     "info",
     "rings",
     "token",
+    "learn",
     "demo",
 )
 """As the help lists them. Each is a function in a module of its name."""

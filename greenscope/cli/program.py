@@ -57,6 +57,11 @@ class ProgramCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Split the command's own options from the program."""
+        own, program = self.split(ctx, args)
+        return super().parse_args(ctx, [*own, "--", *program])
+
+    def split(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
+        """The command's own options, and the program with all that is meant for it."""
         flags = {name for option in self.get_params(ctx) for name in option.opts if not _takes_value(option)}
         own: list[str] = []
         rest = list(args)
@@ -69,7 +74,7 @@ class ProgramCommand(click.Command):
             whole = "=" in option or (not option.startswith("--") and len(option) > 2)
             if option not in flags and not whole and rest:
                 own.append(rest.pop(0))
-        return super().parse_args(ctx, [*own, "--", *rest])
+        return own, rest
 
 
 def _takes_value(param: click.Parameter) -> bool:

@@ -18,6 +18,7 @@ from greenscope.trace.recorder import trace_directory
 from greenscope.web import present
 from greenscope.web.access import Access, from_environment
 from greenscope.web.following import Following, FollowOnUse
+from greenscope.web.lesson_routes import Tell, lesson_routes
 from greenscope.web.metrics import metrics
 from greenscope.web.polling import PolledPages
 from greenscope.web.profile import profile
@@ -40,6 +41,7 @@ def create_app(
     *,
     access: Access | None = None,
     key: str | None = None,
+    lesson: Tell | None = None,
     rest_after: float | None = _REST_SECONDS,
 ) -> FastAPI:
     """The dashboard as an ASGI application, to be served, or mounted in another one.
@@ -52,6 +54,7 @@ def create_app(
         rings: a directory or a ring file, several of them, or a source; None: the trace directory.
         access: who may see it; None: as ``GREENSCOPE_TOKEN`` says, or else the token of the trace directory.
         key: of those who pass requests on, and have asked ``access`` themselves.
+        lesson: what tells the lesson about a ring, if this viewer shows one.
         rest_after: seconds without a request or an open page after which it stops reading until the next one; None:
             never.
 
@@ -132,6 +135,7 @@ def create_app(
 
     app.include_router(request_routes(find))
     app.include_router(replay_routes(find, replays))
+    app.include_router(lesson_routes(find, replays, lesson))
 
     app.include_router(stream_routes(source.session, find, pages))
     app.mount("/static", own_files)

@@ -14,7 +14,7 @@ from greenscope.web import replay as present
 from greenscope.web.replays import Replays
 from greenscope.web.session import Session
 
-__all__ = ["replay_routes"]
+__all__ = ["Lang", "Language", "replay_routes"]
 
 
 class Language(StrEnum):

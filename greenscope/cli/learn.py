@@ -1,0 +1,171 @@
+"""``greenscope learn``: a lesson's program, or one's own, run once, and stepped through in the dashboard."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import click
+
+from greenscope.cli.program import (
+    GEVENT_OPTION,
+    ProgramCommand,
+    command_of,
+    end_signals,
+    run_to_end,
+    traced_environment,
+)
+from greenscope.cli.viewer import PORT_OPTION, listen, serve_until, stop_signal, url_of
+from greenscope.errors import GreenscopeError
+from greenscope.learn import LANGUAGES, LESSONS, Lesson, Run, as_json, own_lesson
+from greenscope.trace.analysis.replay import Replay
+from greenscope.trace.events import Kind
+from greenscope.trace.replaying import Replaying
+from greenscope.trace.rings import rings_in
+from greenscope.web.app import create_app
+from greenscope.web.source import Source
+
+__all__ = ["learn"]
+
+
+class _LearnCommand(ProgramCommand):
+    """Options may follow a lesson's name; those that follow a script are the script's."""
+
+    def split(self, ctx: click.Context, args: list[str]) -> tuple[list[str], list[str]]:
+        own, rest = super().split(ctx, args)
+        if rest and lesson_called(rest[0]) is not None:
+            more, others = super().split(ctx, rest[1:])
+            return [*own, *more], [rest[0], *others]
+        return own, rest
+
+
+@click.command(cls=_LearnCommand, options_metavar="[OPTIONS] [NAME | NUMBER | SCRIPT] [ARGS]...")
+@click.argument("program", nargs=-1, metavar="", type=click.UNPROCESSED)
+@PORT_OPTION
+@click.option(
+    "--lang",
+    type=click.Choice(list(LANGUAGES)),
+    help="The language of the titles and of the page; that of the environment, or the browser's, unless told.",
+)
+@GEVENT_OPTION
+def learn(program: tuple[str, ...], port: int, lang: str | None, gevent: bool) -> None:
+    """Watch what the hub does, one step at a time, on a real run.
+
+    Without an argument: the lessons there are. With one of them, by its name or its number: its program is run, and
+    the dashboard shows the lesson about that run. With a script, or -m and a module: the same for your own program;
+    what follows it is the program's. Ctrl-C ends the dashboard.
+    """
+    language = lang or language_of(os.environ)
+    if not program:
+        click.echo(_list(language))
+        return
+    lesson = lesson_called(program[0])
+    if lesson is not None and program[1:]:
+        raise GreenscopeError(f"a lesson takes no arguments, and {program[1]!r} is one")
+    command = command_of([str(lesson.program)] if lesson is not None else _own(program), gevent)
+    listener = listen(port)
+    with tempfile.TemporaryDirectory(prefix="greenscope-learn-") as name:
+        directory = Path(name)
+        code = run_to_end(command, traced_environment(directory, detail="teach", keep_all=True))
+        if code in {128 + number for number in end_signals()}:
+            sys.exit(code)  # who ends the program so wants no dashboard, either
+        called = lesson.name if lesson is not None else _called(program)
+        ring = _ring_of(directory, called, code)
+        if code and not (lesson is not None and lesson.fails):
+            click.echo(f"greenscope: {called} ended with {code}", err=True)
+        title = f"lesson {LESSONS.index(lesson) + 1}, {lesson.title(language)}" if lesson is not None else called
+        asked = f"/?lang={lang}" if lang is not None else "/"
+        where = f"{url_of(listener)}{asked}#ring={ring.stem}&step=0"
+        said = f"greenscope: {where}  shows {title}  (Ctrl-C ends it)"
+        app = create_app(Source([directory]), lesson=_Tell(ring, lesson, called), rest_after=None)
+        asyncio.run(serve_until(app, listener, _stopped(said)))
+
+
+async def _stopped(said: str) -> None:
+    """Say where it is, and return when the user asks to stop."""
+    stop = asyncio.create_task(stop_signal())
+    await asyncio.sleep(0)  # from here on Ctrl-C is heard
+    click.echo(said, err=True)
+    await stop
+
+
+def lesson_called(name: str) -> Lesson | None:
+    """A lesson by its name or its number."""
+    return next((one for number, one in enumerate(LESSONS, 1) if name in (one.name, str(number))), None)
+
+
+def language_of(environment: Mapping[str, str]) -> str:
+    """The language that the locale's variables ask for, as far as there is one."""
+    asked = next((value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environment.get(name))), "")
+    code = asked[:2].lower()
+    return code if code in LANGUAGES and not asked[2:3].isalnum() else "en"
+
+
+def _list(language: str) -> str:
+    lines = [f"{number:>3}  {one.name:<12}{one.title(language)}" for number, one in enumerate(LESSONS, 1)]
+    return "\n".join([*lines, "", "greenscope learn NAME shows one of them, greenscope learn SCRIPT your own program."])
+
+
+def _own(program: tuple[str, ...]) -> tuple[str, ...]:
+    """A program, if it is one; else what may have been meant is told."""
+    name = program[0]
+    if name == "-m" or (name and Path(name).exists()):
+        return program
+    near = get_close_matches(name, [one.name for one in LESSONS], cutoff=0.5)
+    meant = f"did you mean {' or '.join(near)}? " if near else ""
+    raise GreenscopeError(
+        f"{name!r} is neither a lesson nor a script; {meant}greenscope learn, without a name, lists the lessons"
+    )
+
+
+def _called(program: tuple[str, ...]) -> str:
+    return program[1] if program[0] == "-m" else Path(program[0]).name
+
+
+def _ring_of(directory: Path, called: str, code: int) -> Path:
+    """The ring of the hub that was first, if anybody ever waited there."""
+    rings = sorted(rings_in(directory), key=lambda ring: ring.start_wall_ns)
+    for ring in rings[:1]:
+        if _somebody_waited(ring.path):
+            return ring.path
+    if code:
+        click.echo(
+            f"greenscope: {called} ended with {code} before any greenlet waited (it said why above): there is nothing "
+            "to learn from that",
+            err=True,
+        )
+        sys.exit(code)
+    raise GreenscopeError(
+        f"no greenlet waited in {called}, so there is nothing to learn from it: it has to use greenscope.runtime, "
+        "or be run by -m greenscope.runtime.monkey, or on gevent with --gevent"
+    )
+
+
+def _somebody_waited(ring: Path) -> bool:
+    replaying = Replaying(ring)
+    try:
+        return any(True for _ in Run(replaying.replay).steps(Kind.GREENLET_PARK))
+    finally:
+        replaying.close()
+
+
+class _Tell:
+    """Tells the one lesson, of its ring alone; each language once."""
+
+    def __init__(self, ring: Path, lesson: Lesson | None, called: str) -> None:
+        self._ring, self._lesson, self._called = ring, lesson, called
+        self._told: dict[str, dict[str, Any]] = {}
+
+    def __call__(self, ring: Path, replay: Replay, language: str) -> dict[str, Any] | None:
+        if ring != self._ring:
+            return None
+        if language not in self._told:
+            run = Run(replay)
+            self._told[language] = as_json(self._lesson or own_lesson(run, self._called), run, language)
+        return self._told[language]
