@@ -248,6 +248,18 @@ def test_the_language_is_switched_and_stays(page: Page, context: BrowserContext,
     expect(other.locator("html")).to_have_attribute("lang", "zh-CN")
 
 
+def test_the_address_may_ask_for_a_language_and_the_switch_counts_for_more(
+    browser: Browser, recorded: Recorded
+) -> None:
+    with browser.new_context(locale="en-GB") as context:
+        page = context.new_page()
+        page.goto(f"{recorded.url}/?lang=zh")
+        expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        page.locator("#language").click()
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        assert "lang=" not in page.url
+
+
 @pytest.mark.parametrize(
     ("locale", "language", "words"),
     [("zh-Hans", "zh-CN", "时间线"), ("en-GB", "en", "Timeline"), ("de-DE", "en", "Timeline")],
