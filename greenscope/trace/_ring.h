@@ -76,6 +76,9 @@ typedef struct {
     int plumbing; /* shown only if there is nothing better */
 } KnownSite;
 
+/* Our own code, which a walk for a call site passes over: most of the frames that it meets. */
+#define OWN_CODES 256
+
 /* A part of the file, in bytes. It may be used up to `reserved`, which grows a step at a time up to `size`;
  * where there is no more space, `size` becomes what is there. */
 typedef struct {
@@ -91,6 +94,7 @@ typedef struct {
     uint64_t hub, current; /* handles */
     Slot *slots;
     KnownSite *known;
+    PyCodeObject **own; /* OWN_CODES of them, each at the place of its address, if no other has taken that */
     uint32_t slot_used;
     uint32_t known_count, known_size;
     int stacks;                  /* whether the whole stack is recorded where a greenlet parks */
