@@ -47,6 +47,8 @@ intern(Ring *ring, PyObject *text)
 uint32_t
 ring_intern(Ring *ring, PyObject *text)
 {
+    if (PyUnicode_GET_LENGTH(text) == 0) /* no error, as most of what ends has none */
+        return 0;
     PyObject *exact = PyUnicode_CheckExact(text) ? Py_NewRef(text) : PyUnicode_FromObject(text);
     uint32_t id = exact != NULL ? intern(ring, exact) : 0;
     if (exact == NULL)
