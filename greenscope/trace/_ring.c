@@ -309,6 +309,7 @@ ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
     ring->next_greenlet = 1;
     ring->next_resource = 1;
     ring->detail_wanted = -1;
+    ring->fired_head = UINT64_MAX;
     ring->known_size = 256;
     ring->known = PyMem_Calloc(ring->known_size, sizeof *ring->known);
     ring->own = PyMem_Calloc(OWN_CODES, sizeof *ring->own);

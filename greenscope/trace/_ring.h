@@ -92,6 +92,7 @@ typedef struct {
     Event *next, *limit; /* where the next record goes; the end of what is reserved of the events */
     uint64_t head;
     uint64_t hub, current; /* handles */
+    uint64_t fired_head, fired_ns; /* `head` after the last fire, and when that was */
     Slot *slots;
     KnownSite *known;
     PyCodeObject **own; /* OWN_CODES of them, each at the place of its address, if no other has taken that */
