@@ -54,6 +54,7 @@ def test_it_is_stepped_through_over_http(replay: httpx.Client, ring: Path) -> No
     overview = replay.get("/replay").json()
     assert overview["complete"] is True
     assert overview["detail"] == "teach"
+    assert overview["lesson"] is False  # nobody asks in vain
     assert [one["name"] for one in overview["greenlets"]] == ["main", "server #3", "client #4"]
     (file,) = overview["files"]
     assert (file["text"], file["why_not"]) == (PROGRAM, None)
