@@ -1,6 +1,5 @@
 import "./styles.css";
 import "./replay.css";
-import "./lesson.css";
 import { App } from "./app";
 import type { Segment } from "./model/segments";
 import type { TimeWindow } from "./model/window";

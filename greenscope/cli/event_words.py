@@ -10,9 +10,8 @@ import errno
 from typing import Any
 
 from greenscope.cli.words import line_of, printable
-from greenscope.trace import events
 from greenscope.trace.analysis.as_json import site_as_json
-from greenscope.trace.analysis.states import LABELS
+from greenscope.trace.analysis.narrate.labels import reason_of
 from greenscope.trace.events import EVENT_KINDS, FOR_ONE, NO_ERRNO, NO_FD, Detail, Kind, Op, Ready, Watch, unpack
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event
@@ -75,8 +74,7 @@ class EventWords:
             "name": self.name(event.greenlet),
             "kind": doc.name if doc else f"kind_{event.kind}",
         }
-        if doc and doc.reason and event.kind != Kind.JOB_PUT:  # there it is a number
-            facts["reason"] = _reason(doc.reason, event)
+        facts["reason"] = reason_of(event.kind, event.reason)
         facts.update(self._details(event))
         if event.text and event.kind not in _WATCHER_KINDS:
             facts["text"] = event.text
@@ -199,12 +197,6 @@ class EventWords:
 
 def _shown(name: str, numbered: bool, greenlet: int) -> str:
     return f"{name} #{greenlet}" if numbered else name
-
-
-def _reason(enum: str, event: Event) -> str:
-    if event.kind in (Kind.GREENLET_PARK, Kind.LOOP_EXIT):
-        return LABELS.get(event.reason, str(event.reason))
-    return _word(getattr(events, enum), event.reason)
 
 
 def _word(enum: Any, number: int) -> str:

@@ -41,7 +41,7 @@ def lesson_routes(find: Callable[[str], Session], replays: Replays, tell: Tell |
         if tell is not None:
             try:
                 told = await replays.ask(
-                    session.id, session.info.path, lambda replaying: tell(session.info.path, replaying.replay, lang)
+                    session.id, session.info, lambda replaying: tell(session.info.path, replaying.replay, lang)
                 )
             except (GreenscopeError, OSError) as error:
                 raise HTTPException(404, f"ring {identity!r} cannot be replayed: {error}") from None

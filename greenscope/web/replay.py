@@ -25,8 +25,8 @@ _MOST_TEXT = 8 << 20
 _PLAIN = ("ready", "watchers", "timeouts", "held")
 
 
-def overview(replaying: Replaying, language: str = "en", *, lesson: bool = False) -> dict[str, Any]:
-    """What there is to step through; ``lesson``: and whether a lesson about it can be asked for."""
+def overview(replaying: Replaying, language: str = "en") -> dict[str, Any]:
+    """What there is to step through."""
     replay, reader = replaying.replay, replaying.reader
     numbers = greenlets(replay)
     level = reader.counters()["detail"]
@@ -40,7 +40,6 @@ def overview(replaying: Replaying, language: str = "en", *, lesson: bool = False
         "lost": replay.recording.lost,
         "greenlets": [{"id": number, "name": replay.name(number)} for number in numbers[:_MOST_GREENLETS]],
         "greenlets_total": len(numbers),
-        "lesson": lesson,
         **_files(replaying, language),
     }
 
@@ -56,7 +55,13 @@ def _files(replaying: Replaying, language: str) -> dict[str, Any]:
 
 
 def frames(replay: Replay, first: int, past: int, language: str = "en") -> dict[str, Any]:
-    """The moments after some steps, and what the greenlets in them are called."""
+    """The moments after some steps, as far as there are such, and what the greenlets in them are called.
+
+    Raises:
+        IndexError: there are none so far.
+    """
+    if first > len(replay):
+        raise IndexError(f"there is no step {first}: the steps are 0 to {len(replay) - 1}")
     shown = [_frame(frame) for frame in replay.frames(first, past, language)]
     return {"frames": shown, "names": {number: replay.name(number) for number in sorted(_named(shown))}}
 

@@ -24,24 +24,26 @@ class Language(StrEnum):
     ZH = "zh"
 
 
+_NO_STEP = 1 << 53  # as large as a number of JavaScript may be
 Lang = Annotated[Language, Query(description="of the words")]
-Step = Annotated[int, Query(ge=0, lt=1 << 53)]
+Step = Annotated[int, Query(ge=0, lt=_NO_STEP)]
 
 
-def replay_routes(find: Callable[[str], Session], replays: Replays, *, lesson: bool) -> APIRouter:
+def replay_routes(find: Callable[[str], Session], replays: Replays) -> APIRouter:
     """The routes.
 
     Args:
         find: gives a ring's session; raises HTTPException if there is none.
         replays: those that are open.
-        lesson: whether this viewer shows one.
     """
     router = APIRouter(prefix="/api/rings/{identity}/replay")
 
-    async def ask(identity: str, work: Callable[[Replaying], dict[str, Any]]) -> Response:
+    async def ask(identity: str, work: Callable[[Replaying], dict[str, Any]], past: int = 0) -> Response:
         session = find(identity)
         try:
-            body = await replays.ask(session.id, session.info.path, lambda replaying: present.as_bytes(work(replaying)))
+            body = await replays.ask(
+                session.id, session.info, lambda replaying: present.as_bytes(work(replaying)), past
+            )
         except IndexError as error:
             raise HTTPException(422, str(error)) from None
         except (GreenscopeError, OSError) as error:
@@ -49,45 +51,46 @@ def replay_routes(find: Callable[[str], Session], replays: Replays, *, lesson: b
         return Response(body, media_type="application/json")
 
     @router.get("")
-    async def overview(identity: str, lang: Lang = Language.EN) -> Response:
+    async def overview(
+        identity: str,
+        lang: Lang = Language.EN,
+        anew: Annotated[bool, Query(description="from what the ring holds now: steps have other numbers")] = False,
+    ) -> Response:
         def work(replaying: Replaying) -> dict[str, Any]:
             if not replaying.complete:
                 replaying.read()
-            return present.overview(replaying, lang, lesson=lesson)
+            return present.overview(replaying, lang)
 
+        if anew:
+            replays.forget(find(identity).id)
         return await ask(identity, work)
 
     @router.get("/frames")
     async def frames(
         identity: str,
-        first: Annotated[int, Query(alias="from", ge=0, lt=1 << 53)] = 0,
-        past: Annotated[int, Query(alias="to", ge=0, lt=1 << 53, description="and not itself")] = 40,
+        first: Annotated[int, Query(alias="from", ge=0, lt=_NO_STEP)],
+        past: Annotated[int, Query(alias="to", ge=0, lt=_NO_STEP, description="and not itself")],
         lang: Lang = Language.EN,
     ) -> Response:
-        if past - first > present.MOST_FRAMES or past < first:
-            raise HTTPException(422, f"from {first} to {past}: ask for at most {present.MOST_FRAMES} frames, forward")
-
-        def work(replaying: Replaying) -> dict[str, Any]:
-            count = len(replaying.replay)
-            if first > count:
-                raise IndexError(f"there is no step {first}: there are {count}, from 0 on")
-            return present.frames(replaying.replay, first, past, lang)
-
-        return await ask(identity, work)
+        if not 0 <= past - first <= present.MOST_FRAMES:
+            raise HTTPException(
+                422, f"from {first} to {past} are {past - first} frames: ask for 0 to {present.MOST_FRAMES}"
+            )
+        return await ask(identity, lambda replaying: present.frames(replaying.replay, first, past, lang), past)
 
     @router.get("/why")
     async def why(identity: str, step: Step, lang: Lang = Language.EN) -> Response:
-        return await ask(identity, lambda replaying: present.why(replaying.replay, step, lang))
+        return await ask(identity, lambda replaying: present.why(replaying.replay, step, lang), step + 1)
 
     @router.get("/strip")
     async def strip(
         identity: str,
-        first: Annotated[int, Query(alias="from", ge=0, lt=1 << 53)],
-        last: Annotated[int, Query(alias="to", ge=0, lt=1 << 53)],
+        first: Annotated[int, Query(alias="from", ge=0, lt=_NO_STEP)],
+        last: Annotated[int, Query(alias="to", ge=0, lt=_NO_STEP)],
         most: Annotated[int, Query(ge=1, le=4000, description="parts of a lane")] = 800,
     ) -> Response:
         if last < first:
-            raise HTTPException(422, f"from {first} to {last} is backward: turn them round")
-        return await ask(identity, lambda replaying: present.strip(replaying.replay, first, last, most))
+            raise HTTPException(422, f"from {first} to {last} leads back: ask from the lesser to the greater")
+        return await ask(identity, lambda replaying: present.strip(replaying.replay, first, last, most), last + 1)
 
     return router

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from greenscope.trace.analysis.request_tree import Member, Tree
 from greenscope.trace.analysis.spans import SPAN, SpanArray
-from greenscope.trace.analysis.states import State, label
+from greenscope.trace.analysis.states import BY_GREENLET, State, label
 from greenscope.trace.events import NO_FD, Ready, Wait
 
 __all__ = ["ENDED", "UNKNOWN", "UNSTARTED", "critical_path", "merged", "piece_label"]
@@ -34,7 +34,6 @@ _LABELS = {
     UNSTARTED: "not started",
 }
 _LOW = np.uint64(0xFFFFFFFF)
-_BY_GREENLET = (Ready.GREENLET, Ready.SPAWN, Ready.KILL, Ready.CLOSE)
 
 
 def critical_path(tree: Tree, ended_by: int = 0) -> SpanArray:
@@ -75,14 +74,14 @@ class _Lane:
         self.starts = np.ascontiguousarray(spans["start"])
         state, after = spans["state"], spans[1:]
         woken = (state[:-1] == State.WAITING) & (after["state"] == State.READY)
-        woken &= (after["start"] == spans["end"][:-1]) & np.isin(after["reason"], _BY_GREENLET)
+        woken &= (after["start"] == spans["end"][:-1]) & np.isin(after["reason"], tuple(BY_GREENLET))
         by = after["about"] & _LOW
         woken &= np.isin(by, ids) & (by != member.greenlet)
         if children:
             by, woken = _by_last_child(spans, by, woken, children)
         self.handed = np.flatnonzero(woken)
         self.by = by[self.handed].tolist()
-        first = spans[:1][(state[:1] == State.READY) & np.isin(spans["reason"][:1], _BY_GREENLET)]
+        first = spans[:1][(state[:1] == State.READY) & np.isin(spans["reason"][:1], tuple(BY_GREENLET))]
         self.made_ready_by = int(first["about"][0] & _LOW) if len(first) else 0
 
 

@@ -14,7 +14,7 @@ from greenscope.trace.analysis.narrate import labels
 from greenscope.trace.analysis.narrate.calls import name_of
 from greenscope.trace.analysis.step_parts import Greenlet
 from greenscope.trace.analysis.steps import Steps
-from greenscope.trace.events import Kind, Wait, Watch
+from greenscope.trace.events import Kind, Resource, Wait, Watch
 from greenscope.trace.records import Event, Site
 
 __all__ = [
@@ -145,6 +145,7 @@ class Frame(NamedTuple):
 
 _STALLS = (Kind.STALL_BEGIN, Kind.STALL_END)
 _WATCHED = frozenset({Wait.READ, Wait.WRITE, Wait.TIMER, Wait.SIGNAL, Wait.CHILD})
+_HELD: dict[int, str] = {Resource.RLOCK: "rlock", Resource.SEMAPHORE: "semaphore"}
 _ON: dict[int, str] = {
     Wait.LOCK: "lock",
     Wait.QUEUE: "queue",
@@ -200,7 +201,6 @@ def parts(steps: Steps, start: int, table: dict[str, str], about: int | None) ->
         table: a language's words.
         about: the greenlet whose open call is told.
     """
-    parked = steps.parked()
     call = steps.call(about) if about is not None else None
     return {
         "running": steps.running,
@@ -209,16 +209,18 @@ def parts(steps: Steps, start: int, table: dict[str, str], about: int | None) ->
         "ready": [_queued(steps, number, start, table) for number in islice(steps.queue, MOST)],
         "ready_total": len(steps.queue),
         "ready_known": steps.queue_known,
-        "parked": [_waiting(steps, one, start, table) for one in parked[:MOST]],
-        "parked_total": len(parked),
+        "parked": [_waiting(steps, one, start, table) for one in steps.parked(MOST)],
+        "parked_total": steps.parked_count,
         "watchers": _watching(steps, start),
         "watchers_total": len(steps.armed),
         "timeouts": [
             Timing(one.number, one.owner, one.due_ns - start, one.ms) for one in _some(steps.timeouts.values())
         ],
         "timeouts_total": len(steps.timeouts),
-        "held": [Held("lock", number, holders) for number, holders in _some(steps.holders.items())],
-        "held_total": len(steps.holders),
+        "held": [
+            Held(_HELD.get(held.what, "lock"), number, held.holders) for number, held in _some(steps.held.items())
+        ],
+        "held_total": len(steps.held),
         "current": Calling(about, name_of(call.op), call.fd, steps.numbers.site(call.site), call.waits)
         if call is not None and about is not None
         else None,
@@ -238,13 +240,13 @@ def _queued(steps: Steps, number: int, start: int, table: dict[str, str]) -> Que
 def _waiting(steps: Steps, one: Greenlet, start: int, table: dict[str, str]) -> Waiting:
     wait = one.wait
     assert wait is not None  # it is parked
+    wait = wait._replace(awaits=steps.in_hand(wait))
     watched = wait.resource if wait.reason in _WATCHED and wait.resource else None
     is_timer = wait.reason == Wait.TIMER
     if wait.reason in _WATCHED:
         on = On("watcher", watched, None)
     else:
-        holder = steps.holder(wait.resource) if wait.reason == Wait.LOCK else 0
-        on = On(_ON.get(wait.reason, "other"), wait.resource or None, holder or wait.awaits or None)
+        on = On(_ON.get(wait.reason, "other"), wait.resource or None, wait.awaits or None)
     return Waiting(
         one.number,
         labels.reason_of(Kind.GREENLET_PARK, wait.reason) or "other",

@@ -30,6 +30,7 @@ _RUNS = (Kind.GREENLET_SWITCH, Kind.GREENLET_THROW)
 _KEYS: dict[str, Callable[[EventArray], npt.NDArray[np.uint64]]] = {
     "greenlet": lambda rows: rows["greenlet"],
     "number": lambda rows: rows["arg"] & _LOW,
+    "both": lambda rows: (rows["greenlet"] << np.uint64(32)) | (rows["arg"] & _LOW),
     "": lambda rows: np.zeros(len(rows), np.uint64),
 }
 
@@ -141,12 +142,17 @@ class Recording:
         return None
 
     def index(self, *kinds: int, by: str = "greenlet") -> Index:
-        """The steps of these kinds, by their greenlet, by the number in the low half of ``arg``, or all (``""``)."""
+        """The steps of these kinds, by their greenlet, the number in the low half of ``arg``, both, or all ("")."""
         wanted = kinds, by
         if wanted not in self._indexes:
             steps = np.flatnonzero(np.isin(self.rows["kind"], kinds))
             self._indexes[wanted] = Index(steps, _KEYS[by](self.rows[steps]))
         return self._indexes[wanted]
+
+    @property
+    def runs(self) -> Index:
+        """The steps at which greenlets go on, by greenlet."""
+        return self.index(*_RUNS)
 
     @property
     def switches(self) -> Index:

@@ -24,13 +24,15 @@ from greenscope.trace.analysis.narrate.labels import kind_of, reason_of
 from greenscope.trace.analysis.recording import Index, Recording
 from greenscope.trace.analysis.steps import Steps
 from greenscope.trace.analysis.strip import Lives, Strip
-from greenscope.trace.events import Kind
+from greenscope.trace.events import Kind, Spawn
 from greenscope.trace.records import Batch, Event, Gap, GreenletSlot
 
 __all__ = ["Replay"]
 
 _APART = 512
 _ENTRIES_AN_EVENT = 4
+_TRAIL = 32  # a quarter of a checkpoint's entries apart at most: so many times as near are those where somebody looks
+_AHEAD = 1 << 12
 _LOST = "lost"
 
 
@@ -38,6 +40,11 @@ class _Checkpoint(NamedTuple):
     step: int
     before: Steps
     """What is known before that step."""
+
+
+def _last(checkpoints: list[_Checkpoint], step: int) -> _Checkpoint:
+    """The last one that is not behind a step."""
+    return checkpoints[bisect_right(checkpoints, step, key=lambda one: one.step) - 1]
 
 
 class Replay:
@@ -57,7 +64,9 @@ class Replay:
         self._front = _Checkpoint(0, Steps(numbers, table))  # as far as it was followed
         self._near: _Checkpoint | None = None  # where somebody looked last
         self._kept = [_Checkpoint(0, self._front.before.copy())]
+        self._trail: list[_Checkpoint] = []  # more of them, after the last of those that somebody looked behind
         self._lives = Lives()
+        self._names: dict[int, str] = {}
 
     def __len__(self) -> int:
         return len(self.recording)
@@ -67,6 +76,7 @@ class Replay:
         first = len(self)
         self.recording.add(batch)
         self._batches[first] = len(self)
+        self._names.clear()
 
     # -- what is asked --------------------------------------------------------------------------
 
@@ -127,7 +137,7 @@ class Replay:
     def strip(self, first: int, last: int, most: int) -> Strip:
         """What everybody did after each of steps ``first`` to ``last``, in at most so many parts a lane."""
         self.event(first), self.event(last)
-        self._follow(last + 1)
+        self.follow(last + 1)
         return self._lives.strip(first, last, most, self.name)
 
     def before(self, step: int) -> Steps:
@@ -138,6 +148,11 @@ class Replay:
 
     def name(self, number: int) -> str:
         """What a greenlet is called in the end."""
+        if number not in self._names:
+            self._names[number] = self._name(number)
+        return self._names[number]
+
+    def _name(self, number: int) -> str:
         at = self.recording.index(Kind.GREENLET_NAME).before(len(self), number)
         if at is None:
             return self._front.before.names.get(number, f"greenlet #{number}")
@@ -149,45 +164,68 @@ class Replay:
     @property
     def hub(self) -> int:
         """The hub's number."""
-        hubs = self.recording.index(Kind.POLL_BEGIN, by="")
-        first = hubs.after(-1)
-        return self._front.before.hub if first is None else int(self.recording.rows["greenlet"][first])
+        rows = self.recording.rows
+        said = (rows["kind"] == Kind.POLL_BEGIN) | (
+            (rows["kind"] == Kind.GREENLET_SPAWN) & (rows["reason"] == Spawn.HUB)
+        )
+        return int(rows["greenlet"][said.argmax()]) if said.any() else self._front.before.hub
 
     # -- where it is ----------------------------------------------------------------------------
 
     def _ahead(self, step: int) -> Steps:
         """What is known before a step, to go on from: the nearest that there is, taken there."""
-        if step > self._front.step:
-            self._follow(step)
+        self.follow(step)
         near, self._near = self._near, None
-        begin, kept = self._kept[bisect_right(self._kept, step, key=lambda kept: kept.step) - 1]
-        if near is not None and begin <= near.step <= step:
-            begin, steps = near
+        kept = _last(self._kept, step)
+        if not self._trail or self._trail[0] is not kept:
+            self._trail = [kept]
+        begin = _last(self._trail, step)
+        if near is not None and begin.step <= near.step <= step:
+            begin, steps = near, near.before
         else:
-            steps = kept.copy()
-        for at, event in enumerate(self.recording.events(begin, step), begin):
-            self._expect(steps, at)
-            if isinstance(event, Gap):
-                steps.lose(event.lost)
-            else:
-                steps.apply(event)
+            steps = begin.before.copy()
+        apart = max(_APART, steps.size // _TRAIL)
+        for at, event in enumerate(self.recording.events(begin.step, step), begin.step):
+            if at - self._trail[-1].step >= apart:
+                self._trail.append(_Checkpoint(at, steps.copy()))
+            self._take(steps, at, event)
         return steps
 
-    def _follow(self, past: int) -> None:
-        """Follow it up to before a step, leave checkpoints on the way, and note who does what when."""
+    def follow(self, past: int, most: int | None = None) -> bool:
+        """Follow it up to before a step, leave checkpoints on the way, and note who does what when.
+
+        Args:
+            past: it.
+            most: so many steps at most, for whoever has others to serve meanwhile.
+
+        Returns:
+            Whether it has been followed so far.
+        """
+        past = min(past, len(self))
         begin, steps = self._front
-        for at, event in enumerate(self.recording.events(begin, past), begin):
-            if at % _APART == 0 and at - self._kept[-1].step >= steps.size // _ENTRIES_AN_EVENT:
+        if begin >= past:
+            return True
+        # Some way further: a strip is sorted anew whenever there is more of it.
+        until = min(-(-past // _AHEAD) * _AHEAD, len(self), begin + most if most is not None else len(self))
+        for at, event in enumerate(self.recording.events(begin, until), begin):
+            if not at % _APART and at - self._kept[-1].step >= steps.size // _ENTRIES_AN_EVENT:
                 self._kept.append(_Checkpoint(at, steps.copy()))
-            self._expect(steps, at)
+            was = steps.running
             if isinstance(event, Gap):
                 self._lives.lose(at, steps)
-                steps.lose(event.lost)
-            else:
-                was = steps.running
-                steps.apply(event)
+            self._take(steps, at, event)
+            if isinstance(event, Event):
                 self._lives.note(at, event, was, steps)
-        self._front = _Checkpoint(max(begin, past), steps)
+        self._front = _Checkpoint(until, steps)
+        return until >= past
+
+    def _take(self, steps: Steps, at: int, event: Event | Gap) -> None:
+        """Take in a step."""
+        self._expect(steps, at)
+        if isinstance(event, Gap):
+            steps.lose(event.lost)
+        else:
+            steps.apply(event)
 
     def _expect(self, steps: Steps, at: int) -> None:
         """Where a batch begins, take the names in it: a spawn comes before its name."""
@@ -205,7 +243,7 @@ class Replay:
         if about == steps.hub:
             again = recording.hub_runs
         elif about is not None:
-            again, key = recording.index(Kind.GREENLET_SWITCH, Kind.GREENLET_THROW), about
+            again, key = recording.runs, about
         return Go(
             recording.switches.before(step),
             recording.switches.after(step),
@@ -229,6 +267,6 @@ def files(replay: Replay) -> list[str]:
 
 def greenlets(replay: Replay) -> list[int]:
     """Everybody but the hub, in the order in which they appear."""
-    rows = replay.recording.rows
+    rows, nobody = replay.recording.rows, (0, replay.hub)
     numbers, firsts = np.unique(rows["greenlet"][rows["kind"] != Kind.TEXT], return_index=True)
-    return [number for number in numbers[np.argsort(firsts)].tolist() if number not in (0, replay.hub)]
+    return [number for number in numbers[np.argsort(firsts)].tolist() if number not in nobody]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from enum import IntEnum, unique
 
-from greenscope.trace.events import Kind, Wait
+from greenscope.trace.events import Kind, Ready, Wait
 
-__all__ = ["LABELS", "POLL", "TRANSITIONS", "Life", "State", "label"]
+__all__ = ["BY_GREENLET", "LABELS", "POLL", "TRANSITIONS", "Life", "State", "label"]
 
 
 @unique
@@ -56,6 +56,9 @@ LABELS = {
     POLL: "poll",
 }
 """What a waiting greenlet waits for, in a word."""
+
+BY_GREENLET = frozenset({Ready.GREENLET, Ready.SPAWN, Ready.KILL, Ready.CLOSE})
+"""Who makes one ready so is a greenlet, or the hub."""
 
 # What each kind of event makes of a greenlet in each place of its life.
 TRANSITIONS: dict[tuple[Life, Kind], Life] = {

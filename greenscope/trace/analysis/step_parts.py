@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from greenscope.trace.analysis.states import Life
 
-__all__ = ["Armed", "Awake", "Call", "Counting", "Greenlet", "Job", "Parked", "Watched"]
+__all__ = ["Armed", "Awake", "Call", "Counting", "Greenlet", "Held", "Job", "Parked", "Watched"]
 
 
 class Parked(NamedTuple):
@@ -106,6 +106,15 @@ class Call(NamedTuple):
     since_ns: int
     waits: int = 0
     """How often it had to wait by now."""
+
+
+class Held(NamedTuple):
+    """A lock or a semaphore that somebody holds."""
+
+    what: int
+    """One of ``Resource``; ``OTHER`` if that was not said."""
+    holders: tuple[int, ...]
+    """Who, the first first."""
 
 
 class Job(NamedTuple):

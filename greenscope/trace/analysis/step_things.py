@@ -6,10 +6,12 @@ again, within bounds: whose end was lost is dropped some day.
 
 from __future__ import annotations
 
+from collections.abc import MutableMapping
 from typing import Any
 
 from greenscope.trace.analysis.model import HUB, Numbers
-from greenscope.trace.analysis.step_parts import Armed, Call, Counting, Greenlet, Job, Watched
+from greenscope.trace.analysis.shared import Shared
+from greenscope.trace.analysis.step_parts import Armed, Call, Counting, Greenlet, Held, Job, Watched
 from greenscope.trace.events import NO_FD, Detail, Kind, Resource, Wait, Watch, unpack
 from greenscope.trace.records import Event, GreenletSlot
 
@@ -30,7 +32,7 @@ class Things:
         "calls",
         "detail",
         "greenlets",
-        "holders",
+        "held",
         "hub",
         "jobs",
         "names",
@@ -49,8 +51,8 @@ class Things:
         self.hub = HUB
         self.greenlets: dict[int, Greenlet] = {}
         """The living ones that were heard of, but for the hub."""
-        self.names: dict[int, str] = {}
-        self.watchers: dict[int, Watched] = {}
+        self.names: Shared[str] = Shared()
+        self.watchers: Shared[Watched] = Shared()
         self.armed: dict[int, Armed] = {}
         self.owners: dict[int, tuple[int, ...]] = {}
         """Of who armed watchers: which."""
@@ -59,7 +61,7 @@ class Things:
         """Of a greenlet: the timeout whose time is over, and which is about to be raised in it."""
         self.calls: dict[int, tuple[Call, ...]] = {}
         """The open calls of each greenlet, the outermost first: a handshake may be part of a connect."""
-        self.holders: dict[int, tuple[int, ...]] = {}
+        self.held: dict[int, Held] = {}
         """Who holds a lock or a semaphore. Below level ``io`` it is known only while somebody waits for it."""
         self.jobs: dict[int, Job] = {}
         self.spans: dict[int, int] = {}
@@ -80,8 +82,8 @@ class Things:
 
     def holder(self, resource: int) -> int:
         """Who holds a lock; 0 if nobody does, several do, or that is not known."""
-        holders = self.holders.get(resource, ())
-        return holders[0] if len(holders) == 1 else 0
+        held = self.held.get(resource)
+        return held.holders[0] if held is not None and len(held.holders) == 1 else 0
 
     # -- watchers and timeouts --------------------------------------------------------------------
 
@@ -162,28 +164,29 @@ class Things:
     def _acquire(self, event: Event) -> None:
         self._records(Detail.SWITCH if event.aux else Detail.IO)
         resource = unpack(event.arg)[0]
-        holders = self.holders.get(resource, ())
+        held = self.held.get(resource)
+        holders = held.holders if held is not None else ()
         if event.reason in _HELD and not (event.aux and event.greenlet in holders):
-            self.holders[resource] = (*holders, event.greenlet)
-            _bound(self.holders)
+            self.held[resource] = Held(event.reason, (*holders, event.greenlet))
+            _bound(self.held)
 
     def _release(self, event: Event) -> None:
         self._records(Detail.IO)
         resource = unpack(event.arg)[0]
-        holders = list(self.holders.get(resource, ()))
-        if event.greenlet in holders:
-            holders.remove(event.greenlet)
+        held = self.held.pop(resource, None)
+        if held is None:
+            return
+        holders = list(held.holders)
+        # A semaphore may be released by another: for whom is not said, so for the one that has held it longest.
+        holders.remove(event.greenlet if event.greenlet in holders else holders[0])
         if holders:
-            self.holders[resource] = tuple(holders)
-        else:
-            self.holders.pop(resource, None)
+            self.held[resource] = held._replace(holders=tuple(holders))
 
     def _hand_on(self, resource: int, woken: int, others: int) -> None:
         """Who is woken from a wait for a lock holds it next. When it lets go is told only if somebody waits."""
+        held = self.held.pop(resource, None)
         if others:
-            self.holders[resource] = (woken,)
-        else:
-            self.holders.pop(resource, None)
+            self.held[resource] = Held(held.what if held is not None else Resource.OTHER, (woken,))
 
     def _op_begin(self, event: Event) -> None:
         self._records(Detail.IO)
@@ -220,7 +223,7 @@ class Things:
 
     def _detail(self, event: Event) -> None:
         if event.reason < Detail.IO <= event.aux:  # what is held and called from here on is not told
-            self.holders.clear()
+            self.held.clear()
             self.calls.clear()
         self.detail = event.reason
 
@@ -247,7 +250,7 @@ def _fd(watch: int, high: int) -> int | None:
     return high if watch in _OF_FD and high != NO_FD else None
 
 
-def _bound(mapping: dict[int, Any]) -> None:
+def _bound(mapping: MutableMapping[int, Any]) -> None:
     if len(mapping) > _KEEP:
         for key in list(mapping)[: _KEEP // 2]:
             del mapping[key]

@@ -19,9 +19,11 @@ Where events were lost nothing is known any more but what numbers stand for; wha
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Self
 
 from greenscope.trace.analysis.model import Numbers
+from greenscope.trace.analysis.shared import Shared
 from greenscope.trace.analysis.states import TRANSITIONS, Life
 from greenscope.trace.analysis.step_parts import Awake, Greenlet, Parked
 from greenscope.trace.analysis.step_things import Things
@@ -32,8 +34,8 @@ __all__ = ["Steps"]
 
 _LARGE = 0xFFFF
 _MAPPINGS = (
-    "armed", "calls", "greenlets", "holders", "jobs", "lock_waiters", "names", "over", "owners", "queue", "requests",
-    "spans", "timeouts", "watchers",
+    "armed", "calls", "greenlets", "held", "jobs", "lock_waiters", "over", "owners", "queue", "requests", "spans",
+    "timeouts",
 )  # fmt: skip
 _BY_WHO_RUNS = frozenset({
     Kind.WATCHER_OPEN, Kind.WATCHER_START, Kind.WATCHER_STOP, Kind.WATCHER_CLOSE, Kind.WATCHER_REFUSE,
@@ -56,6 +58,7 @@ class Steps(Things):
         "loop_exit",
         "lost",
         "now_ns",
+        "parked_count",
         "polling",
         "queue",
         "queue_known",
@@ -70,6 +73,8 @@ class Steps(Things):
         """Who is ready, in order."""
         self.queue_known = False
         """Whether nobody else is: not where the beginning was lost, until the hub blocks."""
+        self.parked_count = 0
+        """How many greenlets wait."""
         self.lock_waiters: dict[int, int] = {}
         """How many wait for a lock."""
         self.polling = False
@@ -91,13 +96,13 @@ class Steps(Things):
         other = object.__new__(type(self))
         for name in (*Things.__slots__, *Steps.__slots__):
             value = getattr(self, name)
-            setattr(other, name, dict(value) if type(value) is dict else value)
+            setattr(other, name, value.copy() if isinstance(value, (dict, Shared)) else value)
         return other
 
     @property
     def size(self) -> int:
         """How many entries a copy has."""
-        return sum(len(getattr(self, name)) for name in _MAPPINGS)
+        return sum(len(getattr(self, name)) for name in _MAPPINGS) + self.names.entries + self.watchers.entries
 
     # -- what comes -----------------------------------------------------------------------------
 
@@ -116,12 +121,12 @@ class Steps(Things):
         self.lost += records
         self.running = None
         for mapping in (
-            self.greenlets, self.queue, self.armed, self.owners, self.timeouts, self.over, self.calls, self.holders,
+            self.greenlets, self.queue, self.armed, self.owners, self.timeouts, self.over, self.calls, self.held,
             self.jobs, self.lock_waiters,
         ):  # fmt: skip
             mapping.clear()
         self.polling = self.blocks = self.loop_exit = self.queue_known = False
-        self.callback, self.stalled = None, 0
+        self.callback, self.stalled, self.parked_count = None, 0, 0
 
     def expect(self, event: Event) -> None:
         """Take the name of a greenlet that has none yet from an event to come: a spawn comes before its name."""
@@ -130,9 +135,10 @@ class Steps(Things):
 
     # -- what is asked --------------------------------------------------------------------------
 
-    def parked(self) -> list[Greenlet]:
-        """Who waits."""
-        return [one for one in self.greenlets.values() if one.life is Life.WAITING]
+    def parked(self, most: int | None = None) -> list[Greenlet]:
+        """Who waits, in the order in which they were heard of first; at most so many."""
+        waiting = (one for one in self.greenlets.values() if one.life is Life.WAITING)
+        return list(islice(waiting, self.parked_count if most is None else min(most, self.parked_count)))
 
     @property
     def first(self) -> int:
@@ -142,6 +148,17 @@ class Steps(Things):
     def greenlet(self, number: int) -> Greenlet:
         """What is known of one."""
         return self.greenlets.get(number) or Greenlet(number)
+
+    def in_hand(self, wait: Parked) -> int:
+        """Who has in its hand what is waited for, by now: who holds the lock, or is to end; 0 if nobody is known.
+
+        Whom the wait itself named may have let go of the lock since. And of several whose ends are waited for it named
+        one, which may be over.
+        """
+        if wait.reason == Wait.LOCK and (holder := self.holder(wait.resource)):
+            return holder
+        is_told = wait.reason == Wait.LOCK and self.detail >= Detail.IO
+        return wait.awaits if wait.awaits in self.greenlets and not is_told else 0
 
     def contradictions(self) -> list[str]:
         """Which of the rules at the top does not hold, in words; none, if this module is right."""
@@ -160,6 +177,9 @@ class Steps(Things):
             wrong.append(f"the ready queue is {list(self.queue)}")
         if any(one.awake is None for one in lives if one.life is Life.READY):
             wrong.append("one is ready for no reason")
+        waiting = sum(one.life is Life.WAITING for one in lives)
+        if waiting != self.parked_count:
+            wrong.append(f"{waiting} wait, and {self.parked_count} are counted")
         return wrong
 
     # -- who runs -------------------------------------------------------------------------------
@@ -167,9 +187,13 @@ class Steps(Things):
     def _goes_on(self, number: int) -> None:
         """From here on this one runs, the hub or a greenlet; nobody else does."""
         before = self.running
-        if before not in (None, self.hub, number):
-            self._set(before, life=Life.UNKNOWN, wait=None, awake=None)  # it did not say what it does instead
-            self.illegal += 1
+        if before is not None and before not in (self.hub, number):  # it did not say what it does instead
+            raw = Spawn.RAW in (self.greenlet(before).spawn, self.greenlet(number).spawn)
+            self.illegal += not raw  # a raw greenlet is switched to without the hub, and returns without a word
+            gone = raw and self.greenlet(before).spawn == Spawn.RAW and before not in self.owners
+            self._put(
+                before, None if gone else self.greenlet(before)._replace(life=Life.UNKNOWN, wait=None, awake=None)
+            )
         self.running = number
         if number != self.hub:
             self._set(number, life=Life.RUNNING, has_run=True, wait=None, awake=None)
@@ -180,8 +204,8 @@ class Steps(Things):
 
     def _put(self, number: int, now: Greenlet | None) -> None:
         """What is known of a greenlet from here on; None: it is gone."""
-        self._count_lock(self.greenlets.get(number), -1)
-        self._count_lock(now, 1)
+        self._count(self.greenlets.get(number), -1)
+        self._count(now, 1)
         if now is not None:
             self.greenlets[number] = now
         else:
@@ -191,8 +215,11 @@ class Steps(Things):
         else:
             self.queue.setdefault(number)
 
-    def _count_lock(self, one: Greenlet | None, more: int) -> None:
-        if one is not None and one.life is Life.WAITING and one.wait is not None and one.wait.reason == Wait.LOCK:
+    def _count(self, one: Greenlet | None, more: int) -> None:
+        if one is None or one.life is not Life.WAITING:
+            return
+        self.parked_count += more
+        if one.wait is not None and one.wait.reason == Wait.LOCK:
             count = self.lock_waiters.get(one.wait.resource, 0) + more
             if count:
                 self.lock_waiters[one.wait.resource] = count

@@ -41,7 +41,7 @@ class Lane(NamedTuple):
 
 
 class Strip(NamedTuple):
-    """The lanes of those who were there between two steps: the hub's first."""
+    """The lanes of those who were there between two steps: the hub's first, the others as they appeared."""
 
     first: int
     last: int
@@ -55,7 +55,7 @@ class Lives:
     def __init__(self) -> None:
         self._steps, self._greenlets, self._states, self._reasons = array("I"), array("Q"), array("B"), array("B")
         self._hub = _NONE
-        self._sorted: tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.uint16]] | None = None
+        self._sorted: _Lanes | None = None
         self._hubs: dict[int, None] = {}
 
     def note(self, step: int, event: Event, ran: int | None, steps: Steps) -> None:
@@ -98,49 +98,82 @@ class Lives:
         self._sorted = None
 
     def strip(self, first: int, last: int, most: int, name: Callable[[int], str]) -> Strip:
-        """As of ``Replay.strip``."""
-        greenlets, steps, states = self._by_greenlet()
-        past = np.append(np.flatnonzero(greenlets[1:] != greenlets[:-1]) + 1, len(greenlets))[: len(greenlets)]
-        begin = 0
-        lanes: list[tuple[bool, int, Lane]] = []
-        for end in past.tolist():
-            number = int(greenlets[begin])
-            parts = _parts(steps[begin:end], states[begin:end], first, last, most)
-            if parts:
-                lanes.append((number not in self._hubs, int(steps[begin]), Lane(number, "", parts)))
-            begin = end
-        lanes.sort(key=lambda lane: lane[:2])
-        shown = [lane._replace(name=name(lane.greenlet)) for _, _, lane in lanes[:_MOST_LANES]]
-        return Strip(first, last, shown, len(lanes))
-
-    def _by_greenlet(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64], npt.NDArray[np.uint16]]:
-        """The changes of each: whose, at which step, and to what, the state in the low half and the reason above."""
+        """As of ``Replay.strip``; of more than there is room for those are shown that change most."""
         if self._sorted is None:
-            greenlets, steps = np.array(self._greenlets, np.uint64), np.array(self._steps, np.int64)
-            order = np.argsort(greenlets, kind="stable")
-            states = np.array(self._states, np.uint16) + np.array(self._reasons, np.uint16) * np.uint16(256)
-            self._sorted = greenlets[order], steps[order], states[order]
-        return self._sorted
+            self._sorted = _sorted(self._greenlets, self._steps, self._states, self._reasons)
+        lanes = self._sorted
+        # Of each: its last change by the first step, and how many come after that by the last.
+        begins = np.searchsorted(lanes.keys, _key(lanes.groups, first), "right") - 1
+        pasts = np.searchsorted(lanes.keys, _key(lanes.groups, last), "right")
+        known = begins >= lanes.firsts
+        changes = lanes.told[pasts] - lanes.told[np.maximum(begins + 1, lanes.firsts)]
+        there = np.flatnonzero((changes > 0) | (known & (lanes.states[begins] != _NONE)))
+        of_hub = np.isin(lanes.greenlets[there], list(self._hubs))
+        appeared = lanes.steps[lanes.firsts[there]]
+        shown = np.lexsort((appeared, -changes[there], ~of_hub))[:_MOST_LANES]
+        shown = shown[np.lexsort((appeared[shown], ~of_hub[shown]))]
+        found = []
+        for lane in there[shown].tolist():
+            number, begin = int(lanes.greenlets[lane]), max(int(begins[lane]), int(lanes.firsts[lane]))
+            kept = slice(begin, int(pasts[lane]))
+            parts = _parts(lanes.steps[kept], lanes.states[kept], lanes.reasons[kept], first, last, most)
+            found.append(Lane(number, name(number), parts))
+        return Strip(first, last, found, len(there))
+
+
+class _Lanes(NamedTuple):
+    """All changes, those of one greenlet after those of another, each in order."""
+
+    greenlets: npt.NDArray[np.uint64]
+    """Each once."""
+    groups: npt.NDArray[np.int64]
+    """Their numbers among themselves."""
+    firsts: npt.NDArray[np.intp]
+    """Where the changes of each begin."""
+    steps: npt.NDArray[np.int64]
+    states: npt.NDArray[np.uint8]
+    reasons: npt.NDArray[np.uint8]
+    told: npt.NDArray[np.int64]
+    """Before each, and after the last, how many changes to something that is shown there were."""
+    keys: npt.NDArray[np.int64]
+    """Of each change: greenlet's number among them, and step."""
+
+
+def _sorted(greenlets: array[int], steps: array[int], states: array[int], reasons: array[int]) -> _Lanes:
+    of, at = np.array(greenlets, np.uint64), np.array(steps, np.int64)
+    order = np.argsort(of, kind="stable")
+    of, at = of[order], at[order]
+    firsts = np.flatnonzero(np.append(True, of[1:] != of[:-1])[: len(of)])
+    groups = np.arange(len(firsts))
+    keys = _key(np.repeat(groups, np.diff(np.append(firsts, len(of)))), at)
+    what, why = np.array(states, np.uint8)[order], np.array(reasons, np.uint8)[order]
+    return _Lanes(of[firsts], groups, firsts, at, what, why, np.append(0, np.cumsum(what != _NONE)), keys)
+
+
+def _key(groups: npt.NDArray[np.int64], step: npt.NDArray[np.int64] | int) -> npt.NDArray[np.int64]:
+    return groups << 32 | step
 
 
 def _parts(
-    steps: npt.NDArray[np.int64], states: npt.NDArray[np.uint16], first: int, last: int, most: int
+    steps: npt.NDArray[np.int64],
+    states: npt.NDArray[np.uint8],
+    reasons: npt.NDArray[np.uint8],
+    first: int,
+    last: int,
+    most: int,
 ) -> list[list[int]]:
     """One greenlet's changes as what it was between two steps."""
-    begin = max(int(np.searchsorted(steps, first, "right")) - 1, 0)
-    past = int(np.searchsorted(steps, last, "right"))
-    steps, states = np.maximum(steps[begin:past], first), states[begin:past]
+    steps = np.maximum(steps, first)
     ends = np.append(steps[1:], last + 1)[: len(steps)]
-    bucket = -(-(last - first + 1) // most)
     if len(steps) > most:
+        bucket = -(-(last - first + 1) // most)
         pixel = (steps - first) // bucket
         order = np.lexsort((steps - ends, pixel))  # of each, the longest first
         longest = order[np.append(True, pixel[order][1:] != pixel[order][:-1])]
-        steps, states = first + pixel[longest] * bucket, states[longest]
+        steps, states, reasons = first + pixel[longest] * bucket, states[longest], reasons[longest]
         ends = np.append(steps[1:], last + 1)
     shown: list[list[int]] = []
-    for at, until, both in zip(steps.tolist(), ends.tolist(), states.tolist(), strict=True):
-        state, reason = both & 0xFF, both >> 8
+    for at, until, state, reason in zip(steps.tolist(), ends.tolist(), states.tolist(), reasons.tolist(), strict=True):
         if state == _NONE or until <= at:
             continue
         if shown and shown[-1][2:] == [state, reason] and shown[-1][1] == at - 1:

@@ -547,5 +547,7 @@ def test_every_sentence_of_the_tables_is_tested_here(monkeypatch: pytest.MonkeyP
         narrate(told.steps, told.timed(one))
     for count in range(3):
         narrate_loss(count)
-    others = {key for key in LANGUAGES["en"] if key.startswith(("why.", "cause.", "file."))}  # test_replay says them
+    others = {
+        key for key in LANGUAGES["en"] if key.startswith(("why.", "cause.", "file."))
+    }  # of other tests: labels, causes, replay_source
     assert set(LANGUAGES["en"]) - others - said_keys == set()

@@ -131,12 +131,12 @@ def test_at_level_io_a_lock_is_held_from_its_acquisition_to_its_release_and_a_qu
     )
     assert told.steps.holder(6) == MAIN
     told.go_on(lock(Kind.RESOURCE_RELEASE, MAIN), event(Kind.RESOURCE_RELEASE, MAIN, Resource.QUEUE, arg=pack(8, 1)))
-    assert told.steps.holders == {}
+    assert told.steps.held == {}
     told.go_on(lock(Kind.RESOURCE_ACQUIRE, MAIN, Resource.SEMAPHORE))
     told.go_on(lock(Kind.RESOURCE_ACQUIRE, WORKER, Resource.SEMAPHORE))
-    assert (told.steps.holder(6), told.steps.holders[6]) == (0, (MAIN, WORKER))
+    assert (told.steps.holder(6), told.steps.held[6].holders) == (0, (MAIN, WORKER))
     told.go_on(event(Kind.DETAIL, MAIN, Detail.SWITCH, aux=Detail.IO))
-    assert told.steps.holders == {}
+    assert told.steps.held == {}
 
 
 def test_after_a_loss_nothing_is_known_but_what_numbers_stand_for_until_it_is_said_again():
@@ -296,5 +296,5 @@ def test_the_rules_hold_at_each_step_of_a_real_run(recordings: dict[str, Path], 
     assert waits >= {Wait.READ, Wait.WRITE, Wait.TIMER, Wait.LOCK, Wait.QUEUE, Wait.JOIN, Wait.THREAD}
     assert (Op.RECV in blocked, Op.SENDALL in blocked) == ((False, False) if level == "switch" else (True, True))
     assert steps.polling is False
-    assert (steps.armed, steps.calls, steps.holders, steps.timeouts) == ({}, {}, {}, {})
+    assert (steps.armed, steps.calls, steps.held, steps.timeouts) == ({}, {}, {}, {})
     assert [one.spawn for one in steps.greenlets.values()] == [Spawn.MAIN]

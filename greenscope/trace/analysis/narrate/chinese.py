@@ -71,9 +71,9 @@ CHINESE: dict[str, str] = {
     "why.gave_way": "它只是让出了一次",
     "why.other": "被唤醒（由谁唤醒没有记录）",
     # 往回追溯到此为止。
-    "cause.outside": "它的原因来自这个 hub 之外，不在这份记录里。",
-    "cause.time": "结束这次等待的只是时间。",
-    "cause.begins": "{who} 在有 hub 之前就在运行：程序从它开始。",
+    "cause.kernel": "这是谁造成的，内核没有说。",
+    "cause.time": "结束它的只是时间。",
+    "cause.begins": "程序从它开始。",
     "cause.hub": "hub 从诞生起就在运行。",
     "cause.lost": "在此之前的记录已经丢失，或早于这份记录。",
     "cause.unknown": "这里由谁运行不得而知。",

@@ -68,9 +68,9 @@ ENGLISH: dict[str, str] = {
     "why.gave_way": "it gave way",
     "why.other": "woken, by whom was not recorded",
     # Where following a wake-up backward ends.
-    "cause.outside": "What made it so came from outside this hub, and is not in its recording.",
-    "cause.time": "It is time alone that ended this wait.",
-    "cause.begins": "{who} ran before there was a hub: the program began with it.",
+    "cause.kernel": "Whose doing that was, the kernel does not say.",
+    "cause.time": "It is time alone that ended this.",
+    "cause.begins": "The program began with it.",
     "cause.hub": "The hub has run from its beginning.",
     "cause.lost": "What was before that was lost, or is older than this recording.",
     "cause.unknown": "Who runs here is not known.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from string import Formatter
 
 from greenscope.trace.analysis.narrate.chinese import CHINESE
@@ -30,15 +31,19 @@ def words(part: Part, table: dict[str, str]) -> str:
     """A part of one, or a label."""
     if isinstance(part, str):
         return part
+    spaced = table.get("between")  # sentences have spaces between them, and so words have, too: in their table
     text = ""
-    for literal, name, _, _ in _FORMAT.parse(table[part.key]):
-        text = _joined(text, literal)
+    for literal, name in _pieces(table[part.key]):
+        text = text + literal if spaced else _joined(text, literal)
         if name is not None:
-            text = _joined(text, words(part.places[name], table))
+            said = words(part.places[name], table)
+            text = text + said if spaced else _joined(text, said)
     return text
 
 
-_FORMAT = Formatter()
+@lru_cache(maxsize=1 << 10)  # of all languages there are some hundreds
+def _pieces(pattern: str) -> list[tuple[str, str | None]]:
+    return [(literal, name) for literal, name, _, _ in Formatter().parse(pattern)]
 
 
 def _joined(left: str, right: str) -> str:
