@@ -99,6 +99,13 @@ def test_the_benchmark_of_profiles_sums_up_both_rings():
     assert [row["rows"] > 0 for row in rows] == [False, True, False, True]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it reads /proc")
+def test_the_replay_benchmark_steps_through_a_hundred_thousand_steps():
+    (row,) = run("benchmarks.replay", "--walks", "1", "--only", "teach, 100 greenlets")["results"]
+    assert row["steps"] >= 100_000
+    assert all(row[key] > 0 for key in row if key.endswith("_ms") or key.startswith("mib"))
+
+
 def test_the_ring_benchmark_times_every_writer():
     said = run("benchmarks.ring_write", "--number", "200", "--repeats", "1")
     columns = said["nanoseconds"]

@@ -22,7 +22,7 @@ MOST_FRAMES = 200
 _MOST_GREENLETS = 200
 _MOST_FILES = 50
 _MOST_TEXT = 8 << 20
-_PLAIN = ("ready", "watchers", "timeouts", "held")
+_LISTS = ("ready", "parked", "watchers", "timeouts", "held")
 
 
 def overview(replaying: Replaying, language: str = "en") -> dict[str, Any]:
@@ -62,7 +62,8 @@ def frames(replay: Replay, first: int, past: int, language: str = "en") -> dict[
     """
     if first > len(replay):
         raise IndexError(f"there is no step {first}: the steps are 0 to {len(replay) - 1}")
-    shown = [_frame(frame) for frame in replay.frames(first, past, language)]
+    objects = _Objects()
+    shown = [objects.frame(frame) for frame in replay.frames(first, past, language)]
     return {"frames": shown, "names": {number: replay.name(number) for number in sorted(_named(shown))}}
 
 
@@ -87,18 +88,32 @@ def as_bytes(answer: dict[str, Any]) -> bytes:
     return json.dumps(answer, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def _frame(frame: Frame) -> dict[str, Any]:
-    shown = frame._asdict()
-    for name in _PLAIN:
-        shown[name] = [one._asdict() for one in shown[name]]
-    shown["site"] = site_as_json(frame.site)
-    shown["parked"] = [
-        {**one._asdict(), "on": one.on._asdict(), "site": site_as_json(one.site)} for one in frame.parked
-    ]
-    if frame.current is not None:
-        shown["current"] = {**frame.current._asdict(), "site": site_as_json(frame.current.site)}
-    shown["go"] = frame.go._asdict()
-    return shown
+class _Objects:
+    """Frames as JSON has them. Many have the same values in them, which become one object."""
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[Any, dict[str, Any]]] = {}  # by identity: each is kept, too, so that none is reused
+
+    def frame(self, frame: Frame) -> dict[str, Any]:
+        shown = frame._asdict()
+        for name in _LISTS:
+            shown[name] = [self._object(one) for one in shown[name]]
+        shown["site"] = site_as_json(frame.site)
+        shown["current"] = self._object(frame.current) if frame.current is not None else None
+        shown["go"] = frame.go._asdict()
+        return shown
+
+    def _object(self, one: Any) -> dict[str, Any]:
+        kept = self._made.get(id(one))
+        if kept is not None:
+            return kept[1]
+        made: dict[str, Any] = one._asdict()
+        if "site" in made:
+            made["site"] = site_as_json(one.site)
+        if "on" in made:
+            made["on"] = one.on._asdict()
+        self._made[id(one)] = one, made
+        return made
 
 
 def _named(shown: list[dict[str, Any]]) -> set[int]:

@@ -6,13 +6,12 @@ to what a screen shows, and say how many there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from greenscope.trace.analysis.narrate import labels
+from greenscope.trace.analysis.narrate import LANGUAGES, labels
 from greenscope.trace.analysis.narrate.calls import name_of
-from greenscope.trace.analysis.step_parts import Greenlet
+from greenscope.trace.analysis.step_parts import Armed, Greenlet
 from greenscope.trace.analysis.steps import Steps
 from greenscope.trace.events import Kind, Resource, Wait, Watch
 from greenscope.trace.records import Event, Site
@@ -25,6 +24,7 @@ __all__ = [
     "Held",
     "On",
     "Queued",
+    "Shown",
     "Timing",
     "Waiting",
     "Watching",
@@ -143,6 +143,8 @@ class Frame(NamedTuple):
     go: Go
 
 
+T = TypeVar("T")
+_KEEP = 1 << 12  # more than are shown at once
 _STALLS = (Kind.STALL_BEGIN, Kind.STALL_END)
 _WATCHED = frozenset({Wait.READ, Wait.WRITE, Wait.TIMER, Wait.SIGNAL, Wait.CHILD})
 _HELD: dict[int, str] = {Resource.RLOCK: "rlock", Resource.SEMAPHORE: "semaphore"}
@@ -192,81 +194,105 @@ def _innermost(stack: str) -> Site | None:
     return Site(frame[0], int(frame[1]), frame[2] if len(frame) > 2 else "")
 
 
-def parts(steps: Steps, start: int, table: dict[str, str], about: int | None) -> dict[str, Any]:
-    """The fields of a frame that say what is known by now.
+class Shown:
+    """What is known at a moment, as a frame has it, in one language.
+
+    From one step to the next little changes: what was made of a greenlet or a watcher is kept, and given again as long
+    as all that it was made of is the same.
 
     Args:
-        steps: that.
         start: when the ring began.
-        table: a language's words.
-        about: the greenlet whose open call is told.
+        language: of the labels.
     """
-    call = steps.call(about) if about is not None else None
-    return {
-        "running": steps.running,
-        "hub": hub_does(steps),
-        "calls": steps.numbers.string(steps.callback) or None if steps.callback is not None else None,
-        "ready": [_queued(steps, number, start, table) for number in islice(steps.queue, MOST)],
-        "ready_total": len(steps.queue),
-        "ready_known": steps.queue_known,
-        "parked": [_waiting(steps, one, start, table) for one in steps.parked(MOST)],
-        "parked_total": steps.parked_count,
-        "watchers": _watching(steps, start),
-        "watchers_total": len(steps.armed),
-        "timeouts": [
-            Timing(one.number, one.owner, one.due_ns - start, one.ms) for one in _some(steps.timeouts.values())
-        ],
-        "timeouts_total": len(steps.timeouts),
-        "held": [
-            Held(_HELD.get(held.what, "lock"), number, held.holders) for number, held in _some(steps.held.items())
-        ],
-        "held_total": len(steps.held),
-        "current": Calling(about, name_of(call.op), call.fd, steps.numbers.site(call.site), call.waits)
-        if call is not None and about is not None
-        else None,
-    }
 
+    def __init__(self, start: int, language: str) -> None:
+        self._start = start
+        self._table = LANGUAGES[language]
+        self._kept: dict[tuple[type, int], tuple[tuple[Any, ...], Any]] = {}
 
-def _some(items: Iterable[Any]) -> Iterable[Any]:
-    return islice(items, MOST)
+    def parts(self, steps: Steps, about: int | None) -> dict[str, Any]:
+        """The fields of a frame that say what is known by now; ``about`` whom the step is, whose open call is told."""
+        if len(self._kept) > _KEEP:
+            self._kept.clear()
+        call = steps.call(about) if about is not None else None
+        calls = steps.numbers.string(steps.callback) if steps.callback is not None else ""
+        armed, timeouts, held = steps.armed.values(), steps.timeouts.values(), steps.held.items()
+        return {
+            "running": steps.running,
+            "hub": hub_does(steps),
+            "calls": calls or None,
+            "ready": [self._queued(steps, number) for number in islice(steps.queue, MOST)],
+            "ready_total": len(steps.queue),
+            "ready_known": steps.queue_known,
+            "parked": [self._waiting(steps, one) for one in steps.parked(MOST)],
+            "parked_total": steps.parked_count,
+            "watchers": [self._watching(steps, one) for one in islice(armed, MOST)],
+            "watchers_total": len(armed),
+            "timeouts": [
+                Timing(one.number, one.owner, one.due_ns - self._start, one.ms) for one in islice(timeouts, MOST)
+            ],
+            "timeouts_total": len(timeouts),
+            "held": [Held(_HELD.get(one.what, "lock"), number, one.holders) for number, one in islice(held, MOST)],
+            "held_total": len(held),
+            "current": Calling(about, name_of(call.op), call.fd, steps.numbers.site(call.site), call.waits)
+            if call is not None and about is not None
+            else None,
+        }
 
+    def _again(self, kind: type[T], number: int, made_of: tuple[Any, ...]) -> T | None:
+        kept = self._kept.get((kind, number))
+        if kept is None or kept[0] != made_of:
+            return None
+        again: T = kept[1]
+        return again
 
-def _queued(steps: Steps, number: int, start: int, table: dict[str, str]) -> Queued:
-    awake = steps.greenlet(number).awake
-    since = awake.since_ns - start if awake is not None else 0
-    return Queued(number, since, labels.why_ready(steps, number, table))
+    def _keep(self, number: int, made_of: tuple[Any, ...], made: T) -> T:
+        self._kept[type(made), number] = made_of, made
+        return made
 
+    def _queued(self, steps: Steps, number: int) -> Queued:
+        awake = steps.greenlet(number).awake
+        by = awake.by if awake is not None else 0
+        made_of = awake, steps.watchers.get(by), steps.names.get(by)
+        if (again := self._again(Queued, number, made_of)) is not None:
+            return again
+        since = awake.since_ns - self._start if awake is not None else 0
+        return self._keep(number, made_of, Queued(number, since, labels.why_ready(steps, number, self._table)))
 
-def _waiting(steps: Steps, one: Greenlet, start: int, table: dict[str, str]) -> Waiting:
-    wait = one.wait
-    assert wait is not None  # it is parked
-    wait = wait._replace(awaits=steps.in_hand(wait))
-    watched = wait.resource if wait.reason in _WATCHED and wait.resource else None
-    is_timer = wait.reason == Wait.TIMER
-    if wait.reason in _WATCHED:
-        on = On("watcher", watched, None)
-    else:
-        on = On(_ON.get(wait.reason, "other"), wait.resource or None, wait.awaits or None)
-    return Waiting(
-        one.number,
-        labels.reason_of(Kind.GREENLET_PARK, wait.reason) or "other",
-        labels.waits(steps, wait, table),
-        wait.since_ns - start,
-        wait.deadline_ns - start if wait.deadline_ns else None,
-        None if is_timer else watched,
-        watched if is_timer else None,
-        on,
-        steps.numbers.site(wait.site),
-    )
+    def _waiting(self, steps: Steps, one: Greenlet) -> Waiting:
+        wait = one.wait
+        assert wait is not None  # it is parked
+        awaits = steps.in_hand(wait)
+        armed, watched = steps.armed.get(wait.resource), steps.watchers.get(wait.resource)
+        made_of = wait, armed, watched, awaits, steps.names.get(awaits)
+        if (again := self._again(Waiting, one.number, made_of)) is not None:
+            return again
+        wait = wait._replace(awaits=awaits)
+        watcher = wait.resource if wait.reason in _WATCHED and wait.resource else None
+        is_timer = wait.reason == Wait.TIMER
+        made = Waiting(
+            one.number,
+            labels.reason_of(Kind.GREENLET_PARK, wait.reason) or "other",
+            labels.waits(steps, wait, self._table),
+            wait.since_ns - self._start,
+            wait.deadline_ns - self._start if wait.deadline_ns else None,
+            None if is_timer else watcher,
+            watcher if is_timer else None,
+            On("watcher", watcher, None)
+            if wait.reason in _WATCHED
+            else On(_ON.get(wait.reason, "other"), wait.resource or None, awaits or None),
+            steps.numbers.site(wait.site),
+        )
+        return self._keep(one.number, made_of, made)
 
-
-def _watching(steps: Steps, start: int) -> list[Watching]:
-    shown = []
-    for armed in _some(steps.armed.values()):
+    def _watching(self, steps: Steps, armed: Armed) -> Watching:
         watched = steps.watchers.get(armed.watcher)
+        made_of = armed, watched
+        if (again := self._again(Watching, armed.watcher, made_of)) is not None:
+            return again
         kind = Watch(armed.watch).name.lower() if armed.watch in Watch._value2member_map_ else "other"
-        due = armed.due_ns - start if armed.due_ns else None
+        due = armed.due_ns - self._start if armed.due_ns else None
         peer = watched.peer or None if watched is not None else None
-        since = armed.since_ns - start
-        shown.append(Watching(armed.watcher, kind, armed.fd, peer, armed.owner, armed.fired, due, since))
-    return shown
+        since = armed.since_ns - self._start
+        made = Watching(armed.watcher, kind, armed.fd, peer, armed.owner, armed.fired, due, since)
+        return self._keep(armed.watcher, made_of, made)

@@ -22,6 +22,7 @@ __all__ = ["Index", "Recording"]
 _LOSS = Kind.TEXT
 _LOW = np.uint64(0xFFFFFFFF)
 _AT_ONCE = 1 << 12
+_FEW = 1 << 10
 _LIVES = (
     Kind.GREENLET_SPAWN, Kind.GREENLET_READY, Kind.GREENLET_SWITCH, Kind.GREENLET_THROW, Kind.GREENLET_PARK,
     Kind.GREENLET_EXIT,
@@ -46,22 +47,30 @@ class Index:
     def __init__(self, steps: npt.NDArray[np.intp], keys: npt.NDArray[np.uint64]) -> None:
         order = np.argsort(keys, kind="stable")
         self._steps, self._keys = steps[order], keys[order]
+        self._asked: dict[int, npt.NDArray[np.intp]] = {}
 
     def before(self, step: int, key: int = 0) -> int | None:
         """The last step of a key that is less than this one."""
-        first, past = self._range(key)
-        at = first + int(np.searchsorted(self._steps[first:past], step, "left")) - 1
-        return int(self._steps[at]) if at >= first else None
+        of_key = self._of(key)
+        at = int(of_key.searchsorted(step, "left")) - 1
+        return int(of_key[at]) if at >= 0 else None
 
     def after(self, step: int, key: int = 0) -> int | None:
         """The first step of a key that is greater than this one."""
-        first, past = self._range(key)
-        at = first + int(np.searchsorted(self._steps[first:past], step, "right"))
-        return int(self._steps[at]) if at < past else None
+        of_key = self._of(key)
+        at = int(of_key.searchsorted(step, "right"))
+        return int(of_key[at]) if at < len(of_key) else None
 
-    def _range(self, key: int) -> tuple[int, int]:
-        wanted = np.uint64(key)
-        return int(np.searchsorted(self._keys, wanted, "left")), int(np.searchsorted(self._keys, wanted, "right"))
+    def _of(self, key: int) -> npt.NDArray[np.intp]:
+        """The steps of a key; who looks around at one place asks for the same few again and again."""
+        found = self._asked.get(key)
+        if found is None:
+            if len(self._asked) > _FEW:
+                self._asked.clear()
+            wanted = np.uint64(key)
+            found = self._steps[self._keys.searchsorted(wanted, "left") : self._keys.searchsorted(wanted, "right")]
+            self._asked[key] = found
+        return found
 
 
 class Recording:

@@ -17,9 +17,9 @@ from typing import NamedTuple
 import numpy as np
 
 from greenscope.trace.analysis.causes import Cause, causes
-from greenscope.trace.analysis.frames import Frame, Go, parts, site_of
+from greenscope.trace.analysis.frames import Frame, Go, Shown, site_of
 from greenscope.trace.analysis.model import Numbers
-from greenscope.trace.analysis.narrate import LANGUAGES, narrate_loss, sentences
+from greenscope.trace.analysis.narrate import narrate_loss, sentences
 from greenscope.trace.analysis.narrate.labels import kind_of, reason_of
 from greenscope.trace.analysis.recording import Index, Recording
 from greenscope.trace.analysis.steps import Steps
@@ -67,6 +67,7 @@ class Replay:
         self._trail: list[_Checkpoint] = []  # more of them, after the last of those that somebody looked behind
         self._lives = Lives()
         self._names: dict[int, str] = {}
+        self._shown: dict[str, Shown] = {}
 
     def __len__(self) -> int:
         return len(self.recording)
@@ -104,7 +105,7 @@ class Replay:
     def frames(self, first: int, past: int, language: str = "en") -> Iterator[Frame]:
         """The moments after steps ``[first, past)``."""
         steps = self._ahead(first)
-        table = LANGUAGES[language]
+        shown = self._shown.setdefault(language, Shown(self._start, language))
         for step, event in enumerate(self.recording.events(first, past), first):
             self._expect(steps, step)
             if isinstance(event, Gap):
@@ -124,7 +125,7 @@ class Replay:
                 words=words,
                 site=site,
                 go=self._go(step, steps, about),
-                **parts(steps, self._start, table, about),
+                **shown.parts(steps, about),
             )
             self._near = _Checkpoint(step + 1, steps)
             yield frame
