@@ -1,5 +1,6 @@
 import "./styles.css";
 import "./replay.css";
+import "./lesson.css";
 import { App } from "./app";
 import type { Segment } from "./model/segments";
 import type { TimeWindow } from "./model/window";

@@ -6,6 +6,7 @@
  */
 
 import { language, t } from "./language/language";
+import { Learning } from "./learning";
 import { count } from "./model/format";
 import { Frames } from "./model/replay/frames";
 import { Latest } from "./model/replay/latest";
@@ -32,6 +33,7 @@ export interface ReplayContext {
 
 export class Replaying {
   readonly panel: Panel;
+  private readonly learning: Learning;
   private source: ReplaySource | null = null;
   private readonly overview = new Latest<Overview>(() => this.overviewCame());
   private readonly strip = new Latest<Strip>(() => this.show());
@@ -76,6 +78,7 @@ export class Replaying {
       },
       paint,
     );
+    this.learning = new Learning(this.panel.aside, { step: () => this.step, goTo: (step) => this.goTo(step, true) });
   }
 
   setPaint(paint: Paint): void {
@@ -100,6 +103,7 @@ export class Replaying {
     this.notice = "";
     this.panel.source.clear();
     this.panel.diagram.clear();
+    this.learning.open(source);
     this.show();
   }
 
@@ -148,10 +152,13 @@ export class Replaying {
       Home: () => this.move("first"),
       End: () => this.move("last"),
       w: () => this.toggleWhy(),
+      n: () => this.learning.move(1),
+      p: () => this.learning.move(-1),
       " ": () => this.play(!this.playing),
     };
-    // Space presses what has the focus, as everywhere.
+    // Space presses what has the focus, as everywhere, and arrows choose among choices.
     if (key === " " && node.matches("button, input, summary")) return false;
+    if (/^Arrow/.test(key) && node.matches("input[type=radio]")) return false;
     if (actions[key] === undefined || this.step === null) return false;
     if (key !== " ") this.play(false);
     actions[key]();
@@ -182,6 +189,7 @@ export class Replaying {
     const { source } = this;
     this.overview.wish("overview", (signal) => source.overview(signal));
     const overview = this.overview.value;
+    if (overview?.lesson === true) this.learning.refresh();
     if (overview === null || overview.complete || overview.full || now - this.lookedAt < LOOK_MS) return;
     if (this.at >= overview.steps - 1) this.lookForMore(now);
   }
@@ -353,6 +361,7 @@ export class Replaying {
     panel.panes();
     panel.root.dataset["step"] = String(this.frame.step);
     panel.root.toggleAttribute("data-behind", here === null);
+    this.learning.show(this.at);
     this.drawFrame(this.frame, overview, here === null && failed !== null ? t("replay.failed", { why: failed }) : this.notice);
     if (here !== null) this.tell(here);
   }

@@ -125,7 +125,9 @@ def _own(program: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _called(program: tuple[str, ...]) -> str:
-    return program[1] if program[0] == "-m" else Path(program[0]).name
+    """What it is called: the script's name, also where that is run by a module, patched."""
+    named = [one for one in program if one not in ("-m", "greenscope.runtime.monkey")]
+    return Path(named[0]).name if named else program[-1]
 
 
 def _ring_of(directory: Path, called: str, code: int) -> Path:

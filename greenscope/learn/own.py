@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import groupby
+from typing import Unpack, cast
 
-from greenscope.learn.finding import Step, blocks, count, first
+from greenscope.learn.finding import Step, What, blocks, count, first
 from greenscope.learn.lesson import Lesson, Passage, passage
 from greenscope.learn.questions import Choice, Number, Option, Question, Where, Whose, whom
 from greenscope.learn.run import Run
@@ -57,31 +58,38 @@ def _first_of(kind: Kind, holds: Callable[[Run, int], bool]) -> Step:
     return Step(lambda run: next((step for step in run.steps(kind) if holds(run, step)), None))
 
 
+def _at_line(*kinds: Kind, **what: Unpack[What]) -> Step:
+    """The first that is at a line; or else, the first."""
+    here = {**what, "where": lambda event: event.site != 0}
+    at_line, anywhere = first(*kinds, **cast("What", here)), first(*kinds, **what)
+    return Step(lambda run: anywhere(run) if (step := at_line(run)) is None else step)
+
+
 first_switch = first(Kind.GREENLET_SWITCH)
-spawned = first(Kind.GREENLET_SPAWN, reason=Spawn.GREENLET)
+spawned = _at_line(Kind.GREENLET_SPAWN, reason=Spawn.GREENLET)
 parked = first(Kind.GREENLET_PARK)
 begun = parked.then(Kind.GREENLET_SWITCH)
 blocked = first(Kind.POLL_BEGIN, where=blocks)
-timer = first(Kind.GREENLET_PARK, reason=Wait.TIMER)
-reads = first(Kind.GREENLET_PARK, reason=Wait.READ)
-writes = first(Kind.GREENLET_PARK, reason=Wait.WRITE)
-fired = first(Kind.GREENLET_READY, reason=Ready.WATCHER)
+timer = _at_line(Kind.GREENLET_PARK, reason=Wait.TIMER)
+reads = _at_line(Kind.GREENLET_PARK, reason=Wait.READ)
+writes = _at_line(Kind.GREENLET_PARK, reason=Wait.WRITE)
+fired = _at_line(Kind.GREENLET_READY, reason=Ready.WATCHER)
 back = fired.then(Kind.GREENLET_SWITCH, of=fired)
 at_once = Step(_at_once)
-yields = first(Kind.GREENLET_PARK, reason=Wait.YIELD)
+yields = _at_line(Kind.GREENLET_PARK, reason=Wait.YIELD)
 wakes = _first_of(
     Kind.GREENLET_READY,
     lambda run, step: run.event(step).reason == Ready.GREENLET and run.event(step).arg not in (0, run.hub),
 )
-lock = first(Kind.GREENLET_PARK, reason=Wait.LOCK)
-joins = first(Kind.GREENLET_PARK, reason=Wait.JOIN)
-timed = first(Kind.TIMEOUT_START)
+lock = _at_line(Kind.GREENLET_PARK, reason=Wait.LOCK)
+joins = _at_line(Kind.GREENLET_PARK, reason=Wait.JOIN)
+timed = _at_line(Kind.TIMEOUT_START)
 over = first(Kind.TIMEOUT_FIRE)
 thrown = over.then(Kind.GREENLET_THROW, of=over)
 cancelled = first(Kind.TIMEOUT_CANCEL)
 killed = first(Kind.GREENLET_READY, reason=Ready.KILL)
 closed = first(Kind.GREENLET_READY, reason=Ready.CLOSE)
-job = first(Kind.JOB_PUT)
+job = _at_line(Kind.JOB_PUT)
 job_done = first(Kind.JOB_END)
 callback = first(Kind.CALLBACK_BEGIN)
 long_run = Step(_long_run)
@@ -126,7 +134,7 @@ every_passage: tuple[Passage, ...] = (
 
 # -- questions ----------------------------------------------------------------------------------
 
-subject = begun.then(Kind.GREENLET_PARK)  # somebody that waits, other than who was first to, if there is one
+subject = _at_line(Kind.GREENLET_PARK, after=begun)  # somebody that waits, other than who was first to, if there is one
 awake = subject.then(Kind.GREENLET_READY, of=subject)
 goes_on = awake.then(Kind.GREENLET_SWITCH, Kind.GREENLET_THROW, of=subject)
 

@@ -1,7 +1,7 @@
 """What goes into the places of a lesson's words: who, which line, which descriptor, how long, as this run has it.
 
-Each is a function of a run, made from the steps it is read off. What is not in the run is "…": a sentence about it has
-no step, and the page shows it as what did not happen.
+Each is a function of a run, made from the steps it is read off. What the run does not say has words of its own, too:
+where a sentence has no step, because it did not happen, and where a step has no line.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from greenscope.learn.finding import Step
 from greenscope.learn.run import Run
-from greenscope.trace.analysis.narrate.phrases import milliseconds
+from greenscope.trace.analysis.narrate.phrases import Part, Say, milliseconds
 from greenscope.trace.analysis.words import duration
 from greenscope.trace.events import NO_FD, Kind, unpack
 from greenscope.trace.records import Event
@@ -19,12 +19,12 @@ __all__ = [
     "Value", "at", "awaited", "between", "bytes_of", "fd", "late", "left", "ms", "ran", "said", "thing", "waker", "who",
 ]  # fmt: skip
 
-Value = Callable[[Run], str]
-_UNKNOWN = "…"
+Value = Callable[[Run], Part]
+_UNKNOWN, _NO_LINE = Say("unknown"), Say("unknown.line")
 
 
 def _of(step: Step, tell: Callable[[Run, Event], str | None]) -> Value:
-    def value(run: Run) -> str:
+    def value(run: Run) -> Part:
         found = step(run)
         told = tell(run, run.event(found)) if found is not None else None
         return _UNKNOWN if told is None else told
@@ -50,10 +50,10 @@ def awaited(step: Step) -> Value:
 def at(step: Step) -> Value:
     """A step's line: "recv.py:11"."""
 
-    def value(run: Run) -> str:
+    def value(run: Run) -> Part:
         found = step(run)
         site = run.site(found) if found is not None else None
-        return _UNKNOWN if site is None else f"{site.file.rsplit('/', 1)[-1]}:{site.line}"
+        return _NO_LINE if site is None else f"{site.file.rsplit('/', 1)[-1]}:{site.line}"
 
     return value
 
@@ -93,7 +93,7 @@ def ran(step: Step) -> Value:
 def said(count: Callable[[Run], int | None]) -> Value:
     """A number."""
 
-    def value(run: Run) -> str:
+    def value(run: Run) -> Part:
         number = count(run)
         return _UNKNOWN if number is None else str(number)
 
@@ -121,7 +121,7 @@ def due(started: Event) -> int:
 
 
 def _time(begin: Step, end: Step, ns: Callable[[Event, Event], int]) -> Value:
-    def value(run: Run) -> str:
+    def value(run: Run) -> Part:
         first, then = begin(run), end(run)
         if first is None or then is None:
             return _UNKNOWN

@@ -5,7 +5,12 @@
  * else take it at each call, and hold it for five milliseconds. What is large is left to the socket's own
  * method, which lets go of it. So a call must never wait, which MSG_DONTWAIT sees to: whether a descriptor
  * blocks is shared with every process that has a duplicate of it.
+ *
+ * What arrives is small, and half of the attempts find nothing, but programs ask for 16 or 64 KiB at a time. So it is
+ * received into one buffer and copied from there: to allocate so much, and to give most of it back, costs more, and
+ * more again in a process of several threads, as a traced one is. Where it is large it is received in place.
  */
+#define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
@@ -13,15 +18,36 @@
 #include <limits.h>
 #include <sys/socket.h>
 
+#ifdef __linux__
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 static PyTypeObject *socket_type; /* _socket.socket, if its descriptor is where we look for it; else NULL */
 
 #define KEEP_GIL_UP_TO 65536
+
+/* Bytes that are copied rather than received where they stay. */
+#define COPY_UP_TO 4096
+
+static char received[KEEP_GIL_UP_TO]; /* the GIL's */
+static int large;                     /* what was received last was more than is worth a copy, and so may the next be */
 
 static int
 socket_fd(PyObject *sock)
 {
     return *(int *) ((char *) sock + sizeof(PyObject));
 }
+
+/* The C library's own are points of cancellation, which no thread here is: in a process of several threads two locked
+ * instructions a call. */
+#if defined(__linux__) && defined(SYS_recvfrom) && defined(SYS_sendto)
+#define recv_now(fd, to, size, flags)   syscall(SYS_recvfrom, fd, to, size, (flags) | MSG_DONTWAIT, NULL, NULL)
+#define send_now(fd, from, size, flags) syscall(SYS_sendto, fd, from, size, (flags) | MSG_DONTWAIT, NULL, 0)
+#else
+#define recv_now(fd, to, size, flags)   recv(fd, to, size, (flags) | MSG_DONTWAIT)
+#define send_now(fd, from, size, flags) send(fd, from, size, (flags) | MSG_DONTWAIT)
+#endif
 
 static int
 is_plain_socket(PyObject *sock)
@@ -59,16 +85,18 @@ attempt_receive(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n
         PyErr_Clear();
         return attempt_method(args, nargs, "recv");
     }
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size);
-    if (bytes == NULL || size == 0) /* the kernel would say that it would block */
-        return bytes;
+    if (size == 0) /* the kernel would say that it would block */
+        return PyBytes_FromStringAndSize(NULL, 0);
+    PyObject *bytes = NULL;
+    if (large && (bytes = PyBytes_FromStringAndSize(NULL, size)) == NULL)
+        return NULL;
     ssize_t got;
     do
-        got = recv(socket_fd(args[0]), PyBytes_AS_STRING(bytes), (size_t) size, (int) flags | MSG_DONTWAIT);
+        got = recv_now(socket_fd(args[0]), bytes ? PyBytes_AS_STRING(bytes) : received, (size_t) size, (int) flags);
     while (got < 0 && errno == EINTR && PyErr_CheckSignals() == 0);
     if (got < 0) {
         int code = errno;
-        Py_DECREF(bytes);
+        Py_XDECREF(bytes);
         if (PyErr_Occurred())
             return NULL;
         if (code == EAGAIN || code == EWOULDBLOCK)
@@ -76,6 +104,9 @@ attempt_receive(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n
         errno = code;
         return PyErr_SetFromErrno(PyExc_OSError);
     }
+    large = got > COPY_UP_TO;
+    if (bytes == NULL)
+        return PyBytes_FromStringAndSize(received, got);
     if (got != size && _PyBytes_Resize(&bytes, got) < 0)
         return NULL;
     return bytes;
@@ -104,7 +135,7 @@ attempt_transmit(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t 
     }
     ssize_t sent;
     do
-        sent = send(socket_fd(args[0]), data.buf, (size_t) data.len, (int) flags | MSG_DONTWAIT);
+        sent = send_now(socket_fd(args[0]), data.buf, (size_t) data.len, (int) flags);
     while (sent < 0 && errno == EINTR && PyErr_CheckSignals() == 0);
     int code = errno;
     PyBuffer_Release(&data);

@@ -148,23 +148,31 @@ class WSGIHandler(Response):
         self._response_begins()
         if not request.keep_alive:
             self.close_connection = True
-        self.environ = self.get_environ()
+        environ = self.environ = self.get_environ()
         self._call_greenlet(request.method, request.target.partition(b"?")[0])
         log = self.server.log
         if log is not None:
             self.time_start = time()
-        if self._recorder is None:
+        recorder = self._recorder
+        if recorder is None:
             self.handle_one_response()
-        else:
-            self._handle_recorded(self._recorder)
+        elif "HTTP_X_REQUEST_ID" in environ or "HTTP_TRACEPARENT" in environ or debugging.always_traced:
+            self._handle_named(recorder, environ)
+        else:  # nearly always, and so without another call
+            number = recorder.request_begin(self._line)
+            try:
+                self.handle_one_response()
+            except BaseException as error:
+                self._record_failure(recorder, number, error)
+                raise
+            recorder.request_end(number, _RETURNED, self.code if self.status is not None else 0, "")
         if log is not None:
             self.time_finish = time()
             self.log_request()
 
-    def _handle_recorded(self, recorder: Recorder) -> None:
-        """``handle_one_response``, between the records of a request: by the id that its client, or proxy, gave it."""
+    def _handle_named(self, recorder: Recorder, environ: dict[str, Any]) -> None:
+        """The same, of a request that has an id, from its client or a proxy, or whose trace somebody asks for."""
         text = self._line
-        environ = self.environ
         identity = environ.get("HTTP_X_REQUEST_ID")
         if identity:
             text = identity[:_ID].encode("latin-1", "replace") + text
@@ -177,14 +185,16 @@ class WSGIHandler(Response):
             number = environ["greenscope.request"] = recorder.request_begin(text)
         else:
             number = recorder.request_begin(text)
-        how, error = _RETURNED, ""
         try:
             self.handle_one_response()
-        except BaseException as raised:
-            how, error = _KILLED if isinstance(raised, GreenletExit) else _RAISED, type(raised).__name__
+        except BaseException as error:
+            self._record_failure(recorder, number, error)
             raise
-        finally:
-            recorder.request_end(number, how, self.code if self.status is not None else 0, error)
+        recorder.request_end(number, _RETURNED, self.code if self.status is not None else 0, "")
+
+    def _record_failure(self, recorder: Recorder, number: int, error: BaseException) -> None:
+        how = _KILLED if isinstance(error, GreenletExit) else _RAISED
+        recorder.request_end(number, how, self.code if self.status is not None else 0, type(error).__name__)
 
     def get_environ(self) -> dict[str, Any]:
         """The environ of the request at hand."""

@@ -309,11 +309,13 @@ ring_init(Ring *ring, PyObject *args, PyObject *kwargs)
     ring->next_greenlet = 1;
     ring->next_resource = 1;
     ring->detail_wanted = -1;
+    ring->fired_head = UINT64_MAX;
     ring->known_size = 256;
     ring->known = PyMem_Calloc(ring->known_size, sizeof *ring->known);
+    ring->own = PyMem_Calloc(OWN_CODES, sizeof *ring->own);
     ring->free_slots = PyMem_Calloc(slots ? slots : 1, sizeof *ring->free_slots);
     ring->strings = Py_BuildValue("{si}", "", 0);
-    if (ring->known == NULL || ring->free_slots == NULL || ring->strings == NULL) {
+    if (ring->known == NULL || ring->own == NULL || ring->free_slots == NULL || ring->strings == NULL) {
         PyErr_NoMemory();
         return -1;
     }
@@ -357,6 +359,7 @@ ring_dealloc(Ring *ring)
     for (uint32_t i = 0; ring->known != NULL && i < ring->known_size; i++)
         Py_XDECREF(ring->known[i].code);
     PyMem_Free(ring->known);
+    PyMem_Free(ring->own);
     PyMem_Free(ring->free_slots);
     ring_clear(ring);
     type->tp_free(ring);

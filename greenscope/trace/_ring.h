@@ -76,6 +76,9 @@ typedef struct {
     int plumbing; /* shown only if there is nothing better */
 } KnownSite;
 
+/* Our own code, which a walk for a call site passes over: most of the frames that it meets. */
+#define OWN_CODES 256
+
 /* A part of the file, in bytes. It may be used up to `reserved`, which grows a step at a time up to `size`;
  * where there is no more space, `size` becomes what is there. */
 typedef struct {
@@ -89,8 +92,10 @@ typedef struct {
     Event *next, *limit; /* where the next record goes; the end of what is reserved of the events */
     uint64_t head;
     uint64_t hub, current; /* handles */
+    uint64_t fired_head, fired_ns; /* `head` after the last fire, and when that was */
     Slot *slots;
     KnownSite *known;
+    PyCodeObject **own; /* OWN_CODES of them, each at the place of its address, if no other has taken that */
     uint32_t slot_used;
     uint32_t known_count, known_size;
     int stacks;                  /* whether the whole stack is recorded where a greenlet parks */
@@ -153,10 +158,12 @@ publish(Ring *ring)
 /* The next segment of the events, or their beginning again: sets `next` and `limit`. */
 void ring_turn(Ring *ring);
 
-/* Where the next record goes. */
+/* Where the next record goes. The cache gets ready for those that will follow: from one lap to the next it has
+ * forgotten them, and the processor does not see by itself what comes at such a distance. */
 static inline Event *
 advance(Ring *ring)
 {
+    __builtin_prefetch(ring->next + 8, 1);
     if (ring->next == ring->limit)
         ring_turn(ring);
     ring->head++;

@@ -109,13 +109,16 @@ ready_by(Ring *ring, uint64_t handle, uint64_t reason, uint64_t by)
     make_ready(ring, now_ns(ring), handle, reason, by);
 }
 
+/* Of what fires one after the other the kernel told in one answer, at one time: the clock is read once. */
 static inline void
 fire(Ring *ring, uint64_t handle, uint64_t watch, uint64_t resource, uint64_t high)
 {
-    uint64_t now = now_ns(ring);
+    uint64_t now = ring->head == ring->fired_head ? ring->fired_ns : now_ns(ring);
     put(ring, now, handle, GS_KIND_WATCHER_FIRE, (uint8_t) watch, 0, waits_at_if_taught(ring, slot_of(ring, handle)),
         pack(resource, high));
     make_ready(ring, now, handle, GS_READY_WATCHER, resource);
+    ring->fired_head = ring->head;
+    ring->fired_ns = now;
 }
 
 /* It runs from now on; `head` is for the caller to publish. */

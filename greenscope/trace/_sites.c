@@ -47,6 +47,8 @@ intern(Ring *ring, PyObject *text)
 uint32_t
 ring_intern(Ring *ring, PyObject *text)
 {
+    if (PyUnicode_GET_LENGTH(text) == 0) /* no error, as most of what ends has none */
+        return 0;
     PyObject *exact = PyUnicode_CheckExact(text) ? Py_NewRef(text) : PyUnicode_FromObject(text);
     uint32_t id = exact != NULL ? intern(ring, exact) : 0;
     if (exact == NULL)
@@ -136,26 +138,36 @@ new_site(Ring *ring, PyCodeObject *code, int lasti, int *plumbing)
     return site;
 }
 
+/* Where our own code is looked for before the table is: by its address alone, which `known` keeps from being reused. */
+static inline PyCodeObject **
+own_place(Ring *ring, PyCodeObject *code)
+{
+    uint64_t address = (uint64_t) (uintptr_t) code;
+    return &ring->own[(address >> 4 ^ address >> 12) & (OWN_CODES - 1)];
+}
+
 /* The first frame that is neither our own nor plumbing; if there is none, the first that is not our own. */
 static uint32_t
 site_from(Ring *ring, Frame frame)
 {
     uint32_t second_best = 0;
-    while (frame != NULL) {
-        PyCodeObject *code = frame_code(frame);
+    for (; frame != NULL; frame = frame_back(frame)) {
+        PyCodeObject *code = frame_code(frame), **own = own_place(ring, code);
+        if (*own == code)
+            continue;
         int lasti = frame_lasti(frame);
         KnownSite *place = known_place(ring, code, lasti, 0);
-        int plumbing = place->plumbing;
-        uint32_t site = place->code != NULL ? place->site : new_site(ring, code, lasti, &plumbing);
-        if (site != SITE_INTERNAL) {
-            if (!plumbing) {
-                frame_done(frame);
-                return site;
-            }
-            if (second_best == 0)
-                second_best = site;
+        int known = place->code != NULL, plumbing = place->plumbing;
+        uint32_t site = known ? place->site : new_site(ring, code, lasti, &plumbing);
+        if (site == SITE_INTERNAL) {
+            if (known)
+                *own = code;
+        } else if (!plumbing) {
+            frame_done(frame);
+            return site;
+        } else if (second_best == 0) {
+            second_best = site;
         }
-        frame = frame_back(frame);
     }
     return second_best;
 }

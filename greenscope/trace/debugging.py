@@ -9,11 +9,15 @@ __all__ = ["debugging"]
 
 
 class _Debugging:
-    always_traced = False
+    always_traced: bool
     """Whether each request's record has a ``traceparent``, though none came with it: somebody passes it on."""
 
-    unrecorded: tuple[str, ...] = ()
+    unrecorded: tuple[str, ...]
     """Requests with one of these in their path are no business of the application: the dashboard's own."""
+
+    def __init__(self) -> None:  # of the object, where the interpreter finds them sooner than in its class
+        self.always_traced = False
+        self.unrecorded = ()
 
 
 debugging = _Debugging()

@@ -111,6 +111,7 @@ class Ring(Notes, Figures, Sites):
         self._detached = False
         self.current = 0
         self.clock_ns = 0  # a test's clock; 0: the real one
+        self._fired_head, self._fired_ns = -1, 0  # the head after the last fire, and when that was
         Sites.__init__(self, buffer, internal, plumbing)
 
     # -- what there is to name ------------------------------------------------------------------
@@ -171,9 +172,10 @@ class Ring(Notes, Figures, Sites):
 
     def ready(self, handle: int, reason: int, by: int) -> None:
         """It can run: why, and by which watcher, greenlet or timeout."""
-        if self._detached:
-            return
-        now = self._now()
+        if not self._detached:
+            self._ready(self._now(), handle, reason, by)
+
+    def _ready(self, now: int, handle: int, reason: int, by: int) -> None:
         slot = self._slot(handle)
         if slot is not None:
             slot.state, slot.reason, slot.since_ns = _READY, reason, now
@@ -261,10 +263,17 @@ class Ring(Notes, Figures, Sites):
         self._watcher(Kind.WATCHER_START, watch, resource, high)
 
     def fire(self, handle: int, watch: int, resource: int, high: int) -> None:
-        """The loop saw what it watches for, and so the greenlet that waits on it is ready."""
+        """The loop saw what it watches for, and so the greenlet that waits on it is ready.
+
+        Of what fires one after the other the kernel told in one answer, at one time: the clock is read once.
+        """
+        if self._detached:
+            return
+        now = self._fired_ns if self._head == self._fired_head else self._now()
         site = self._waits_at_if_taught(self._slot(handle))
-        self._event(handle, Kind.WATCHER_FIRE, watch & _U8, 0, site, (resource & _U32) | (high & _U32) << 32)
-        self.ready(handle, Ready.WATCHER, resource)
+        self._event(handle, Kind.WATCHER_FIRE, watch & _U8, 0, site, (resource & _U32) | (high & _U32) << 32, now)
+        self._ready(now, handle, Ready.WATCHER, resource)
+        self._fired_head, self._fired_ns = self._head, now
 
     def watcher_fire(self, watch: int, resource: int, high: int) -> None:
         """It fired, and the hub will call a function for it."""

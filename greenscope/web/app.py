@@ -134,7 +134,7 @@ def create_app(
         return profile(find(identity), by)
 
     app.include_router(request_routes(find))
-    app.include_router(replay_routes(find, replays))
+    app.include_router(replay_routes(find, replays, lesson=lesson is not None))
     app.include_router(lesson_routes(find, replays, lesson))
 
     app.include_router(stream_routes(source.session, find, pages))

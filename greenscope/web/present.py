@@ -13,8 +13,8 @@ import numpy as np
 
 from greenscope.trace.analysis import ALIVE, Lane, Span, Stall, State, Timeline, label
 from greenscope.trace.analysis.as_json import site_as_json
-from greenscope.trace.analysis.describe import woken_by
 from greenscope.trace.analysis.states import LABELS
+from greenscope.trace.analysis.wake import Wake, wake_of
 from greenscope.trace.events import Exit, Wait
 from greenscope.web.session import Listing, Session
 
@@ -244,13 +244,21 @@ def at(session: Session, greenlet: int, time: int, width: int) -> dict[str, Any]
         "start": session.relative(span.start),
         "end": session.relative(span.end),
         "open": goes_on,
-        "woken_by": woken_by(timeline, lane, span),
+        "woken_by": _wake(timeline, wake_of(timeline, lane, span)),
         "inside": max(lane.count(begin, end, now), 1),
         "running": ran,
         "ready": ready,
         "waiting": waited,
         **_waiting_on(session, lane, span),
     }
+
+
+def _wake(timeline: Timeline, wake: Wake | None) -> dict[str, Any] | None:
+    if wake is None:
+        return None
+    by = timeline.lanes.get(wake.greenlet) if wake.greenlet is not None else None
+    who = None if wake.greenlet is None else {"id": wake.greenlet, "name": None if by is None else by.label}
+    return {"reason": wake.reason, "watch": wake.watch, "fd": wake.fd, "greenlet": who}
 
 
 def _label(session: Session, lane: Lane, span: Span) -> str:

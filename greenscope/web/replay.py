@@ -25,8 +25,8 @@ _MOST_TEXT = 8 << 20
 _LISTS = ("ready", "parked", "watchers", "timeouts", "held")
 
 
-def overview(replaying: Replaying, language: str = "en") -> dict[str, Any]:
-    """What there is to step through."""
+def overview(replaying: Replaying, language: str = "en", *, lesson: bool = False) -> dict[str, Any]:
+    """What there is to step through; ``lesson``: and whether a lesson about it can be asked for."""
     replay, reader = replaying.replay, replaying.reader
     numbers = greenlets(replay)
     level = reader.counters()["detail"]
@@ -40,6 +40,7 @@ def overview(replaying: Replaying, language: str = "en") -> dict[str, Any]:
         "lost": replay.recording.lost,
         "greenlets": [{"id": number, "name": replay.name(number)} for number in numbers[:_MOST_GREENLETS]],
         "greenlets_total": len(numbers),
+        "lesson": lesson,
         **_files(replaying, language),
     }
 

@@ -29,12 +29,13 @@ Lang = Annotated[Language, Query(description="of the words")]
 Step = Annotated[int, Query(ge=0, lt=_NO_STEP)]
 
 
-def replay_routes(find: Callable[[str], Session], replays: Replays) -> APIRouter:
+def replay_routes(find: Callable[[str], Session], replays: Replays, *, lesson: bool) -> APIRouter:
     """The routes.
 
     Args:
         find: gives a ring's session; raises HTTPException if there is none.
         replays: those that are open.
+        lesson: whether this viewer shows one.
     """
     router = APIRouter(prefix="/api/rings/{identity}/replay")
 
@@ -59,7 +60,7 @@ def replay_routes(find: Callable[[str], Session], replays: Replays) -> APIRouter
         def work(replaying: Replaying) -> dict[str, Any]:
             if not replaying.complete:
                 replaying.read()
-            return present.overview(replaying, lang)
+            return present.overview(replaying, lang, lesson=lesson)
 
         if anew:
             replays.forget(find(identity).id)

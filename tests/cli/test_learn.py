@@ -112,7 +112,9 @@ def test_a_lesson_is_run_and_served_in_both_languages_until_it_is_interrupted() 
     with shown("recv") as lesson:
         assert "lesson 2, recv on an empty socket" in lesson.said[-1]
         english, chinese = (lesson.get("/lesson", lang=lang).json() for lang in ("en", "zh"))
-        steps = lesson.get("/replay").json()["steps"]
+        overview = lesson.get("/replay").json()
+        assert overview["lesson"] is True
+        steps = overview["steps"]
         assert english["name"] == chinese["name"] == "recv"
         assert chinese["title"] == LESSONS[1].title("zh")
         assert [one["kind"] for one in english["questions"]] == ["number", "choice", "step"]

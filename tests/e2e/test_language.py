@@ -74,7 +74,7 @@ print("ready", flush=True)
 # Units, what the field and the keyboard call things, the product's name, and what the runtime and Python call theirs.
 ALLOWED = {
     *("ns", "µs", "ms", "min", "fd", "pid", "hub", "kill", "p50", "p90", "p99", "id", "WSGI", "ASGI", "xx"),
-    *("Esc", "Enter", "Shift", "PgUp", "PgDn", "English", "greenscope", "hub-blocked"),
+    *("Esc", "Enter", "Shift", "PgUp", "PgDn", "Home", "End", "English", "greenscope", "hub-blocked"),
     *("python", "py", "main", "module", "MainThread"),
 }
 """Words in Latin letters that a page in Chinese has as well."""
@@ -131,7 +131,8 @@ def browser_context_args(browser_context_args: dict[str, object]) -> dict[str, o
 
 def english_words(page: Page) -> dict[str, str]:
     """Words in Latin letters that are on the page, and have no business there; each in a text that it is in."""
-    texts = [re.sub(r"\S+\.py:\d+( \S+)?", "", text) for text in page.evaluate(WORDS)]
+    code = r"\S+\.py(:\d+( \S+)?)?|--detail teach"
+    texts = [re.sub(code, "", text) for text in page.evaluate(WORDS)]
     words = {word: text for text in texts for word in re.findall(r"[A-Za-zµ][A-Za-zµ0-9-]+", text)}
     return {word: text for word, text in words.items() if word not in ALLOWED}
 
@@ -201,8 +202,14 @@ def test_every_tab_is_in_chinese(page: Page, recorded: Recorded) -> None:
     expect(page.locator("#requests-one .path-totals")).to_contain_text("等待：锁")
     assert english_words(page) == {}
 
-    # What is searched for and not there, what dies, and a viewer's answer to what is unknown.
     page.keyboard.press("Escape")
+    open_tab(page, 6, "replay")
+    expect(page.locator("#panel-replay")).to_contain_text("没有协程就绪", timeout=20 * SECONDS)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("w")
+    assert english_words(page) == {}
+
+    # What is searched for and not there, and what dies.
     page.keyboard.press("/")
     page.keyboard.type("无")
     for name in ("greenlets", "stalls", "profile", "requests"):
@@ -246,6 +253,18 @@ def test_the_language_is_switched_and_stays(page: Page, context: BrowserContext,
     other.get_by_role("button", name="中文").click()
     expect(other.get_by_role("tab", name="协程")).to_have_attribute("aria-selected", "true")
     expect(other.locator("html")).to_have_attribute("lang", "zh-CN")
+
+
+def test_the_address_may_ask_for_a_language_and_the_switch_counts_for_more(
+    browser: Browser, recorded: Recorded
+) -> None:
+    with browser.new_context(locale="en-GB") as context:
+        page = context.new_page()
+        page.goto(f"{recorded.url}/?lang=zh")
+        expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+        page.locator("#language").click()
+        expect(page.locator("html")).to_have_attribute("lang", "en")
+        assert "lang=" not in page.url
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,7 @@ def test_the_languages_say_it_of_the_same_steps_with_nothing_left_open(lesson: L
             text for one in told["questions"] for text in (one["words"], one["right"], one["hint"], *one["choices"])
         ]
         for text in texts:
-            assert not set("{}…") & set(text), text
+            assert not re.search(r"[{}]|not recorded|没有记录", text), text
             assert text.count("`") % 2 == 0, text
     assert [one["step"] for one in english["passages"]] == [one["step"] for one in chinese["passages"]]
     wordless = ({k: v for k, v in one.items() if k in ("kind", "answer", "step")} for one in english["questions"])

@@ -51,6 +51,27 @@ def test_an_attempt_gives_what_the_socket_would_or_none(implementation, pair):
         implementation.receive(other, 1, 0)
 
 
+@pytest.mark.parametrize("sizes", [(1, 6000, 2, 7000, 8000, 4096, 4097, 3), (7000, 7000, 1)])
+def test_small_and_large_pieces_arrive_whole_in_any_order(implementation, pair, sizes):
+    one, other = pair[0]._sock, pair[1]._sock
+    for number, size in enumerate(sizes):
+        sent = bytes([number]) + os.urandom(size - 1)
+        other.sendall(sent)
+        got = b""
+        while (piece := implementation.receive(one, 65536, 0)) is not None:
+            got += piece
+        assert got == sent
+
+
+def test_what_was_received_stays_when_more_is_received(implementation, pair):
+    one, other = pair[0]._sock, pair[1]._sock
+    got = []
+    for sent in (b"first", b"second", b"x" * 5000, b"third"):
+        other.sendall(sent)
+        got.append(implementation.receive(one, 65536, 0))
+    assert got == [b"first", b"second", b"x" * 5000, b"third"]
+
+
 @pytest.mark.parametrize(
     ("name", "arguments", "error"),
     [

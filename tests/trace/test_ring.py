@@ -60,6 +60,22 @@ def test_what_is_said_reads_back_in_order(writer: str, tmp_path: Path) -> None:
     assert events[-1] == Event(3000, 2, Kind.GREENLET_EXIT, Exit.RAISED)
 
 
+def test_what_fires_one_after_the_other_has_one_time(writer: str, tmp_path: Path) -> None:
+    """It is what the kernel told in one answer; what is told after something else has happened is news."""
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    _, main = begin(ring)
+    for clock, event in enumerate(("fire", "fire", "fire", "poll", "fire", "ready", "fire"), 2):
+        ring.clock_ns = 1000 * clock
+        if event == "fire":
+            ring.fire(main, Watch.READ, 1, 7)
+        elif event == "poll":
+            ring.poll_end(3)
+        else:
+            ring.ready(main, Ready.OTHER, 0)
+    times = [event.time_ns for event in events_of(tmp_path / "a.gsr") if isinstance(event, Event)][4:]
+    assert times[-12:] == [2000] * 6 + [5000] + [6000] * 2 + [7000] + [8000] * 2
+
+
 @pytest.mark.parametrize("stacks", [False, True])
 def test_code_that_there_is_no_room_for_is_not_kept(stacks: bool, writer: str, tmp_path: Path) -> None:
     ring, _ = new_ring(writer, tmp_path / "a.gsr")

@@ -63,6 +63,7 @@ def test_it_is_stepped_through(replay: httpx.Client) -> None:
     overview = replay.get("/replay").json()
     assert (overview["complete"], overview["full"], overview["first"], overview["lost"]) == (True, False, 0, 0)
     assert (overview["detail"], overview["hub"], overview["greenlets_total"]) == ("teach", 1, 3)
+    assert overview["lesson"] is False  # nobody asks in vain
     assert [one["name"] for one in overview["greenlets"]] == ["main", "server #3", "client #4"]
     ((file,), total) = overview["files"], overview["files_total"]
     assert (file["text"], file["why_not"], total) == (PROGRAMS["accept"], None, 1)

@@ -4,10 +4,11 @@
  */
 
 import type { Key } from "./en";
+import { ZH_LESSON } from "./zh/lesson";
 import { ZH_PAGE } from "./zh/page";
 import { ZH_REPLAY } from "./zh/replay";
 import { ZH_REQUESTS } from "./zh/requests";
 import { ZH_TABLES } from "./zh/tables";
 import { ZH_TIMELINE } from "./zh/timeline";
 
-export const ZH: Readonly<Record<Key, string>> = { ...ZH_PAGE, ...ZH_TIMELINE, ...ZH_TABLES, ...ZH_REQUESTS, ...ZH_REPLAY };
+export const ZH: Readonly<Record<Key, string>> = { ...ZH_PAGE, ...ZH_TIMELINE, ...ZH_TABLES, ...ZH_REQUESTS, ...ZH_REPLAY, ...ZH_LESSON };

@@ -2,8 +2,8 @@
 
 import type { Key } from "../language/en";
 import { namedOr, t } from "../language/language";
-import { Wait } from "../protocol/events";
-import { PathState, REASON_POLL, State, type Row } from "../protocol/messages";
+import { Ready, Wait, Watch } from "../protocol/events";
+import { PathState, REASON_POLL, State, type Row, type Wake } from "../protocol/messages";
 import { Look, lookOf } from "./looks";
 
 const WAITS = {
@@ -78,6 +78,30 @@ export function rowLabel({ alive, exit, label, state, reason }: Pick<Row, "alive
 /** "returned"; what this page does not know is as the viewer says it. */
 export function exitName(exit: string | null): string {
   return exit === null ? t("state.exited") : namedOr(`exit.${exit}`, exit);
+}
+
+const FIRED = {
+  [Watch.READ]: "wake.read",
+  [Watch.WRITE]: "wake.write",
+  [Watch.TIMER]: "wake.timer",
+  [Watch.SIGNAL]: "wake.signal",
+  [Watch.CHILD]: "wake.child",
+} as const;
+
+const WOKE = { [Ready.SPAWN]: "wake.spawn", [Ready.KILL]: "wake.kill", [Ready.CLOSE]: "wake.close" } as const;
+
+/** Who made a greenlet ready: "fd 7 readable", "spawned by main". */
+export function wakeText({ reason, watch, fd, greenlet }: Wake): string {
+  if (reason === Ready.TIMEOUT) return t("wake.timeout");
+  if (reason === Ready.YIELD) return t("wake.yield");
+  if (greenlet === null) {
+    if (watch === null) return t("wake.watcher");
+    const what = t(of(FIRED, watch) ?? "wake.fired");
+    return fd === null ? what : t("wake.fd", { fd, what });
+  }
+  const who = greenlet.name ?? t("wake.greenlet", { number: greenlet.id });
+  const key = of(WOKE, reason);
+  return key === undefined ? who : t(key, { who });
 }
 
 const LISTENS = "listening ";

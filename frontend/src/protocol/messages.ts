@@ -25,6 +25,14 @@ export interface Site {
   function: string;
 }
 
+/** Who made a greenlet ready; `reason` is a `Ready`, `watch` a `Watch`. */
+export interface Wake {
+  reason: number;
+  watch: number | null;
+  fd: number | null;
+  greenlet: { id: number; name: string | null } | null;
+}
+
 /** What one greenlet did at one time; the answer of `/api/rings/{id}/at`. */
 export interface Span {
   greenlet: { id: number; name: string };
@@ -40,7 +48,7 @@ export interface Span {
   resource: number | null;
   deadline: number | null;
   site: Site | null;
-  woken_by: string | null;
+  woken_by: Wake | null;
   /** How many spans the asked pixel holds; 1 is this one alone. */
   inside: number;
   running: number;

@@ -4,15 +4,28 @@
  */
 
 import { language } from "../language/language";
+import type { Lesson } from "./lesson";
 import type { Cause, Frames, Overview, Strip } from "./replay";
 
+/** A lesson as a page of its own. */
+export interface SavedPage {
+  file: string;
+  content: Blob;
+}
+
 export interface ReplaySource {
+  /** Of the recording. */
+  readonly id: string;
   overview(signal: AbortSignal): Promise<Overview>;
   /** The frames of the steps from `from` up to and without `to`. */
   frames(from: number, to: number, signal: AbortSignal): Promise<Frames>;
   why(step: number, signal: AbortSignal): Promise<Cause[]>;
   /** The lanes from a step to a step. */
   strip(from: number, to: number, signal: AbortSignal): Promise<Strip>;
+  /** What is told of it; null: nothing. */
+  lesson(signal: AbortSignal): Promise<Lesson | null>;
+  /** Makes a page of the lesson; null: this is one. */
+  readonly page: (() => Promise<SavedPage>) | null;
 }
 
 /** As many parts as a lane of the strip may have. */
@@ -22,32 +35,51 @@ const MOST = 800;
 export class ViewerSource implements ReplaySource {
   private readonly base: string;
 
-  constructor(ring: string) {
-    this.base = `api/rings/${encodeURIComponent(ring)}/replay`;
+  constructor(readonly id: string) {
+    this.base = `api/rings/${encodeURIComponent(id)}`;
   }
 
   overview(signal: AbortSignal): Promise<Overview> {
-    return this.get<Overview>("", {}, signal);
+    return this.get<Overview>("/replay", {}, signal);
   }
 
   frames(from: number, to: number, signal: AbortSignal): Promise<Frames> {
-    return this.get<Frames>("/frames", { from, to }, signal);
+    return this.get<Frames>("/replay/frames", { from, to }, signal);
   }
 
   async why(step: number, signal: AbortSignal): Promise<Cause[]> {
-    return (await this.get<{ causes: Cause[] }>("/why", { step }, signal)).causes;
+    return (await this.get<{ causes: Cause[] }>("/replay/why", { step }, signal)).causes;
   }
 
   strip(from: number, to: number, signal: AbortSignal): Promise<Strip> {
-    return this.get<Strip>("/strip", { from, to, most: MOST }, signal);
+    return this.get<Strip>("/replay/strip", { from, to, most: MOST }, signal);
   }
 
-  private async get<T>(path: string, query: Record<string, number>, signal: AbortSignal): Promise<T> {
-    const asked = new URLSearchParams({ ...Object.fromEntries(Object.entries(query).map(([key, value]) => [key, String(value)])), lang: language });
-    const response = await fetch(`${this.base}${path}?${asked}`, { signal });
-    if (!response.ok) throw new Error(await detailOf(response));
-    return (await response.json()) as T;
+  async lesson(signal: AbortSignal): Promise<Lesson | null> {
+    const response = await this.ask("/lesson", {}, signal);
+    if (response.status === 404) return null;
+    return (await checked(response)).json() as Promise<Lesson>;
   }
+
+  page = async (): Promise<SavedPage> => {
+    const response = await checked(await this.ask("/lesson.html", {}));
+    const file = /filename="([^"]+)"/.exec(response.headers.get("Content-Disposition") ?? "")?.[1] ?? "lesson.html";
+    return { file, content: await response.blob() };
+  };
+
+  private async get<T>(path: string, query: Record<string, number>, signal: AbortSignal): Promise<T> {
+    return (await checked(await this.ask(path, query, signal))).json() as Promise<T>;
+  }
+
+  private ask(path: string, query: Record<string, number>, signal?: AbortSignal): Promise<Response> {
+    const asked = new URLSearchParams({ ...Object.fromEntries(Object.entries(query).map(([key, value]) => [key, String(value)])), lang: language });
+    return fetch(`${this.base}${path}?${asked}`, { signal: signal ?? null });
+  }
+}
+
+async function checked(response: Response): Promise<Response> {
+  if (!response.ok) throw new Error(await detailOf(response));
+  return response;
 }
 
 /** What the viewer says about a request that it refused. */
@@ -63,6 +95,8 @@ async function detailOf(response: Response): Promise<string> {
 
 /** What a lesson's page holds of its recording. */
 export interface EmbeddedReplay {
+  id: string;
+  lesson: Lesson;
   overview: Overview;
   /** All of them. */
   frames: Frames;
@@ -73,7 +107,17 @@ export interface EmbeddedReplay {
 
 /** Answers from what the page holds. */
 export class EmbeddedSource implements ReplaySource {
+  readonly page = null;
+
   constructor(private readonly held: EmbeddedReplay) {}
+
+  get id(): string {
+    return this.held.id;
+  }
+
+  lesson(): Promise<Lesson> {
+    return Promise.resolve(this.held.lesson);
+  }
 
   overview(): Promise<Overview> {
     return Promise.resolve(this.held.overview);

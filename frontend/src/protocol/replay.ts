@@ -32,6 +32,8 @@ export interface Overview {
   greenlets_total: number;
   files: SourceFile[];
   files_total: number;
+  /** Whether a lesson about it can be asked for. */
+  lesson: boolean;
 }
 
 export interface ReadyOne {

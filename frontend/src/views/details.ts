@@ -2,10 +2,10 @@
 
 import { t } from "../language/language";
 import * as format from "../model/format";
-import { peerName } from "../model/labels";
+import { peerName, wakeText } from "../model/labels";
 import { resourceText } from "../model/table";
 import { State, type Site, type Span } from "../protocol/messages";
-import { el, english } from "./dom";
+import { el } from "./dom";
 
 export function siteNode(site: Site): HTMLElement {
   const words = el("span", { class: "site", title: `${site.file}:${site.line}` }, format.siteText(site));
@@ -38,7 +38,7 @@ export function facts(span: Span, now: number, started: number): Fact[] {
     const until = soon ? inText(left) : t("span.at", { moment: format.moment(span.deadline, 3, started) });
     list.push([t("span.until"), until]);
   } else if (span.state === State.WAITING && span.open) list.push([t("span.until"), t("span.no_deadline")]);
-  if (span.woken_by !== null) list.push([t("span.woken"), english(span.woken_by)]);
+  if (span.woken_by !== null) list.push([t("span.woken"), wakeText(span.woken_by)]);
   if (span.parent !== null) list.push([t("span.spawned"), span.parent.name]);
   return list;
 }

@@ -50,6 +50,7 @@ const KEYS: readonly (readonly [string, readonly (readonly [string, string])[]])
       ["Home End", t("help.replay.ends")],
       [t("key.space"), t("help.replay.play")],
       ["W", t("help.replay.why")],
+      ["N P", t("help.lesson")],
     ],
   ],
   [

@@ -38,6 +38,9 @@ export function listenLanguage(): void {
       // Without storage, the language is the browser's.
       return;
     }
+    const address = new URL(location.href);
+    address.searchParams.delete("lang"); // what was chosen now counts for more than what the address asked for
+    history.replaceState(history.state, "", address);
     location.reload();
   });
 }

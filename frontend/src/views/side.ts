@@ -3,11 +3,11 @@
 import { BETWEEN, counted, pieces, t } from "../language/language";
 import * as format from "../model/format";
 import { causeOf, findingOf } from "../model/findings";
-import { diagnosisNames, rowLabel, stateName } from "../model/labels";
+import { diagnosisNames, rowLabel, stateName, wakeText } from "../model/labels";
 import { lookOf } from "../model/looks";
 import type { Recording } from "../model/recording";
 import type { Finding, Row, Span, Stall } from "../protocol/messages";
-import { byId, el, english } from "./dom";
+import { byId, el } from "./dom";
 import { factRows, facts, insideText, lastedText, siteNode, type Fact } from "./details";
 import { findingItem, findingNodes, stackNodes } from "./findings";
 import { swatch } from "./swatch";
@@ -90,7 +90,7 @@ export class Side {
       [t("side.duration"), lastedText(open ? Math.max(stall.duration, now - stall.start) : stall.duration, open)],
     ];
     if (stall.ready > 0) list.push([t("stall.held_up"), t("stall.held_up.ready", { count: format.count(stall.ready) })]);
-    if (span?.woken_by) list.push([t("stall.switched_in"), english(span.woken_by)]);
+    if (span?.woken_by) list.push([t("stall.switched_in"), wakeText(span.woken_by)]);
     if (span?.parent) list.push([t("span.spawned"), span.parent.name]);
     if (row !== null) list.push([t("stall.run_time"), format.duration(row.run_time)]);
     const { before, after } = stall;

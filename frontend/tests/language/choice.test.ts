@@ -2,13 +2,14 @@ import { describe, expect, it } from "vitest";
 import script from "../../public/language.js?raw";
 
 /** The page's language, for what was chosen before and what the browser wants. */
-function chosen(stored: string | null | Error, languages: readonly string[]): string {
+function chosen(stored: string | null | Error, languages: readonly string[], search = ""): string {
   const root = { lang: "" };
   const getItem = (): string | null => {
     if (stored instanceof Error) throw stored;
     return stored;
   };
-  new Function("localStorage", "navigator", "document", script)({ getItem }, { languages }, { documentElement: root });
+  const run = new Function("localStorage", "navigator", "document", "location", script);
+  run({ getItem }, { languages }, { documentElement: root }, { search });
   return root.lang;
 }
 
@@ -32,6 +33,12 @@ describe("the page's language", () => {
   it("is what was chosen before, whatever the browser wants", () => {
     expect(chosen("zh", ["en-US"])).toBe("zh-CN");
     expect(chosen("en", ["zh-CN"])).toBe("en");
+  });
+
+  it("is what the address asks for, whatever was chosen before", () => {
+    expect(chosen("en", ["en-US"], "?token=x&lang=zh")).toBe("zh-CN");
+    expect(chosen("zh", ["zh-CN"], "?lang=en")).toBe("en");
+    expect(chosen("zh", ["en-US"], "?lang=klingon")).toBe("zh-CN");
   });
 
   it("is the browser's, if what was stored is none or cannot be read", () => {

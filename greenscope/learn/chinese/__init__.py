@@ -8,4 +8,10 @@ from greenscope.learn.chinese.together import TOGETHER
 
 __all__ = ["CHINESE"]
 
-CHINESE: dict[str, str] = {**ALONE, **TOGETHER, **OWN}
+CHINESE: dict[str, str] = {
+    "unknown": "（没有记录）",
+    "unknown.line": "某一行（没有记录）",
+    **ALONE,
+    **TOGETHER,
+    **OWN,
+}

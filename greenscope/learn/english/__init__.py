@@ -8,4 +8,10 @@ from greenscope.learn.english.together import TOGETHER
 
 __all__ = ["ENGLISH"]
 
-ENGLISH: dict[str, str] = {**ALONE, **TOGETHER, **OWN}
+ENGLISH: dict[str, str] = {
+    "unknown": "(not recorded)",
+    "unknown.line": "a line that was not recorded",
+    **ALONE,
+    **TOGETHER,
+    **OWN,
+}

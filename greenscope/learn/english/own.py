@@ -12,7 +12,7 @@ OWN: dict[str, str] = {
     ),
     "own.begins": (
         "Up to here this was a plain Python program, and from here on it has a hub. `main` is the greenlet that your "
-        "program began with: waiting, it will be treated like any other."
+        "program began in; when it waits, it is treated like any other."
     ),
     "own.spawned": (
         "At {at} `{by}` spawns `{who}`. Its function is not called yet: it will stand in the ready queue, and `{by}` "
@@ -31,7 +31,7 @@ OWN: dict[str, str] = {
     ),
     "own.reads": (
         "`{who}` wants to read from fd {fd} at {at}, and nothing has come yet: the kernel says EWOULDBLOCK. So a read "
-        "watcher is armed, which will tell when it is worth to ask again."
+        "watcher is armed, which will tell when it is worth asking again."
     ),
     "own.writes": (
         "`{who}` wants to write to fd {fd} at {at}, and cannot yet: the kernel's buffer is full, or the connection is "

@@ -6,7 +6,7 @@ import pytest
 
 from greenscope.trace.analysis import POLL, Span, State, Timeline
 from greenscope.trace.analysis import watchers as watchers_module
-from greenscope.trace.analysis.describe import woken_by
+from greenscope.trace.analysis.wake import Wake, wake_of
 from greenscope.trace.events import Exit, Kind, Ready, Spawn, Timeouts, Wait, Watch, pack
 from greenscope.trace.records import Event, Gap, GreenletSlot
 from tests.trace.analysis.batches import apply
@@ -150,14 +150,34 @@ def test_latency_is_the_time_from_ready_to_running() -> None:
     assert line.latency.quantile(0.99, 500) == 10
 
 
-def test_what_ended_a_wait_is_told_in_words() -> None:
+def test_what_ended_a_wait_is_told() -> None:
     line = timeline()
     apply(line, [*begin(), OPEN, *read_wait(100, 400)])
     lane = line.lanes[MAIN]
-    told = [woken_by(line, lane, span) for span in lane.spans()]
-    assert told == [None, "fd 7 readable", "fd 7 readable"]
+    told = [wake_of(line, lane, span) for span in lane.spans()]
+    by_fd_7 = Wake(Ready.WATCHER, Watch.READ, fd=7)
+    assert told == [None, by_fd_7, by_fd_7]
     assert lane.open is not None
-    assert woken_by(line, lane, lane.open) == "fd 7 readable"
+    assert wake_of(line, lane, lane.open) == by_fd_7
+
+
+@pytest.mark.parametrize(
+    ("reason", "arg", "wake"),
+    [
+        (Ready.GREENLET, MAIN, Wake(Ready.GREENLET, greenlet=MAIN)),
+        (Ready.GREENLET, 0, Wake(Ready.GREENLET, greenlet=HUB)),
+        (Ready.KILL, 77, Wake(Ready.KILL, greenlet=77)),
+        (Ready.TIMEOUT, 5, Wake(Ready.TIMEOUT)),
+        (Ready.WATCHER, 99, Wake(Ready.WATCHER)),
+        (99, MAIN, Wake(99, greenlet=MAIN)),
+    ],
+)
+def test_who_ended_a_wait_is_told_as_far_as_it_is_known(reason: int, arg: int, wake: Wake) -> None:
+    line = timeline()
+    apply(line, [*begin(), *spawn(5)[:2], Event(6, WORKER, Kind.GREENLET_READY, reason, arg=arg)])
+    lane = line.lanes[WORKER]
+    assert lane.open is not None
+    assert wake_of(line, lane, lane.open) == wake
 
 
 def test_after_a_gap_the_table_says_who_waits_and_events_say_the_rest() -> None:
