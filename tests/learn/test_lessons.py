@@ -68,6 +68,15 @@ def test_the_languages_say_it_of_the_same_steps_with_nothing_left_open(lesson: L
     assert list(wordless) == [{k: one[k] for k in ("kind", "answer", "step")} for one in chinese["questions"]]
 
 
+@each
+def test_at_no_step_somebody_waits_for_one_that_has_ended(lesson: Lesson, runs: dict[str, Run]):
+    ended: set[int | None] = set()
+    for frame in runs[lesson.name].replay.frames(0, len(runs[lesson.name])):
+        if frame.kind == "greenlet_exit":
+            ended.add(frame.greenlet)
+        assert not {one.on.greenlet for one in frame.parked} & ended, frame.step
+
+
 def test_the_words_name_what_this_run_had(runs: dict[str, Run]):
     (recv,) = (lesson for lesson in LESSONS if lesson.name == "recv")
     passages = [one["words"] for one in as_json(recv, runs["recv"], "en")["passages"]]
