@@ -189,7 +189,6 @@ export class Replaying {
     const { source } = this;
     this.overview.wish("overview", (signal) => source.overview(signal));
     const overview = this.overview.value;
-    if (overview?.lesson === true) this.learning.refresh();
     if (overview === null || overview.complete || overview.full || now - this.lookedAt < LOOK_MS) return;
     if (this.at >= overview.steps - 1) this.lookForMore(now);
   }
@@ -216,6 +215,7 @@ export class Replaying {
     this.lookedAt = performance.now();
     if (overview !== null && this.overview.of !== null) {
       this.names.know(overview);
+      if (overview.lesson) this.learning.refresh();
       this.takeWanted();
       this.frames?.look(this.at, overview.steps);
     }

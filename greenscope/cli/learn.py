@@ -29,6 +29,7 @@ from greenscope.trace.events import Kind
 from greenscope.trace.replaying import Replaying
 from greenscope.trace.rings import rings_in
 from greenscope.web.app import create_app
+from greenscope.web.lesson_page import lesson_page
 from greenscope.web.source import Source
 
 __all__ = ["learn"]
@@ -53,23 +54,33 @@ class _LearnCommand(ProgramCommand):
     type=click.Choice(list(LANGUAGES)),
     help="The language of the titles and of the page; that of the environment, or the browser's, unless told.",
 )
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the lesson into this HTML file to hand out, instead of showing it: it needs no viewer and no network.",
+)
 @GEVENT_OPTION
-def learn(program: tuple[str, ...], port: int, lang: str | None, gevent: bool) -> None:
+def learn(program: tuple[str, ...], port: int, lang: str | None, output: Path | None, gevent: bool) -> None:
     """Watch what the hub does, one step at a time, on a real run.
 
     Without an argument: the lessons there are. With one of them, by its name or its number: its program is run, and
     the dashboard shows the lesson about that run. With a script, or -m and a module: the same for your own program;
-    what follows it is the program's. Ctrl-C ends the dashboard.
+    what follows it is the program's. Ctrl-C ends the dashboard. With -o, before a script, there is a file instead.
     """
     language = lang or language_of(os.environ)
     if not program:
+        if output is not None:
+            raise GreenscopeError(f"which lesson is to be written into {str(output)!r}? greenscope learn lists them")
         click.echo(_list(language))
         return
     lesson = lesson_called(program[0])
     if lesson is not None and program[1:]:
         raise GreenscopeError(f"a lesson takes no arguments, and {program[1]!r} is one")
     command = command_of([str(lesson.program)] if lesson is not None else _own(program), gevent)
-    listener = listen(port)
+    if output is not None and not output.resolve().parent.is_dir():
+        raise GreenscopeError(f"there is no directory {str(output.resolve().parent)!r} to put {output.name!r} into")
+    listener = listen(port) if output is None else None
     with tempfile.TemporaryDirectory(prefix="greenscope-learn-") as name:
         directory = Path(name)
         code = run_to_end(command, traced_environment(directory, detail="teach", keep_all=True))
@@ -79,12 +90,31 @@ def learn(program: tuple[str, ...], port: int, lang: str | None, gevent: bool) -
         ring = _ring_of(directory, called, code)
         if code and not (lesson is not None and lesson.fails):
             click.echo(f"greenscope: {called} ended with {code}", err=True)
+        tell = _Tell(ring, lesson, called)
+        if listener is None:
+            assert output is not None
+            _write(ring, tell, lang or language, output)
+            return
         title = f"lesson {LESSONS.index(lesson) + 1}, {lesson.title(language)}" if lesson is not None else called
         asked = f"/?lang={lang}" if lang is not None else "/"
         where = f"{url_of(listener)}{asked}#ring={ring.stem}&step=0"
         said = f"greenscope: {where}  shows {title}  (Ctrl-C ends it)"
-        app = create_app(Source([directory]), lesson=_Tell(ring, lesson, called), rest_after=None)
+        app = create_app(Source([directory]), lesson=tell, rest_after=None)
         asyncio.run(serve_until(app, listener, _stopped(said)))
+
+
+def _write(ring: Path, tell: _Tell, language: str, output: Path) -> None:
+    """Write the page of a lesson: all of it, or nothing."""
+    replaying = Replaying(ring)
+    try:
+        page = lesson_page(replaying, lambda each: tell.of(replaying.replay, each), ring.stem, language)
+    finally:
+        replaying.close()
+    with tempfile.TemporaryDirectory(prefix=f".{output.stem}-", dir=output.resolve().parent) as name:
+        written = Path(name) / output.name
+        written.write_text(page, encoding="utf-8")
+        written.replace(output.resolve())
+    click.echo(f"greenscope: wrote {output}, {len(page.encode()) // 1000} kB; open it in a browser", err=True)
 
 
 async def _stopped(said: str) -> None:
@@ -165,8 +195,10 @@ class _Tell:
         self._told: dict[str, dict[str, Any]] = {}
 
     def __call__(self, ring: Path, replay: Replay, language: str) -> dict[str, Any] | None:
-        if ring != self._ring:
-            return None
+        return self.of(replay, language) if ring == self._ring else None
+
+    def of(self, replay: Replay, language: str) -> dict[str, Any]:
+        """The lesson, about that ring's replay."""
         if language not in self._told:
             run = Run(replay)
             self._told[language] = as_json(self._lesson or own_lesson(run, self._called), run, language)

@@ -10,6 +10,13 @@ export function piecesOf(words: string): Piece[] {
   return parts.map((part, i) => (i % 2 === 0 ? part : { code: part })).filter((piece) => piece !== "");
 }
 
+/** Words without a mark of what is code in them. */
+export function plain(words: string): string {
+  return piecesOf(words)
+    .map((piece) => (typeof piece === "string" ? piece : piece.code))
+    .join("");
+}
+
 /**
  * The passage that a step belongs to: the last that begins there or before; null before the first.
  *

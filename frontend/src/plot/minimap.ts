@@ -5,8 +5,8 @@
 
 import { timeTicks } from "../model/ticks";
 import type { Latency } from "../protocol/messages";
-import { CONFIG, FONT, type PlotlyApi } from "./plotly";
-import type { Paint } from "./theme";
+import { CONFIG, type PlotlyApi } from "./plotly";
+import { FONT, type Paint } from "./theme";
 
 const FLOOR_MS = 0.02;
 const HANDLE = 7;

@@ -4,9 +4,8 @@ import { t } from "../language/language";
 import { duration } from "../model/format";
 import { Look } from "../model/looks";
 import type { SegmentStore } from "../model/segments";
-import { FONT } from "./plotly";
 import { laneColumns, Palette, pixelOf } from "./raster";
-import type { Paint } from "./theme";
+import { FONT, type Paint } from "./theme";
 
 export interface Scene {
   from: number;

@@ -29,4 +29,3 @@ export const plotly: Promise<PlotlyApi> = new Promise((resolve, reject) => {
 /** Plotly draws and nothing more: every gesture is this page's own. */
 export const CONFIG = { staticPlot: true, displayModeBar: false, responsive: false, doubleClick: false };
 
-export const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif';

@@ -60,3 +60,6 @@ export const LIGHT: Paint = {
   edge: "#a89c00",
   died: "#c23b14",
 };
+
+/** On canvases, as the page has it. */
+export const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Noto Sans", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", sans-serif';

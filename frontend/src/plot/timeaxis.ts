@@ -7,8 +7,8 @@
 
 import { time } from "../model/format";
 import { timeTicks } from "../model/ticks";
-import { CONFIG, FONT, type PlotlyApi } from "./plotly";
-import type { Paint } from "./theme";
+import { CONFIG, type PlotlyApi } from "./plotly";
+import { FONT, type Paint } from "./theme";
 
 const TICK_ROOM = 96;
 

@@ -2,8 +2,8 @@ import { describe, expect, it } from "vitest";
 import script from "../../public/language.js?raw";
 
 /** The page's language, for what was chosen before and what the browser wants. */
-function chosen(stored: string | null | Error, languages: readonly string[], search = ""): string {
-  const root = { lang: "" };
+function chosen(stored: string | null | Error, languages: readonly string[], search = "", saved?: string): string {
+  const root = { lang: "", dataset: { lang: saved } };
   const getItem = (): string | null => {
     if (stored instanceof Error) throw stored;
     return stored;
@@ -39,6 +39,11 @@ describe("the page's language", () => {
     expect(chosen("en", ["en-US"], "?token=x&lang=zh")).toBe("zh-CN");
     expect(chosen("zh", ["zh-CN"], "?lang=en")).toBe("en");
     expect(chosen("zh", ["en-US"], "?lang=klingon")).toBe("zh-CN");
+  });
+
+  it("is the one that a lesson's page was saved in, unless another was chosen", () => {
+    expect(chosen(null, ["en-US"], "", "zh")).toBe("zh-CN");
+    expect(chosen("en", ["zh-CN"], "", "zh")).toBe("en");
   });
 
   it("is the browser's, if what was stored is none or cannot be read", () => {

@@ -26,6 +26,7 @@ const ALLOWED: ReadonlySet<string> = new Set([
   "--detail teach",
   "greenscope record ${OPTION} -o x.gsr program.py\\ngreenscope serve x.gsr",
   "${format.commandName(ring.argv)} · greenscope",
+  "${plain(held.lesson.title)} · greenscope",
   "${thread}hub ${ring.hub} · ${format.commandName(ring.argv)} · pid ${ring.pid}",
   "${format.commandName(ring.argv)} · pid ${ring.pid} · hub ${ring.hub}${thread}",
   "not yet started", // as the viewer says it

@@ -27,4 +27,5 @@ export const EN_LESSON = {
   "lesson.wrong": "Not so.",
   "lesson.show": "Show me: step {step}",
   "help.lesson": "next, previous passage of a lesson",
+  "keys.lesson": "passage",
 } as const;

@@ -29,4 +29,5 @@ export const ZH_LESSON: Readonly<Record<keyof typeof EN_LESSON, string>> = {
   "lesson.wrong": "不对。",
   "lesson.show": "带我去看：第 {step} 步",
   "help.lesson": "课程的下一段、上一段",
+  "keys.lesson": "段落",
 };
