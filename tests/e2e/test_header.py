@@ -43,18 +43,21 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         viewer.send_signal(signal.SIGINT)
 
 
-def test_the_bar_fits_whatever_the_width(page: Page, url: str) -> None:
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_bar_fits_whatever_the_width(page: Page, url: str, language: str) -> None:
+    page.add_init_script(f"localStorage.setItem('greenscope.language', '{language}')")
     page.goto(url)
+    expect(page.locator("html")).to_have_attribute("lang", re.compile(f"^{language}"))
     expect(page.locator("#ring-label select")).to_be_visible(timeout=20 * SECONDS)
     expect(page.locator(".badge")).to_have_text("1", timeout=20 * SECONDS)
     for width in (1600, 1440, 1321, 1300, 1241, 1240, 1181, 1081, 1000, 931, 900, 821, 700, 400):
         page.set_viewport_size({"width": width, "height": 700})
         assert page.evaluate("document.querySelector('.bar').scrollWidth") <= width, width
-        for button in ("#theme", "#help-open"):
+        for button in ("#language", "#theme", "#help-open"):
             box = page.locator(button).bounding_box()
             assert box is not None
             assert box["width"] >= 32, (button, width)
             assert box["x"] + box["width"] <= width, (button, width)
-        box = page.locator("#tab-requests").bounding_box()
+        box = page.locator("#tab-replay").bounding_box()
         assert box is not None
         assert box["x"] + box["width"] <= width, width

@@ -63,16 +63,17 @@ export class Side {
 
   private showFinding(finding: Finding, live: boolean, started: number): void {
     this.root.replaceChildren(
-      this.head([...diagnosisNames(finding.id), format.duration(finding.duration)].join(" · "), finding.severity === "critical"),
+      this.head([...diagnosisNames(finding.id), format.duration(finding.duration)].join(" · "), finding.severity === "critical", true),
       ...findingNodes(finding, live, started),
       el("div", { class: "side-actions" }, this.fitButton()),
     );
   }
 
-  private head(title: string, alarm: boolean): HTMLElement {
+  /** `whole`: a title that is not cut, however long it is. */
+  private head(title: string, alarm: boolean, whole = false): HTMLElement {
     const close = el("button", { class: "button icon small", id: "side-close", "aria-label": t("side.close") }, "×");
     close.addEventListener("click", () => this.events.close());
-    return el("div", { class: "side-head" }, el("h2", { class: alarm ? "alarm" : undefined }, title), close);
+    return el("div", { class: "side-head" }, el("h2", { class: [alarm && "alarm", whole && "whole"].filter(Boolean).join(" ") }, title), close);
   }
 
   private fitButton(): HTMLElement {

@@ -67,8 +67,8 @@ export const ZH_REQUESTS: Readonly<Record<keyof typeof EN_REQUESTS, string>> = {
   "request.fact.began": "开始于 {moment}",
   "request.fact.trace": "trace {trace}",
   "request.incomplete": "那段时间的事件被覆盖了：可能缺少协程和时间。",
-  "request.waited": "它等待的是什么",
-  "request.end_waited": "它的结束等待的是什么",
+  "request.waited": "它在等什么",
+  "request.end_waited": "它的结束在等什么",
   "request.greenlets": "协程",
   "request.path": "关键路径",
   "request.label": "请求",
@@ -89,6 +89,6 @@ export const ZH_REQUESTS: Readonly<Record<keyof typeof EN_REQUESTS, string>> = {
   "path.took": "耗时",
   "path.share": "占比",
   "path.greenlet": "协程",
-  "path.what": "内容",
+  "path.what": "在做什么",
   "path.line": "代码行",
 };
