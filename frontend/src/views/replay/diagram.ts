@@ -3,7 +3,7 @@
  * the hub makes ready, the first who is ready runs. On the right is who is parked, tied to what it waits for.
  */
 
-import { t } from "../../language/language";
+import { BETWEEN, t } from "../../language/language";
 import { count, siteText } from "../../model/format";
 import type { Names } from "../../model/replay/marks";
 import { sceneOf, type Group, type Room, type Scene, type Thing } from "../../model/replay/scene";
@@ -268,5 +268,5 @@ function told(scene: Scene, names: Names, frame: Frame): string {
     const things = groups.flatMap(({ things }) => things).filter(({ key }) => armed.some(({ watcher }) => key === `w${watcher}`));
     parts.push(t("replay.told.armed", { name: names.of(running), what: things.map((thing) => thingText(thing, names)).join("; ") }));
   }
-  return parts.join(" ");
+  return parts.join(BETWEEN);
 }

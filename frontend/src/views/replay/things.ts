@@ -59,10 +59,10 @@ export function thingName({ kind, fd, number, label }: Thing): string {
 /** All that is said of a thing, in words. */
 export function thingText(thing: Thing, names: Names): string {
   const of = thing.kind === "greenlet" ? thing.holders.map((each) => names.of(each)) : [];
-  const held = thing.kind !== "greenlet" && thing.holders.length > 0 ? `${t("replay.thing.held")} ${thing.holders.map((each) => names.of(each)).join(", ")}` : "";
+  const held = thing.kind !== "greenlet" && thing.holders.length > 0 ? `${t("replay.thing.held")} ${thing.holders.map((each) => names.of(each)).join(t("list.comma"))}` : "";
   const time = thing.fired ? t("replay.thing.fired") : thing.left === null ? "" : leftText(thing.left);
   const peer = thing.peer === null ? "" : t("replay.thing.peer", { peer: thing.peer });
-  return [[thingName(thing), ...of].join(" "), peer, time, held].filter(Boolean).join(", ");
+  return [[thingName(thing), ...of].join(" "), peer, time, held].filter(Boolean).join(t("list.comma"));
 }
 
 function leftText(left: number): string {
