@@ -386,7 +386,9 @@ export class Replaying {
     const { source, panel } = this;
     const { strip } = panel;
     if (source === null || strip.width < 20) return;
-    const stretch = (this.stretch = stretchFor(this.at, overview.steps, strip.width, this.stretch));
+    const { stretch: before } = this;
+    const stretch = before !== null && strip.dragging ? before : stretchFor(this.at, overview.steps, strip.width, before);
+    this.stretch = stretch;
     this.strip.wish(`${stretch.from} ${stretch.to}`, (signal) => source.strip(stretch.from, stretch.to - 1, signal));
     const marks = this.whyOf === null ? [] : causes.map(({ step }) => step);
     strip.show(this.strip.value, stretch, this.at, overview.steps, frame.greenlet, this.names, marks);

@@ -19,10 +19,12 @@ export class AddressBar {
     else history.replaceState(null, "", address);
   }
 
-  /** Says it when one has stopped, or so often. */
+  /** Says it at once, or when one has stopped, or so often. */
   follow(): void {
     this.pending = this.current(false);
-    this.timer ??= window.setTimeout(() => this.flush(), FOLLOW_MS);
+    if (this.timer !== undefined) return;
+    this.flush();
+    this.timer = window.setTimeout(() => this.flush(), FOLLOW_MS);
   }
 
   private flush(): void {

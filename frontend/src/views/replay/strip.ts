@@ -70,6 +70,11 @@ export class StripView {
     return this.plot.clientWidth;
   }
 
+  /** Whether somebody drags the position: what is under the hand stays there. */
+  get dragging(): boolean {
+    return this.drag !== null;
+  }
+
   setPaint(paint: Paint): void {
     this.paint = paint;
     this.draw();
@@ -127,7 +132,7 @@ export class StripView {
     this.line.hidden = this.step < this.stretch.from || this.step >= this.stretch.to;
     this.line.style.width = `${Math.max(2, wide)}px`;
     this.line.style.transform = `translateX(${left}px)`;
-    this.root.dataset["step"] = String(this.step);
+    Object.assign(this.root.dataset, { step: this.step, from: this.stretch.from, to: this.stretch.to });
   }
 
   private draw(): void {
@@ -196,7 +201,7 @@ export class StripView {
       this.drag = null;
       go(event, true);
     });
-    surface.addEventListener("pointercancel", () => (this.drag = null));
+    surface.addEventListener("lostpointercapture", () => (this.drag = null));
   }
 }
 
