@@ -7,7 +7,14 @@ from pathlib import Path
 
 from greenscope.learn import LESSONS
 
-PAGE = (Path(__file__).resolve().parents[1] / "docs" / "learn.md").read_text(encoding="utf-8")
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+PAGE = (DOCS / "learn.md").read_text(encoding="utf-8")
+
+
+def test_every_lesson_has_its_picture():
+    for lesson in LESSONS:
+        assert PAGE.count(f"](learn/{lesson.name}.png)") == 1, lesson.name
+        assert (DOCS / "learn" / f"{lesson.name}.png").read_bytes().startswith(b"\x89PNG"), lesson.name
 
 
 def test_every_lesson_is_listed_and_no_other():

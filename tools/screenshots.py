@@ -1,7 +1,8 @@
-"""Take the pictures in docs/: the demo's dashboard after a stall, dark and light; and one of each diagnosis.
+"""Take the pictures in docs/: the demo after a stall, dark and light; one of each diagnosis; one of each lesson.
 
     python -m tools.screenshots
     python -m tools.screenshots --diagnoses [ID…]    all, or some; of the plain programs in tests/diagnosis/zoo
+    python -m tools.screenshots --lessons [NAME…]    all, or some; at the step that shows what the lesson is about
 
 Look at them before they are committed.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
+from greenscope.learn import LESSONS, Lesson
 from tests.diagnosis.programs import Program, programs
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -69,8 +71,38 @@ def pictures_of_diagnoses(ids: list[str]) -> None:
         browser.close()
 
 
+def picture_of_lesson(lesson: Lesson, browser: Browser) -> None:
+    """Run a lesson's program, and take the picture of the step that shows what it is about."""
+    command = [sys.executable, "-m", "greenscope", "learn", lesson.name, "--port", "0", "--lang", "en"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as viewer:
+        assert viewer.stderr is not None
+        url = next(found[0] for line in viewer.stderr if (found := re.search(r"http://\S+", line)))
+        page = browser.new_page(locale="en-US", viewport=SIZE, color_scheme="light", reduced_motion="reduce")
+        page.goto(url)
+        passage = [one.key for one in lesson.passages].index(lesson.shows)
+        page.locator(".passages .passage").nth(passage).click()
+        page.wait_for_timeout(SECONDS)
+        page.screenshot(path=DOCS / "learn" / f"{lesson.name}.png")
+        page.close()
+        viewer.send_signal(signal.SIGINT)
+
+
+def pictures_of_lessons(names: list[str]) -> None:
+    """One picture of each, or of these."""
+    (DOCS / "learn").mkdir(exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        for lesson in LESSONS:
+            if not names or lesson.name in names:
+                picture_of_lesson(lesson, browser)
+        browser.close()
+
+
 def main() -> None:
     """Run the demo, and take one picture of each theme."""
+    if sys.argv[1:2] == ["--lessons"]:
+        pictures_of_lessons(sys.argv[2:])
+        return
     if sys.argv[1:2] == ["--diagnoses"]:
         pictures_of_diagnoses(sys.argv[2:])
         return

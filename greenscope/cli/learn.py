@@ -161,9 +161,8 @@ def _called(program: tuple[str, ...]) -> str:
 
 
 def _ring_of(directory: Path, called: str, code: int) -> Path:
-    """The ring of the hub that was first, if anybody ever waited there."""
-    rings = sorted(rings_in(directory), key=lambda ring: ring.start_wall_ns)
-    for ring in rings[:1]:
+    """The ring of the first hub at which anybody ever waited."""
+    for ring in sorted(rings_in(directory), key=lambda ring: ring.start_wall_ns):
         if _somebody_waited(ring.path):
             return ring.path
     if code:

@@ -96,15 +96,14 @@ def _steps(run: Run, kinds: tuple[Kind, ...], what: What) -> Iterator[int]:
         if before is None:
             return
         past = before
-    for step in run.steps(*kinds, first=begin + 1, past=past):
+    for step in run.steps(*kinds, first=begin + 1, past=past, reason=what.get("reason")):
         if _fits(run, run.event(step), what):
             yield step
 
 
 def _fits(run: Run, event: Event, what: What) -> bool:
     return (
-        ("reason" not in what or event.reason == what["reason"])
-        and ("of" not in what or _is(run, event.greenlet, what["of"]))
+        ("of" not in what or _is(run, event.greenlet, what["of"]))
         and ("by" not in what or _is(run, event.arg, what["by"]))
         and ("on" not in what or _thing(event) == _thing_of(run, what["on"]))
         and ("where" not in what or what["where"](event))

@@ -51,6 +51,7 @@ class Lesson:
         name: of the lesson, and of its program.
         passages: in the order of their steps.
         questions: of which those are asked that the run answers.
+        shows: the passage whose step is the lesson in one picture, by its key.
         places: what goes into the places of its title and its summary.
         fails: whether its program ends with an exception, on purpose.
     """
@@ -58,6 +59,7 @@ class Lesson:
     name: str
     passages: tuple[Passage, ...]
     questions: tuple[Question, ...]
+    shows: str
     places: Mapping[str, Value] = field(default_factory=dict)
     fails: bool = False
 

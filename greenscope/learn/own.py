@@ -54,8 +54,10 @@ def _long_run(run: Run) -> int | None:
     return None
 
 
-def _first_of(kind: Kind, holds: Callable[[Run, int], bool]) -> Step:
-    return Step(lambda run: next((step for step in run.steps(kind) if holds(run, step)), None))
+def _wakes(run: Run) -> int | None:
+    """The first that was woken by another greenlet."""
+    woken = run.steps(Kind.GREENLET_READY, reason=Ready.GREENLET)
+    return next((step for step in woken if run.event(step).arg not in (0, run.hub)), None)
 
 
 def _at_line(*kinds: Kind, **what: Unpack[What]) -> Step:
@@ -77,10 +79,7 @@ fired = _at_line(Kind.GREENLET_READY, reason=Ready.WATCHER)
 back = fired.then(Kind.GREENLET_SWITCH, of=fired)
 at_once = Step(_at_once)
 yields = _at_line(Kind.GREENLET_PARK, reason=Wait.YIELD)
-wakes = _first_of(
-    Kind.GREENLET_READY,
-    lambda run, step: run.event(step).reason == Ready.GREENLET and run.event(step).arg not in (0, run.hub),
-)
+wakes = Step(_wakes)
 lock = _at_line(Kind.GREENLET_PARK, reason=Wait.LOCK)
 joins = _at_line(Kind.GREENLET_PARK, reason=Wait.JOIN)
 timed = _at_line(Kind.TIMEOUT_START)
@@ -198,7 +197,7 @@ def own_lesson(run: Run, file: str) -> Lesson:
     """
     found = [(step, one) for one in every_passage if (step := one.step(run)) is not None]
     passages = tuple(one for _, one in sorted(found, key=lambda each: each[0]))
-    return Lesson(NAME, passages, tuple(_asked(run)), {"file": lambda _: file, "steps": said(len)})
+    return Lesson(NAME, passages, tuple(_asked(run)), "parked", {"file": lambda _: file, "steps": said(len)})
 
 
 def _asked(run: Run) -> Iterator[Question]:

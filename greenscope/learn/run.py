@@ -43,10 +43,13 @@ class Run:
         assert isinstance(event, Event)
         return event
 
-    def steps(self, *kinds: int, first: int = 0, past: int | None = None) -> Iterator[int]:
-        """The steps of these kinds, in ``[first, past)``."""
-        rows = self.replay.recording.rows["kind"][first:past]
-        return iter((np.flatnonzero(np.isin(rows, kinds)) + first).tolist())
+    def steps(self, *kinds: int, first: int = 0, past: int | None = None, reason: int | None = None) -> Iterator[int]:
+        """The steps of these kinds, and for this reason, in ``[first, past)``."""
+        rows = self.replay.recording.rows[first:past]
+        wanted = np.isin(rows["kind"], kinds)
+        if reason is not None:
+            wanted &= rows["reason"] == reason
+        return iter((np.flatnonzero(wanted) + first).tolist())
 
     def kept(self, what: object, make: Callable[[], Any]) -> Any:
         """An answer that is made once."""

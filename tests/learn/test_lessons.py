@@ -34,6 +34,7 @@ def test_every_passage_finds_its_step_and_steps_only_go_on(lesson: Lesson, runs:
     assert None not in steps
     assert steps == sorted(steps)
     assert len(steps) >= 6
+    assert lesson.shows in {one.key for one in lesson.passages}
 
 
 @each

@@ -103,7 +103,9 @@ ALONE: dict[str, str] = {
     "turns.yields": "它在 {at} 调用了 `sleep(0)`。这并不等待什么，只是让出：切换到 hub。",
     "turns.behind": "所以它马上又就绪了，不过要排到就绪队列的末尾，在所有先就绪的协程之后。",
     "turns.other": "现在轮到排在下一位的 `{who}`。hub 不偏心：先到先得。",
-    "turns.again": "`pong` 也让出了，于是 `{who}` 第二次运行。它从 {at} 继续，仍在它的循环中间，变量都和离开时一样。",
+    "turns.again": (
+        "`{other}` 也让出了，于是 `{who}` 第二次运行。它从 {at} 继续，仍在它的循环中间，变量都和离开时一样。"
+    ),
     "turns.ends": "协程一旦返回，就结束了。它不再需要运行，hub 接着取下一个。",
     "turns.woken": "`main` 等待的协程里，`{by}` 最后一个结束，所以 `main` 就绪。",
     "turns.remember": (

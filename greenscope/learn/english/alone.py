@@ -142,8 +142,8 @@ ALONE: dict[str, str] = {
         "Now it is the turn of `{who}`, which was next. The hub has no favourites: first come, first served."
     ),
     "turns.again": (
-        "`pong` gave way as well, and so `{who}` has its second turn. It goes on at {at}, in the middle of its loop, "
-        "with its variables as it left them."
+        "`{other}` gave way as well, and so `{who}` has its second turn. It goes on at {at}, in the middle of its "
+        "loop, with its variables as it left them."
     ),
     "turns.ends": "A greenlet that returns is over. It needs no turn any more, and the hub takes the next.",
     "turns.woken": "`{by}` is the last to end of those that `main` waits for, and so `main` is ready.",

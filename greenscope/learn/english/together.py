@@ -12,7 +12,7 @@ TOGETHER: dict[str, str] = {
     ),
     "close.parked": (
         "`reader` waits at {at} for fd {fd}. What if somebody closes that socket meanwhile? A thread in a blocking "
-        "`recv` may then wait for ever, or read from a stranger's connection that was given the same number."
+        "`recv` may then wait for ever, or next read from a stranger's connection that was given the same number."
     ),
     "close.ready": (
         "At {at} `{by}` closes the socket. Before the descriptor goes, whoever waits on it is looked up: `reader` "

@@ -46,4 +46,5 @@ CLOSE = Lesson(
         Whose("who", _closer, seen=ready, places={"who": waker(ready)}),
         Where("throw", ready.then(Kind.GREENLET_THROW, of="reader")),
     ),
+    shows="ready",
 )

@@ -45,5 +45,6 @@ DEADLOCK = Lesson(
         Whose("holder", _holder, seen=circle, places={"holder": awaited(circle)}),
         Where("closes", circle, {"waited": between(circle, over)}),
     ),
+    shows="circle",
     fails=True,
 )

@@ -47,4 +47,5 @@ FAIRNESS = Lesson(
         Whose("next", whom(next_turn), seen=put, places={"woken": who(given), "who": who(next_turn)}),
         Where("second", second, {"who": who(second)}),
     ),
+    shows="set",
 )

@@ -55,4 +55,5 @@ HOG = Lesson(
         ),
         Where("back", back, {"ran": between(runs, back)}),
     ),
+    shows="seen",
 )

@@ -58,4 +58,5 @@ RECV = Lesson(
         ),
         Where("back", runs),
     ),
+    shows="parked",
 )

@@ -58,4 +58,5 @@ SEND = Lesson(
         ),
         Where("park", parked, {"waited": between(parked, runs)}),
     ),
+    shows="parked",
 )

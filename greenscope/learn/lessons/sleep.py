@@ -45,4 +45,5 @@ SLEEP = Lesson(
         ),
         Where("ready", ready, {"gap": between(ready, runs)}),
     ),
+    shows="blocks",
 )

@@ -52,4 +52,5 @@ THREADPOOL = Lesson(
         ),
         Where("heard", done, {"waited": between(put, done)}),
     ),
+    shows="ticks",
 )

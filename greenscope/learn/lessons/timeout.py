@@ -60,4 +60,5 @@ TIMEOUT = Lesson(
         ),
         Where("throw", thrown, {"gap": between(over, thrown)}),
     ),
+    shows="thrown",
 )

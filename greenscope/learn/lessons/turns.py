@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from greenscope.learn.finding import count, first
+from greenscope.learn.finding import count, first, last
 from greenscope.learn.lesson import Lesson, passage
 from greenscope.learn.questions import Number, Where, Whose, whom
 from greenscope.learn.telling import at, between, waker, who
@@ -13,6 +13,7 @@ __all__ = ["TURNS"]
 spawned = first(Kind.GREENLET_READY, of="ping", reason=Ready.SPAWN)
 parks = spawned.then(Kind.GREENLET_PARK, of="main")
 begins = parks.then(Kind.GREENLET_SWITCH)
+was_ready = last(Kind.GREENLET_READY, of=begins, before=begins)
 yields = begins.then(Kind.GREENLET_PARK, of=begins, reason=Wait.YIELD)
 behind = yields.then(Kind.GREENLET_READY, of=begins, reason=Ready.YIELD)
 other = behind.then(Kind.GREENLET_SWITCH)
@@ -28,11 +29,11 @@ TURNS = Lesson(
     passages=(
         passage("spawned", spawned),
         passage("parks", parks, at=at(parks)),
-        passage("begins", begins, who=who(begins), waited=between(spawned, begins)),
+        passage("begins", begins, who=who(begins), waited=between(was_ready, begins)),
         passage("yields", yields, at=at(yields)),
         passage("behind", behind),
         passage("other", other, who=who(other)),
-        passage("again", again, who=who(again), at=at(again)),
+        passage("again", again, other=who(other), who=who(again), at=at(again)),
         passage("ends", ends),
         passage("woken", woken, by=waker(woken)),
         passage("remember", over),
@@ -42,4 +43,5 @@ TURNS = Lesson(
         Whose("first", whom(begins), seen=begins, places={"who": who(begins)}),
         Where("begin", pong_begins, {"waited": between(pong_spawned, pong_begins)}),
     ),
+    shows="behind",
 )
