@@ -198,8 +198,8 @@ current_handle(Board *board, uint64_t *handle)
     return PyErr_Occurred() ? -1 : 0;
 }
 
-/* When a timeout is due: its slot is read where it is, which a descriptor would take ten times as long for. -1.0 with an
- * error set. */
+/* When a timeout is due: its slot is read where it is, which a descriptor takes several times as long for. -1.0 with
+ * an error set. */
 static double
 due_of(PyObject *timeout)
 {

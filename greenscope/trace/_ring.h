@@ -91,7 +91,7 @@ typedef struct {
     uint8_t *base;       /* NULL: detached, nothing is written */
     Event *next, *limit; /* where the next record goes; the end of what is reserved of the events */
     uint64_t head;
-    uint64_t hub, current; /* handles */
+    uint64_t hub, current;         /* handles */
     uint64_t fired_head, fired_ns; /* `head` after the last fire, and when that was */
     Slot *slots;
     KnownSite *known;
