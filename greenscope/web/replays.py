@@ -33,6 +33,8 @@ class _Kept:
         self.steps = 0
         """How many it has, when it was asked last."""
         self.idle: asyncio.TimerHandle | None = None
+        self.pending = 0
+        """How many wait for an answer."""
         self._info = info
         self._thread = ThreadPoolExecutor(1, "greenscope-replay")
         self._replaying: Replaying | None = None
@@ -41,7 +43,7 @@ class _Kept:
         return await asyncio.wrap_future(self._thread.submit(self._do, work))
 
     def close(self) -> None:
-        """Let go of it, when it has answered all that it was asked."""
+        """Let go of it."""
         if self.idle is not None:
             self.idle.cancel()
         self._thread.submit(self._close)
@@ -102,6 +104,7 @@ class Replays:
         if kept.idle is not None:
             kept.idle.cancel()
         kept.idle = asyncio.get_running_loop().call_later(self._idle_seconds, self.forget, ring)
+        kept.pending += 1
         try:
             while past and not await kept.ask(lambda replaying: replaying.replay.follow(past, _AT_ONCE)):
                 pass
@@ -111,12 +114,15 @@ class Replays:
                 self.forget(ring)
             raise
         finally:
+            kept.pending -= 1
+            if self._kept.get(ring) is not kept and not kept.pending:
+                kept.close()
             self._let_go()
 
     def forget(self, ring: str) -> None:
-        """Let go of one."""
+        """Let go of one, when it has answered all that it was asked."""
         kept = self._kept.pop(ring, None)
-        if kept is not None:
+        if kept is not None and not kept.pending:
             kept.close()
 
     def close(self) -> None:

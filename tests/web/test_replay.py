@@ -313,6 +313,30 @@ def test_the_ones_that_were_asked_the_longest_time_ago_are_let_go_of(
     asyncio.run(asyncio.wait_for(story(), PATIENCE))
 
 
+def test_one_that_is_let_go_of_while_somebody_waits_for_it_answers_first(rings: dict[str, Path]) -> None:
+    async def story() -> None:
+        replays, info, opened = Replays(), info_of(rings["locks"]), []
+        go_on = threading.Event()
+
+        def slow(replaying: Replaying) -> int:
+            opened.append(replaying)
+            assert go_on.wait(PATIENCE)
+            return len(replaying.replay)
+
+        asked = [asyncio.ensure_future(replays.ask("locks", info, slow, 50)) for _ in range(2)]
+        await soon(lambda: bool(opened))
+        replays.close()
+        again = await replays.ask("locks", info, lambda replaying: replaying)  # it is opened anew meanwhile
+        assert again is not opened[0]
+        go_on.set()
+        assert await asked[0] == await asked[1] == len(again.replay)
+        await soon(lambda: is_closed(opened[0]))
+        assert not is_closed(again)
+        replays.close()
+
+    asyncio.run(asyncio.wait_for(story(), PATIENCE))
+
+
 def is_closed(replaying: Replaying) -> bool:
     try:
         replaying.reader.state()

@@ -287,12 +287,12 @@ class Shown:
 
     def _watching(self, steps: Steps, armed: Armed) -> Watching:
         watched = steps.watchers.get(armed.watcher)
-        made_of = armed, watched
+        made_of = armed, watched, steps.hub
         if (again := self._again(Watching, armed.watcher, made_of)) is not None:
             return again
         kind = Watch(armed.watch).name.lower() if armed.watch in Watch._value2member_map_ else "other"
         due = armed.due_ns - self._start if armed.due_ns else None
         peer = watched.peer or None if watched is not None else None
         since = armed.since_ns - self._start
-        made = Watching(armed.watcher, kind, armed.fd, peer, armed.owner, armed.fired, due, since)
+        made = Watching(armed.watcher, kind, armed.fd, peer, armed.owner or steps.hub, armed.fired, due, since)
         return self._keep(armed.watcher, made_of, made)

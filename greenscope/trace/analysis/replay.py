@@ -32,6 +32,7 @@ __all__ = ["Replay"]
 _APART = 512
 _ENTRIES_AN_EVENT = 4
 _TRAIL = 32  # a quarter of a checkpoint's entries apart at most: so many times as near are those where somebody looks
+_LARGE = 1 << 17
 _AHEAD = 1 << 12
 _LOST = "lost"
 
@@ -185,9 +186,8 @@ class Replay:
             begin, steps = near, near.before
         else:
             steps = begin.before.copy()
-        apart = max(_APART, steps.size // _TRAIL)
         for at, event in enumerate(self.recording.events(begin.step, step), begin.step):
-            if at - self._trail[-1].step >= apart:
+            if not at % _APART and steps.size < min(_LARGE, (at - self._trail[-1].step) * _TRAIL):
                 self._trail.append(_Checkpoint(at, steps.copy()))
             self._take(steps, at, event)
         return steps

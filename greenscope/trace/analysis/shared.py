@@ -82,4 +82,4 @@ class Shared(MutableMapping[int, V]):
     @property
     def entries(self) -> int:
         """How many entries a copy has of its own, at most, by the time of the next one."""
-        return len(self._pages) + (len(self._own) << _BITS)
+        return len(self._pages) + min(len(self._own) << _BITS, self._count)

@@ -71,7 +71,7 @@ class Armed(NamedTuple):
     watch: int
     fd: int | None
     owner: int
-    """The greenlet that waits on it; the hub, if a function is to be called."""
+    """The greenlet that waits on it; 0: the hub, if a function is to be called."""
     ms: int
     """Of a timer: after how long it is due."""
     site: int

@@ -18,6 +18,7 @@ from greenscope.trace.records import Event, GreenletSlot
 __all__ = ["Things"]
 
 _KEEP = 1 << 16
+_MOST_OF_ONE = 1 << 12  # watchers of a greenlet, holders of a semaphore
 _HELD = frozenset({Resource.LOCK, Resource.RLOCK, Resource.SEMAPHORE})  # queues and events are held by nobody
 _OF_FD = frozenset({Watch.READ, Watch.WRITE})
 _DEEPEST = 8  # calls within calls; there are two
@@ -55,7 +56,7 @@ class Things:
         self.watchers: Shared[Watched] = Shared()
         self.armed: dict[int, Armed] = {}
         self.owners: dict[int, tuple[int, ...]] = {}
-        """Of who armed watchers: which."""
+        """Of each greenlet that armed watchers: which."""
         self.timeouts: dict[int, Counting] = {}
         self.over: dict[int, Counting] = {}
         """Of a greenlet: the timeout whose time is over, and which is about to be raised in it."""
@@ -94,8 +95,10 @@ class Things:
 
     def _start(self, event: Event) -> None:
         watcher, high = unpack(event.arg)
-        owner = event.greenlet or self.hub
-        if owner != self.hub and owner not in self.greenlets:
+        owner = event.greenlet if event.greenlet != self.hub else 0
+        if len(self.owners.get(owner, ())) >= _MOST_OF_ONE:
+            owner = 0  # it cannot wait on so many
+        if owner and owner not in self.greenlets:
             self.greenlets[owner] = Greenlet(owner)
         self._disarm(watcher)
         fd = _fd(event.reason, high)
@@ -103,7 +106,8 @@ class Things:
             self.watchers[watcher] = Watched(event.reason, fd)
         ms = high if event.reason == Watch.TIMER else 0
         self.armed[watcher] = Armed(watcher, event.reason, fd, owner, ms, event.site, event.time_ns)
-        self.owners[owner] = (*self.owners.get(owner, ()), watcher)
+        if owner:
+            self.owners[owner] = (*self.owners.get(owner, ()), watcher)
         if len(self.armed) > _KEEP:  # that many are not armed: where they were stopped was lost
             self._disarm(next(iter(self.armed)))
 
@@ -121,20 +125,19 @@ class Things:
 
     def _disarm(self, watcher: int) -> None:
         armed = self.armed.pop(watcher, None)
-        if armed is not None:
+        if armed is not None and armed.owner:
             rest = tuple(one for one in self.owners.get(armed.owner, ()) if one != watcher)
             if rest:
                 self.owners[armed.owner] = rest
             else:
                 self.owners.pop(armed.owner, None)
 
-    def _inherit(self, owner: int, heir: int) -> None:
+    def _bequeath(self, owner: int) -> None:
         """What one armed that ends was armed to have a function called, which is the hub's business."""
-        watchers = self.owners.pop(owner, ())
-        if watchers:
-            self.owners[heir] = (*self.owners.get(heir, ()), *watchers)
-        for watcher in watchers:
-            self.armed[watcher] = self.armed[watcher]._replace(owner=heir)
+        for watcher in self.owners.pop(owner, ()):
+            armed = self.armed.get(watcher)
+            if armed is not None and armed.owner == owner:
+                self.armed[watcher] = armed._replace(owner=0)
 
     def _timeout_start(self, event: Event) -> None:
         number, ms = unpack(event.arg)
@@ -167,7 +170,7 @@ class Things:
         held = self.held.get(resource)
         holders = held.holders if held is not None else ()
         if event.reason in _HELD and not (event.aux and event.greenlet in holders):
-            self.held[resource] = Held(event.reason, (*holders, event.greenlet))
+            self.held[resource] = Held(event.reason, (*holders[1 - _MOST_OF_ONE :], event.greenlet))
             _bound(self.held)
 
     def _release(self, event: Event) -> None:

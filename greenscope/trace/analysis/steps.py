@@ -171,7 +171,7 @@ class Steps(Things):
         wrong += [
             f"{one.watcher} belongs to nobody"
             for one in self.armed.values()
-            if one.owner != self.hub and one.owner not in self.greenlets
+            if one.owner and one.owner not in self.greenlets
         ]
         if sorted(self.queue) != sorted(one.number for one in lives if one.life is Life.READY):
             wrong.append(f"the ready queue is {list(self.queue)}")
@@ -233,7 +233,7 @@ class Steps(Things):
         if self.running in (was, number):
             self.running = number
         self._put(number, None)
-        self._inherit(was, number)
+        self._bequeath(number)
 
     def _steps(self, event: Event) -> bool:
         """Whether an event is about a greenlet that can do so; counts one that may not."""
@@ -314,7 +314,7 @@ class Steps(Things):
         self._put(number, None)
         self.calls.pop(number, None)
         self.over.pop(number, None)
-        self._inherit(number, self.hub)
+        self._bequeath(number)
 
     def _poll_begin(self, event: Event) -> None:
         self._is_hub(event.greenlet)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -266,6 +268,59 @@ def test_with_less_recorded_it_shows_what_there_is(tmp_path: Path, level: str):
             assert all(one.site is not None for one in parked)
             assert any(frame.current for frame in frames) is (level == "io" and program == "full buffer")
             assert all(replaying.replay.why(step) for step in range(len(frames)))
+
+
+GEVENT = """
+import gevent, gevent.lock, gevent.queue
+from gevent import socket
+lock, queue = gevent.lock.RLock(), gevent.queue.Queue(1)
+def hold():
+    with lock:
+        gevent.sleep(0.001)
+def put():
+    for number in range(3):
+        queue.put(number)
+def get():
+    for _ in range(3):
+        queue.get()
+gevent.joinall([gevent.spawn(hold), gevent.spawn(hold), gevent.spawn(put), gevent.spawn(get)])
+gevent.get_hub().threadpool.apply(sum, ([1, 2],))
+one, other = socket.socketpair()
+reader = gevent.spawn(one.recv, 10)
+gevent.sleep(0)
+other.send(b"x")
+reader.join()
+with gevent.Timeout(0.005, False):
+    one.recv(1)
+"""
+
+
+def test_a_gevent_programs_steps_follow_the_rules_as_well(tmp_path: Path):
+    pytest.importorskip("gevent")
+    (tmp_path / "app.py").write_text(GEVENT)
+    command = [sys.executable, "-m", "greenscope", "record", "--gevent", "--detail", "teach", "-o", "app.gsr", "app.py"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60, capture_output=True)
+    with contextlib.closing(Replaying(tmp_path / "app.gsr")) as replaying:
+        replay = replaying.replay
+        waits = set()
+        for step in range(1, len(replay) + 1):
+            after = replay.before(step)
+            assert (after.contradictions(), after.illegal) == ([], 0)
+            waits |= {one.reason for one in replay.frame(step - 1).parked}
+            assert replay.why(step - 1)
+    assert waits >= {"read", "timer", "lock", "queue", "join", "thread", "yield"}
+    assert (after.held, after.armed, after.calls, after.timeouts) == ({}, {}, {}, {})
+
+
+def test_what_is_kept_grows_with_the_steps_and_not_with_the_greenlets_that_live():
+    spawns = [event(Kind.GREENLET_SPAWN, number, Spawn.GREENLET, arg=MAIN) for number in range(10, 40_000)]
+    replay = told(*BEGINNING, *spawns)
+    replay.frame(len(replay) - 1)
+    sizes = [kept.before.size for kept in replay._kept]
+    assert 10 < len(sizes) < 100
+    assert sum(sizes) < 8 * len(replay)
+    assert [replay.frame(step).step for step in (17, 39_000, 20_000)] == [17, 39_000, 20_000]
+    assert sum(one.before.size for one in replay._trail) < 8 * len(replay)
 
 
 # -- anything that a file may say ---------------------------------------------------------------

@@ -83,9 +83,9 @@ def test_a_timer_and_a_timeout_say_when_they_are_due_and_a_timeout_is_over_until
 
 def test_what_somebody_armed_who_ended_is_the_hubs_to_call_a_function_for():
     told = Told(*RUNS, event(Kind.WATCHER_START, reason=Watch.READ, arg=pack(7, 5)), event(Kind.GREENLET_EXIT))
-    assert told.steps.armed[7].owner == HUB
+    assert told.steps.armed[7].owner == 0
     told.go_on(event(Kind.POLL_BEGIN, 9, aux=1))  # who the hub is may be heard late
-    assert (told.steps.hub, told.steps.running, told.steps.armed[7].owner) == (9, 9, 9)
+    assert (told.steps.hub, told.steps.running, told.steps.armed[7].owner) == (9, 9, 0)
     told.go_on(event(Kind.WATCHER_CLOSE, 9, Watch.READ, arg=pack(7, 5)))
     assert (told.steps.armed, told.steps.watchers) == ({}, {})
 
@@ -137,6 +137,58 @@ def test_at_level_io_a_lock_is_held_from_its_acquisition_to_its_release_and_a_qu
     assert (told.steps.holder(6), told.steps.held[6].holders) == (0, (MAIN, WORKER))
     told.go_on(event(Kind.DETAIL, MAIN, Detail.SWITCH, aux=Detail.IO))
     assert told.steps.held == {}
+
+
+def test_a_semaphore_may_be_let_go_of_by_another_and_what_kind_of_a_lock_it_is_stays_known():
+    told = Told(event(Kind.DETAIL, MAIN, Detail.IO))
+    for number in (MAIN, WORKER):
+        told.go_on(lock(Kind.RESOURCE_ACQUIRE, number, Resource.SEMAPHORE))
+    told.go_on(lock(Kind.RESOURCE_RELEASE, HUB, Resource.SEMAPHORE))  # as a pool of threads does, from the hub
+    assert told.steps.held == {6: (Resource.SEMAPHORE, (WORKER,))}
+    told.go_on(lock(Kind.RESOURCE_RELEASE, HUB, Resource.SEMAPHORE))
+    assert told.steps.held == {}
+    told = Told(lock(Kind.RESOURCE_ACQUIRE, MAIN, Resource.RLOCK, earlier=True), *wants(WORKER), *wants(OTHER))
+    told.go_on(event(Kind.GREENLET_READY, WORKER, Ready.GREENLET, arg=MAIN))
+    assert told.steps.held == {6: (Resource.RLOCK, (WORKER,))}
+
+
+def test_whom_a_lock_or_an_end_is_up_to_by_now_is_not_whom_the_wait_named():
+    told = Told(*RUNS, event(Kind.GREENLET_PARK, WORKER, Wait.LOCK, aux=OTHER, arg=6))
+    main, worker = told.steps.greenlet(MAIN).wait, told.steps.greenlet(WORKER).wait
+    assert (told.steps.in_hand(main), told.steps.in_hand(worker)) == (WORKER, OTHER)
+    told.go_on(lock(Kind.RESOURCE_ACQUIRE, MAIN))  # from here on it is told who holds what
+    assert told.steps.in_hand(worker) == MAIN
+    told.go_on(lock(Kind.RESOURCE_RELEASE, MAIN), event(Kind.GREENLET_READY, WORKER, Ready.GREENLET, arg=MAIN))
+    assert told.steps.in_hand(worker) == 0
+    told.go_on(event(Kind.GREENLET_SWITCH, WORKER), event(Kind.GREENLET_EXIT, WORKER))
+    assert told.steps.in_hand(main) == 0
+
+
+def test_a_raw_greenlet_is_switched_to_without_the_hub_and_returns_without_a_word():
+    raw = event(Kind.GREENLET_SPAWN, 9, Spawn.RAW, arg=MAIN), event(Kind.GREENLET_SWITCH, 9)
+    told = Told(*raw)
+    assert (told.steps.running, told.steps.greenlet(MAIN).life, told.steps.illegal) == (9, Life.UNKNOWN, 0)
+    told.go_on(event(Kind.POLL_BEGIN, HUB))  # it returned to the hub
+    assert (told.steps.running, 9 in told.steps.greenlets, told.steps.illegal) == (HUB, False, 0)
+    told = Told(*raw, event(Kind.WATCHER_START, 9, Watch.READ, arg=pack(7, 5)), event(Kind.POLL_BEGIN, HUB))
+    assert (told.steps.greenlet(9).life, told.steps.armed[7].owner) == (Life.UNKNOWN, 9)  # it may not be over
+
+
+def test_what_the_hub_does_is_known_where_it_blocks_until_the_kernel_says_something_and_what_it_calls():
+    told = Told(*RUNS, *READS, event(Kind.POLL_BEGIN, HUB, aux=1))
+    assert (told.steps.polling, told.steps.blocks) == (True, True)
+    told.go_on(event(Kind.WATCHER_FIRE, reason=Watch.READ, arg=pack(7, 5)))
+    assert (told.steps.polling, told.steps.blocks) == (True, False)
+    told.go_on(event(Kind.POLL_END, HUB, aux=1), event(Kind.CALLBACK_BEGIN, HUB))
+    assert (told.steps.polling, told.steps.callback) == (False, 0)  # it calls something that has no name
+    told.go_on(event(Kind.CALLBACK_END, HUB))
+    assert told.steps.callback is None
+
+
+def test_of_one_that_arms_thousands_most_are_the_hubs_to_call_functions_for():
+    told = Told(*(event(Kind.WATCHER_START, MAIN, Watch.TIMER, arg=pack(number, 5)) for number in range(10, 5010)))
+    owners = [one.owner for one in told.steps.armed.values()]
+    assert (owners.count(MAIN), owners.count(0)) == (4096, 904)
 
 
 def test_after_a_loss_nothing_is_known_but_what_numbers_stand_for_until_it_is_said_again():
