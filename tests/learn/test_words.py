@@ -60,6 +60,14 @@ def test_what_a_passage_gives_is_used(language: str):
         assert set(places(LANGUAGES[language][f"{lesson.name}.{one.key}"])) == set(one.places), one.key
 
 
+@pytest.mark.parametrize(("language", "word"), [("en", "Right"), ("zh", "正确")])
+def test_what_follows_a_right_answer_says_that_it_is_right_and_says_it_once(language: str, word: str):
+    for key, words in LANGUAGES[language].items():
+        if key.endswith(".right"):
+            assert re.match(rf"{word}[:.：。]", words), key
+            assert words.count(word) == 1, key
+
+
 def test_a_passage_is_one_to_three_sentences():
     for lesson in LESSONS:
         for one in lesson.passages:

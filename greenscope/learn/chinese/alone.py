@@ -115,7 +115,7 @@ ALONE: dict[str, str] = {
     "turns.count?": "hub 切换到 `ping` 几次？",
     "turns.count.right": "正确：{answer} 次。开始运行一次，之后每让出一次就再加一次。",
     "turns.count.hint": "数一数 hub 切换到 `ping` 的步骤。第一次发生在它第一次 `sleep(0)` 之前。",
-    "turns.first?": "`main` 挂起之后，谁最先运行？",
+    "turns.first?": "`main` 挂起之后，hub 最先切换到谁？",
     "turns.first.right": "正确：`{who}` 就绪得最早，所以排在就绪队列的第一位。",
     "turns.first.hint": "看看 `main` 挂起时的就绪队列。",
     "turns.begin?": "找到 `pong` 开始运行的那一步。",

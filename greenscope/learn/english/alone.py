@@ -154,7 +154,7 @@ ALONE: dict[str, str] = {
     "turns.count?": "How many times did the hub switch to `ping`?",
     "turns.count.right": "Right: {answer}. Once to begin, and once more each time it had given way.",
     "turns.count.hint": "Count the steps in which the hub switches to `ping`. One comes before its first `sleep(0)`.",
-    "turns.first?": "`main` has parked. Who runs first?",
+    "turns.first?": "`main` has parked. To whom does the hub switch first?",
     "turns.first.right": "Right: `{who}` had been ready for longest, so it stood first in the ready queue.",
     "turns.first.hint": "Look at the ready queue at the moment in which `main` parks.",
     "turns.begin?": "Go to the step in which `pong` begins to run.",

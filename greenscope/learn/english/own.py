@@ -58,7 +58,7 @@ OWN: dict[str, str] = {
         "switch: `{by}` goes on."
     ),
     "own.lock": (
-        "`{who}` wants a lock at {at} that another greenlet holds. It parks, and will be handed the lock in its turn."
+        "`{who}` wants a lock at {at} that another greenlet holds. It parks, until the lock is handed to it in its turn."
     ),
     "own.joins": "`{who}` waits at {at} for other greenlets to end. Whoever ends makes those ready that wait for it.",
     "own.timed": (

@@ -23,7 +23,6 @@ export const EN_LESSON = {
   "lesson.here": "It is here: step {step}",
   "lesson.no.number": "Write a whole number, such as 3.",
   "lesson.no.choice": "Choose one of them first.",
-  "lesson.right": "Right.",
   "lesson.wrong": "Not so.",
   "lesson.show": "Show me: step {step}",
   "help.lesson": "next, previous passage of a lesson",

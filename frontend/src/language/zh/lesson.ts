@@ -25,7 +25,6 @@ export const ZH_LESSON: Readonly<Record<keyof typeof EN_LESSON, string>> = {
   "lesson.here": "就在这里：第 {step} 步",
   "lesson.no.number": "请写一个整数，例如 3。",
   "lesson.no.choice": "请先选择一项。",
-  "lesson.right": "对。",
   "lesson.wrong": "不对。",
   "lesson.show": "带我去看：第 {step} 步",
   "help.lesson": "课程的下一段、上一段",

@@ -182,7 +182,7 @@ class QuestionView {
     if (question.kind === "number" && this.number.value === "") this.number.value = String(answered.given);
     const radio = this.radios[answered.given];
     if (radio !== undefined) radio.checked = true;
-    this.say(el("strong", {}, t(answered.right ? "lesson.right" : "lesson.wrong")), " ", ...coded(answered.right ? question.right : question.hint));
+    this.say(...(answered.right ? coded(question.right) : [el("strong", {}, t("lesson.wrong")), " ", ...coded(question.hint)]));
   }
 
   private inputs(index: number): HTMLElement[] {
