@@ -4,7 +4,7 @@ The command line turns a ``GreenscopeError`` into one line on stderr and exit co
 standard library or gevent has an error for (``OSError``, ``TimeoutError``) is raised as theirs.
 """
 
-__all__ = ["GreenscopeError", "MissingDependencyError", "RingFormatError"]
+__all__ = ["GreenscopeError", "MissingDependencyError", "NoSuchStepError", "RingFormatError"]
 
 
 class GreenscopeError(Exception):
@@ -17,3 +17,7 @@ class MissingDependencyError(GreenscopeError, ImportError):
 
 class RingFormatError(GreenscopeError):
     """A file is not a ring, or is one that this version cannot read."""
+
+
+class NoSuchStepError(GreenscopeError, IndexError):
+    """A replay has no step of that number."""

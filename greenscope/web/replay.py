@@ -59,13 +59,14 @@ def frames(replay: Replay, first: int, past: int, language: str = "en") -> dict[
     """The moments after some steps, as far as there are such, and what the greenlets in them are called.
 
     Raises:
-        IndexError: there are none so far.
+        NoSuchStepError: there are none so far.
     """
-    if first > len(replay):
-        raise IndexError(f"there is no step {first}: the steps are 0 to {len(replay) - 1}")
+    if first != len(replay):  # whoever has all there are may ask for what comes next
+        replay.event(first)
     objects = _Objects()
     shown = [objects.frame(frame) for frame in replay.frames(first, past, language)]
-    return {"frames": shown, "names": {number: replay.name(number) for number in sorted(_named(shown))}}
+    names = {number: replay.known_name(number) for number in sorted(_named(shown))}
+    return {"frames": shown, "names": {number: name for number, name in names.items() if name}}
 
 
 def why(replay: Replay, step: int, language: str = "en") -> dict[str, Any]:

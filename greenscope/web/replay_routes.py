@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Response
 
-from greenscope.errors import GreenscopeError
+from greenscope.errors import GreenscopeError, NoSuchStepError
 from greenscope.trace.replaying import Replaying
 from greenscope.web import replay as present
 from greenscope.web.replays import Replays
@@ -45,7 +45,7 @@ def replay_routes(find: Callable[[str], Session], replays: Replays, *, lesson: b
             body = await replays.ask(
                 session.id, session.info, lambda replaying: present.as_bytes(work(replaying)), past
             )
-        except IndexError as error:
+        except NoSuchStepError as error:
             raise HTTPException(422, str(error)) from None
         except (GreenscopeError, OSError) as error:
             raise HTTPException(404, f"ring {identity!r} cannot be replayed: {error}") from None

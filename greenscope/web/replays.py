@@ -13,7 +13,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from greenscope.errors import GreenscopeError, RingFormatError
+from greenscope.errors import NoSuchStepError, RingFormatError
 from greenscope.trace.replaying import MOST_RECORDS, Replaying
 from greenscope.trace.ring_header import RingInfo
 
@@ -98,6 +98,7 @@ class Replays:
         Raises:
             GreenscopeError: the file cannot be read, or is another one by now.
             OSError: it cannot be opened.
+            Exception: what ``work`` raises; unless that is a ``NoSuchStepError``, the replay is not asked again.
         """
         kept = self._kept.pop(ring, None) or _Kept(info)
         self._kept[ring] = kept
@@ -109,7 +110,9 @@ class Replays:
             while past and not await kept.ask(lambda replaying: replaying.replay.follow(past, _AT_ONCE)):
                 pass
             return await kept.ask(work)
-        except (GreenscopeError, OSError):
+        except NoSuchStepError:
+            raise
+        except Exception:  # it may have got stuck between two steps
             if self._kept.get(ring) is kept:
                 self.forget(ring)
             raise

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
-from greenscope.errors import RingFormatError
+from greenscope.errors import NoSuchStepError, RingFormatError
 from greenscope.trace.events import Ready, Spawn, Wait
 from greenscope.trace.recorder import Recorder
 from greenscope.trace.replaying import Replaying
@@ -363,9 +363,12 @@ def test_another_ring_in_the_files_place_is_none_of_this_one(rings: dict[str, Pa
         with pytest.raises(FileNotFoundError):
             await replays.ask("locks", dataclass_with(info, path=Path("/nowhere.gsr")), lambda replaying: None)
         assert "locks" not in replays
-        with pytest.raises(IndexError):  # a wrong question is no reason to let go
+        with pytest.raises(NoSuchStepError):  # a wrong question is no reason to let go
             await replays.ask("locks", info, lambda replaying: replaying.replay.event(-1))
         assert "locks" in replays
+        with pytest.raises(ZeroDivisionError):  # an error is one: who knows in which state it left it
+            await replays.ask("locks", info, lambda replaying: 1 / 0)
+        assert "locks" not in replays
         replays.close()
 
     asyncio.run(asyncio.wait_for(story(), PATIENCE))

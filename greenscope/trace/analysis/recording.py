@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from greenscope.errors import NoSuchStepError
 from greenscope.trace.events import Kind
 from greenscope.trace.records import EVENT_DTYPE, Batch, Event, EventArray, Gap
 
@@ -120,10 +121,11 @@ class Recording:
         """One step.
 
         Raises:
-            IndexError: there is none of that number.
+            NoSuchStepError: there is none of that number.
         """
         if not 0 <= step < self._count:
-            raise IndexError(f"there is no step {step}: the steps are 0 to {self._count - 1}")
+            there_are = f"the steps are 0 to {self._count - 1}" if self._count else "nothing is recorded"
+            raise NoSuchStepError(f"there is no step {step}: {there_are}")
         return self._value(step, self._rows[step].tolist())
 
     def events(self, first: int = 0, past: int | None = None) -> Iterator[Event | Gap]:

@@ -67,7 +67,7 @@ class Replay:
         self._kept = [_Checkpoint(0, self._front.before.copy())]
         self._trail: list[_Checkpoint] = []  # more of them, after the last of those that somebody looked behind
         self._lives = Lives()
-        self._names: dict[int, str] = {}
+        self._names: dict[int, str | None] = {}
         self._shown: dict[str, Shown] = {}
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class Replay:
         """One step.
 
         Raises:
-            IndexError: there is none of that number; as from every method that takes one.
+            NoSuchStepError: there is none of that number; as from every method that takes one.
         """
         return self.recording.event(step)
 
@@ -149,15 +149,19 @@ class Replay:
         return steps
 
     def name(self, number: int) -> str:
-        """What a greenlet is called in the end."""
+        """What a greenlet is called in the end; by its number if that is not known."""
+        return self.known_name(number) or f"greenlet #{number}"
+
+    def known_name(self, number: int) -> str | None:
+        """What a greenlet is called in the end; None if that is not known."""
         if number not in self._names:
             self._names[number] = self._name(number)
         return self._names[number]
 
-    def _name(self, number: int) -> str:
+    def _name(self, number: int) -> str | None:
         at = self.recording.index(Kind.GREENLET_NAME).before(len(self), number)
         if at is None:
-            return self._front.before.names.get(number, f"greenlet #{number}")
+            return self._front.before.names.get(number)
         event = self.event(at)
         assert isinstance(event, Event)  # an index has no losses
         called = self.numbers.string(event.arg)

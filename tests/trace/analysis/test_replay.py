@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from greenscope.cli.event_steps import Explained
+from greenscope.errors import NoSuchStepError
 from greenscope.trace.analysis.frames import Frame, hub_does
 from greenscope.trace.analysis.narrate import LANGUAGES
 from greenscope.trace.analysis.replay import Replay, files, greenlets
@@ -181,7 +182,7 @@ def test_what_comes_later_goes_on_and_steps_keep_their_numbers():
 def test_a_step_that_there_is_not_is_refused_in_words(step: int):
     replay = told(*BEGINNING)
     for asked in (replay.event, replay.frame, replay.why, lambda step: replay.strip(0, step, 10)):
-        with pytest.raises(IndexError, match=f"there is no step {step}: the steps are 0 to {len(BEGINNING) - 1}"):
+        with pytest.raises(NoSuchStepError, match=f"there is no step {step}: the steps are 0 to {len(BEGINNING) - 1}"):
             asked(step)
 
 
@@ -194,7 +195,7 @@ def test_of_nothing_there_is_nothing_to_step_to():
         [],
         HUB,
     )
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match="there is no step 0: nothing is recorded"):
         replay.frame(0)
 
 
