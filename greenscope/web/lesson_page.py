@@ -12,6 +12,7 @@ import hashlib
 import html
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -59,8 +60,10 @@ def lesson_page(replaying: Replaying, tell: Callable[[str], dict[str, Any]], rin
 
 
 def page_name(argv: Sequence[str]) -> str:
-    """What to call the file, after the program."""
-    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePath(argv[0]).stem).strip("-") if argv else ""
+    """What to call the file: after the script, or the module that was run."""
+    modules = (word for option, word in pairwise(argv) if option == "-m")
+    program = next((word for word in argv if word.endswith(".py")), None) or next(modules, "")
+    stem = re.sub(r"[^A-Za-z0-9_-]+", "-", PurePath(program.removesuffix(".py")).name).strip("-")
     return f"greenscope-{stem or 'lesson'}.html"
 
 

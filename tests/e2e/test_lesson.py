@@ -115,10 +115,20 @@ def shown(*program: str) -> Iterator[Shown]:
                 break
         else:
             raise AssertionError("".join(said))
-        with httpx.Client(base_url=found[1], timeout=60) as http:
-            yield Shown(found[1], found[2], http)
-        child.send_signal(signal.SIGINT)
-        child.stderr.close()
+        try:
+            with httpx.Client(base_url=found[1], timeout=60) as http:
+                yield Shown(found[1], found[2], http)
+        finally:
+            child.stderr.close()
+            ended(child)
+
+
+def ended(child: subprocess.Popen[str]) -> None:
+    child.send_signal(signal.SIGINT)
+    try:
+        child.wait(20)
+    except subprocess.TimeoutExpired:
+        child.kill()
 
 
 @pytest.fixture(scope="module", params=[lesson.name for lesson in LESSONS])
@@ -438,13 +448,15 @@ def test_a_viewer_without_a_lesson_is_not_asked_for_one(page: Page, recv: Shown,
         found = re.search(r"http://[\d.:]+", viewer.stderr.readline())
         assert found is not None
         errors = watched(page)
-        page.goto(found[0])
-        page.get_by_role("tab", name="Replay").click()
-        page.locator("#panel-replay[data-step]").wait_for(timeout=20 * SECONDS)
-        expect(page.locator("#replay-lesson")).to_be_hidden()
-        page.keyboard.press("n")
-        assert errors == []
-        viewer.send_signal(signal.SIGINT)
+        try:
+            page.goto(found[0])
+            page.get_by_role("tab", name="Replay").click()
+            page.locator("#panel-replay[data-step]").wait_for(timeout=20 * SECONDS)
+            expect(page.locator("#replay-lesson")).to_be_hidden()
+            page.keyboard.press("n")
+            assert errors == []
+        finally:
+            ended(viewer)
 
 
 # -- one's own program -----------------------------------------------------------------------------
@@ -473,7 +485,7 @@ def test_what_a_program_has_in_its_names_and_its_source_is_text_in_its_page(alon
 
 def test_a_run_too_long_for_a_page_is_refused_in_words_by_the_panel(page: Page, tmp_path: Path) -> None:
     program = tmp_path / "long.py"
-    program.write_text("from greenscope.runtime import sleep\nfor _ in range(600):\n    sleep(0)\n")
+    program.write_text("from greenscope.runtime import sleep\nfor _ in range(1000):\n    sleep(0)\n")
     with shown(str(program)) as found:
         page.goto(found.at())
         at(page, 0)

@@ -139,9 +139,12 @@ def test_too_many_steps_are_refused_with_what_to_do(replaying: Replaying, monkey
 @pytest.mark.parametrize(
     ("argv", "name"),
     [
-        (["/home/me/recv.py"], "greenscope-recv.html"),
-        (["my program.py", "-x"], "greenscope-my-program.html"),
-        (["七.py"], "greenscope-lesson.html"),
+        (["/usr/bin/python3", "/home/me/recv.py"], "greenscope-recv.html"),
+        (["python", "my program.py", "-x"], "greenscope-my-program.html"),
+        (["python", "-m", "greenscope.runtime.monkey", "own.py"], "greenscope-own.html"),
+        (["python", "-m", "some.package"], "greenscope-some-package.html"),
+        (["python", "-m"], "greenscope-lesson.html"),
+        (["python", "七.py"], "greenscope-lesson.html"),
         ([""], "greenscope-lesson.html"),
         ([], "greenscope-lesson.html"),
     ],
