@@ -235,13 +235,17 @@ class Ending(_greenlet.greenlet):
             else:
                 hub.call(link, self)
 
+    def _resource_in(self, hub: Hub) -> int:
+        """The number of its end, as something to wait for, in the recording."""
+        if not self._resource:
+            self._resource = hub.recorder.resource()
+        return self._resource
+
     def _await(self, timeout: float | None) -> bool:
         if getcurrent() is self:
             raise RuntimeError(f"{self.name} cannot wait for itself to end")
         hub = get_hub()
-        if not self._resource:
-            self._resource = hub.recorder.resource()
-        place = _Joining(_JOIN, self._resource, "")
+        place = _Joining(_JOIN, self._resource_in(hub), "")
         place.item = self
         name_awaited(place, self._number_in(hub))
         joiners = self._joiners

@@ -157,6 +157,8 @@ class _Gathering(Place):
         """Say in the recording that it waits for each of these, by the last: most likely it ends last."""
         self.rest = reversed(all_of)
         name_awaited(self, self._next(hub))
+        if len(all_of) == 1 and isinstance(self.item, Ending):
+            self.resource = self.item._resource_in(hub)  # a wait for one end, as its own ``join`` is
 
     def name_next(self) -> None:
         """The one that was named has ended."""

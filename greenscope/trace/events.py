@@ -325,7 +325,7 @@ EVENT_KINDS: dict[Kind, KindDoc] = {
         aux="descriptor + 1 where there is one (65535: larger; see watcher_open); of a wait for a lock or an end, the"
         " greenlet that holds it or is to end, where that is known",
         site="the first frame outside greenscope's runtime",
-        arg="resource, and milliseconds until its deadline << 32 (0: no deadline)",
+        arg="resource (0 of a wait for several ends), and milliseconds until its deadline << 32 (0: no deadline)",
     ),
     Kind.GREENLET_EXIT: KindDoc("greenlet_exit", "it ended", reason="Exit"),
     Kind.WATCHER_OPEN: KindDoc(

@@ -12,8 +12,9 @@ import greenscope.runtime as runtime
 from greenscope.runtime import Event, sleep, spawn
 from greenscope.runtime.lock import BoundedSemaphore, Lock, RLock, Semaphore
 from greenscope.runtime.pool import Pool
-from greenscope.trace.events import NOT_STARTED
+from greenscope.trace.events import NOT_STARTED, Kind, Wait, unpack
 from greenscope.trace.reader import RingReader
+from greenscope.trace.records import Event as Record
 
 Table = Callable[[], dict[int, int]]
 
@@ -130,6 +131,23 @@ def test_a_lock_that_is_taken_twice_may_be_a_signal_unless_it_is_with_a_with(awa
     other.release()
     waits.join()
     stuck.kill()
+
+
+def test_a_wait_for_one_end_is_at_that_ones_number_and_one_for_many_is_not(hub: runtime.Hub) -> None:
+    def joins() -> list[tuple[bool, int]]:
+        """Of each wait for an end: whether it has a number, and whom it named."""
+        assert hub.recorder.path is not None
+        with contextlib.closing(RingReader(hub.recorder.path)) as reader:
+            parks = [one for one in reader.read() if isinstance(one, Record) and one.kind == Kind.GREENLET_PARK]
+            return [(unpack(one.arg)[0] > 0, one.aux) for one in parks if one.reason == Wait.JOIN]
+
+    over = spawn(sleep, 0)
+    over.join()
+    one, another, both = [spawn(sleep, 0)], [over, spawn(sleep, 0.01)], [spawn(sleep, 0.02), spawn(sleep, 0.03)]
+    for workers in (one, another, both):
+        runtime.joinall(workers)
+        assert joins()[-1] == (workers is not both, number(workers[-1]))
+    assert joins()[0] == (True, number(over))
 
 
 def test_who_joins_waits_for_that_greenlet(awaits: Table) -> None:

@@ -57,9 +57,7 @@ OWN: dict[str, str] = {
         "`{by}` does what `{who}` waits for, and so makes it ready. The kernel has no part in this; and it is no "
         "switch: `{by}` goes on."
     ),
-    "own.lock": (
-        "`{who}` wants a lock at {at} that another greenlet holds. It parks, until the lock is handed to it in its turn."
-    ),
+    "own.lock": ("`{who}` wants a lock at {at} that another greenlet holds. It parks, until the lock is handed to it."),
     "own.joins": "`{who}` waits at {at} for other greenlets to end. Whoever ends makes those ready that wait for it.",
     "own.timed": (
         "At {at} `{who}` starts a timeout of {ms}. It interrupts nothing: it is a timer of the hub's, which will be "

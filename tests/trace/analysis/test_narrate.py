@@ -133,9 +133,12 @@ PARKS = said(
     (RUNS, waits(Wait.LOCK, 6), f"worker-2 has to wait for lock 6 at client.py:14{HAS_TO_WAIT}"),
     (RUNS, waits(Wait.QUEUE, 6), f"worker-2 has to wait for queue 6 at client.py:14{HAS_TO_WAIT}"),
     (RUNS, waits(Wait.EVENT, 6), f"worker-2 has to wait for event 6 at client.py:14{HAS_TO_WAIT}"),
-    (RUNS, waits(Wait.JOIN, aux=OTHER), f"worker-2 has to wait for the end of worker-1 at client.py:14{HAS_TO_WAIT}"),
+    (RUNS, waits(Wait.JOIN, 6, aux=OTHER),
+     f"worker-2 has to wait for the end of worker-1 at client.py:14{HAS_TO_WAIT}"),
+    (RUNS, waits(Wait.JOIN, aux=OTHER),
+     f"worker-2 has to wait for the end of worker-1 and others at client.py:14{HAS_TO_WAIT}"),
     (RUNS, waits(Wait.JOIN, aux=0xFFFF),
-     f"worker-2 has to wait for the end of another greenlet at client.py:14{HAS_TO_WAIT}"),
+     f"worker-2 has to wait for others to end at client.py:14{HAS_TO_WAIT}"),
     (RUNS, waits(Wait.YIELD), ("worker-2 gave way at client.py:14: it switched to the hub, to let everybody run who is"
      " ready. It will go on at this same line.")),
     (RUNS, waits(Wait.THREAD), f"worker-2 has to wait for a thread at client.py:14{HAS_TO_WAIT}"),
@@ -196,6 +199,8 @@ SWITCHES = said(
     (event(Kind.GREENLET_SPAWN, MAIN, Spawn.MAIN), event(Kind.GREENLET_SWITCH, MAIN),
      "main runs, as it did before there was a hub."),
     (RUNS[0], RUNS[1], "The hub switched to worker-2, which had been ready for 2.00 ms. It begins to run."),
+    (RUNS[0], event(Kind.GREENLET_SWITCH, site=14), ("The hub switched to worker-2, which had been ready for 2.00 ms."
+      " It begins to run: it was spawned at client.py:14.")),
     ((), event(Kind.GREENLET_SWITCH, OTHER), "main switched to worker-1 itself, without the hub."),
     (RUNS[0], event(Kind.GREENLET_SWITCH, 7), "The hub switched to greenlet #7."),
     (RUNS[0], event(Kind.GREENLET_SWITCH, 7, site=21), "The hub switched to greenlet #7. It goes on at client.py:21."),
@@ -207,6 +212,9 @@ SWITCHES = said(
     ((*RUNS, waits(Wait.JOIN, aux=MAIN), ready(Ready.GREENLET, OTHER)), RUNS[1],
      ("The hub switched to worker-2, which had been ready for 1.00 ms."
       " It goes on at client.py:14: it had waited 1.00 ms for others to end, worker-1 the last.")),
+    ((*RUNS, waits(Wait.JOIN), ready(Ready.GREENLET, HUB)), RUNS[1],
+     ("The hub switched to worker-2, which had been ready for 1.00 ms."
+      " It goes on at client.py:14: it had waited 1.00 ms for others to end.")),
     ((*RUNS, waits(Wait.YIELD), ready(Ready.YIELD)), RUNS[1],
      ("The hub switched to worker-2, which had been ready for 1.00 ms. It goes on at client.py:14: the others"
      " had their turn.")),
@@ -274,7 +282,7 @@ WATCHERS = said(
     ((*RUNS, OPEN), event(Kind.WATCHER_FIRE, HUB, Watch.WRITE, arg=pack(7, 5)),
      f"The kernel says that {FD} can be written to. The hub will call a function for it."),
     ((*RUNS, TIMER, waits(Wait.TIMER, 9)), event(Kind.WATCHER_FIRE, reason=Watch.TIMER, arg=9),
-     "The time of a timer is over. worker-2 waits for that at client.py:14."),
+     "A timer is due. worker-2 waits for that at client.py:14."),
     ((), event(Kind.WATCHER_FIRE, HUB, Watch.SIGNAL, arg=9), "A signal came. The hub will call a function for it."),
     ((), event(Kind.WATCHER_FIRE, HUB, Watch.CHILD, arg=9),
      "A child process ended. The hub will call a function for it."),
@@ -446,7 +454,7 @@ NOTES = said(
     (RUNS, event(Kind.DETAIL, reason=Detail.SWITCH), "From here on only switches, watchers and timeouts are recorded."),
     (RUNS, event(Kind.DETAIL, reason=Detail.IO),
      "From here on the calls of sockets are recorded too, and who holds what."),
-    (RUNS, event(Kind.DETAIL, reason=Detail.TEACH), "From here on every step is recorded, with its line."),
+    (RUNS, event(Kind.DETAIL, reason=Detail.TEACH), "From here on every step is recorded."),
     (RUNS, event(Kind.DETAIL, reason=9), "From here on another level of detail is recorded."),
     ((), event(Kind.TEXT), "Text that belongs to the event before it."),
     ((), event(200), "An event of kind 200, which this version does not know."),

@@ -92,7 +92,10 @@ def waits_for(steps: Steps, wait: Parked) -> Say:
         case Wait.QUEUE | Wait.EVENT:
             return Say("for.queue" if wait.reason == Wait.QUEUE else "for.event", number)
         case Wait.JOIN:
-            return Say("for.end.of", {"other": who(steps, wait.awaits)}) if wait.awaits else Say("for.end")
+            if not wait.awaits:
+                return Say("for.end")
+            # A wait for one end is at that one's resource; one for many has none, and names one of them.
+            return Say("for.end.of" if wait.resource else "for.end.among", {"other": who(steps, wait.awaits)})
         case _:
             return Say(f"for.{_OTHERS.get(wait.reason, 'other')}")
 

@@ -160,7 +160,8 @@ def switched(steps: Steps, event: Event) -> list[Say]:
     else:
         told = [Say("switch", {"who": it})]
     if not greenlet.has_run:
-        return [*told, Say("switch.begins")]
+        place = line(steps, event.site)
+        return [*told, Say("switch.begins.at", {"place": place}) if place else Say("switch.begins")]
     return [*told, *_goes_on(steps, event, greenlet)]
 
 
@@ -186,7 +187,7 @@ def _sought(steps: Steps, wait: Parked, awake: Awake) -> Say:
     """What it waited for, as that turned out."""
     if wait.reason == Wait.LOCK:  # its own by now
         return Say("for.lock", {"number": str(wait.resource)})
-    if wait.reason == Wait.JOIN and awake.reason == Ready.GREENLET and awake.by not in (0, wait.awaits):
+    if wait.reason == Wait.JOIN and awake.reason == Ready.GREENLET and awake.by not in (0, steps.hub, wait.awaits):
         return Say("for.end.last", {"other": who(steps, awake.by)})  # of several, one of which was named
     return waits_for(steps, wait)
 
