@@ -424,7 +424,7 @@ def test_what_is_seen_is_told_as_well(page: Page, recording: Recording) -> None:
     expect(page.locator("#announce")).to_have_text(f"Step {park}. {' '.join(frames[park]['words'])}")
     told = page.locator("#replay-told")
     expect(told).to_contain_text("Running: hub. The hub decides who goes on.")
-    expect(told).to_contain_text(re.compile(r"Parked: .*reader #3 \(waits for: fd \d+ can be read\)"))
+    expect(told).to_contain_text(re.compile(r"Parked: .*reader #3 \(waits for: fd \d+ readable\)"))
     # Everything that can be pressed has a name, and can be reached.
     for button in page.locator("#panel-replay button:visible").all():
         assert button.get_attribute("aria-label") or button.inner_text().strip()

@@ -82,6 +82,8 @@ export const ZH_REPLAY: Readonly<Record<keyof typeof EN_REPLAY, string>> = {
   "replay.thing.timer": "定时器",
   "replay.thing.timeout": "Timeout",
   "replay.thing.lock": "锁 #{number}",
+  "replay.thing.rlock": "可重入锁 #{number}",
+  "replay.thing.semaphore": "信号量 #{number}",
   "replay.thing.queue": "队列 #{number}",
   "replay.thing.event": "事件 #{number}",
   "replay.thing.greenlet": "运行结束：",

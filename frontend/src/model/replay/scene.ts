@@ -70,6 +70,9 @@ export interface Room {
   /** How many rows there are for groups, and for two columns of them. */
   rows: number;
   twice: number;
+  /** So many of either may be shown large. */
+  roomy: number;
+  roomyRows: number;
 }
 
 export function sceneOf(frame: Frame, hub: number, room: Room): Scene {
@@ -235,14 +238,19 @@ function groupsOf(frame: Frame, hub: number): Group[] {
     if (!groups.things.has(`w${one.watcher ?? one.timer}`)) groups.tie(groups.thing(ofWait(one, frame)), one.greenlet, "waits");
   }
   for (const { kind, number, holders } of frame.held) {
-    const key = `${kind}${number}`;
+    const key = keyOf("lock", number);
     const known = groups.things.get(key);
     if (known === undefined && holders.length === 0) continue;
     const thing = groups.thing({ ...blank(key, kind), number });
-    thing.holders = [...holders];
+    Object.assign(thing, { kind, holders });
     for (const holder of holders) if (groups.parked.has(holder)) groups.tie(thing, holder, "holds");
   }
   return groups.all();
+}
+
+/** Of a kind of its own a number means one thing; a lock, an RLock and a semaphore are of one kind. */
+function keyOf(kind: string, number: number | null): string {
+  return `:${kind}:${number}`;
 }
 
 function blank(key: string, kind: string): Thing {
@@ -274,7 +282,7 @@ const OF_KERNEL: ReadonlySet<string> = new Set(["read", "write", "timer", "child
 function ofWait(one: ParkedOne, frame: Frame): Thing {
   const { on, reason, deadline } = one;
   const shared = on.number !== null || (on.kind === "greenlet" && on.greenlet !== null);
-  const key = !shared ? `g${one.greenlet}` : on.kind === "greenlet" ? `e${on.greenlet}` : `${on.kind}${on.number}`;
+  const key = !shared ? `g${one.greenlet}` : on.kind === "greenlet" ? `e${on.greenlet}` : keyOf(on.kind, on.number);
   const kind = on.kind === "watcher" ? reason : on.kind;
   return {
     ...blank(key, kind),

@@ -4,9 +4,9 @@
  */
 
 import { BETWEEN, t } from "../../language/language";
-import { count, siteText } from "../../model/format";
+import { count, elided, siteText } from "../../model/format";
 import type { Names } from "../../model/replay/marks";
-import { sceneOf, type Group, type Room, type Scene, type Thing } from "../../model/replay/scene";
+import { rowsOf, sceneOf, type Group, type Room, type Scene, type Thing } from "../../model/replay/scene";
 import type { Frame, ParkedOne } from "../../protocol/replay";
 import { el, setText } from "../dom";
 import { LONGEST, chip, icon } from "./chip";
@@ -17,14 +17,17 @@ import { Ties } from "./ties";
 /** How high rows are, and so how many there is room for. */
 const ROW = 33;
 const DENSE_ROW = 29;
-const READY_ROW = 32;
+const ROOMY_ROW = 46;
+const ROOMY_READY_ROW = 52;
+const READY_ROW = 29;
 const PACKED_ROW = 25;
-const TITLES = 62;
+const TITLES = 96;
 const QUEUE_TITLE = 38;
 /** Two columns of waits want so much. */
 const TWO_COLUMNS = 500;
+const ROOMY = 440;
 /** Where the pane is as high as what is in it. */
-const FREE: Room = { ready: 5, packed: 12, rows: 16, twice: 0 };
+const FREE: Room = { ready: 5, packed: 12, roomy: 0, rows: 16, twice: 0, roomyRows: 0 };
 const LOOP = ["replay.hub.line.0", "replay.hub.line.1", "replay.hub.line.2"] as const;
 /** Which way a greenlet goes at a step. */
 const VERBS: Readonly<Record<string, string>> = {
@@ -64,8 +67,7 @@ export class Diagram {
       "div",
       { class: "stage", "aria-hidden": "true" },
       left,
-      verb("park", "replay.verb.park"),
-      verb("wake", "replay.verb.wake"),
+      el("div", { class: "verbs" }, verb("park", "replay.verb.park"), verb("wake", "replay.verb.wake")),
       parked,
     );
     this.ties = new Ties(this.stage, left, this.waits);
@@ -82,12 +84,13 @@ export class Diagram {
   }
 
   private draw(frame: Frame, names: Names, hub: number): void {
-    const scene = sceneOf(frame, hub, this.room(frame, names));
+    const room = this.room(frame, names);
+    const scene = sceneOf(frame, hub, room);
     this.forget(frame, hub);
     this.drawRunning(scene, names, hub, frame);
-    this.drawReady(scene, names);
+    this.drawReady(scene, names, room);
     this.drawHub(scene, names, hub);
-    this.drawWaits(scene, names);
+    this.drawWaits(scene, names, room);
     this.ties.show(scene.groups.flatMap(({ ties }) => ties));
     this.ties.draw();
     this.stage.dataset["verb"] = VERBS[frame.kind] ?? "";
@@ -102,7 +105,9 @@ export class Diagram {
     const longest = Math.max(...frame.ready.map(({ greenlet }) => Math.min(names.of(greenlet).length, LONGEST)), 4);
     const across = Math.max(1, Math.floor((this.ready.clientWidth - 24) / (longest * 6.6 + 37)));
     return {
-      ready: Math.max(2, Math.floor(queue / READY_ROW)),
+      ready: Math.max(1, Math.floor(queue / READY_ROW)),
+      roomy: Math.floor(queue / ROOMY_READY_ROW),
+      roomyRows: this.waits.clientWidth < ROOMY ? 0 : Math.floor(waits / ROOMY_ROW),
       packed: Math.max(2, across * Math.floor(queue / PACKED_ROW)),
       rows: Math.max(3, Math.floor(waits / ROW)),
       twice: this.waits.clientWidth < TWO_COLUMNS ? 0 : Math.max(3, Math.floor(waits / DENSE_ROW)),
@@ -121,11 +126,11 @@ export class Diagram {
       text = call.fd === null ? t("replay.running.doing", { call: call.call }) : t("replay.running.doing.fd", { call: call.call, fd: call.fd });
     }
     const site = !scene.hubRuns && frame.greenlet === running ? siteText(frame.site) : "";
-    this.doing.replaceChildren(el("span", {}, text), el("span", { class: "site" }, site));
+    this.doing.replaceChildren(...(text === "" ? [] : [el("span", {}, text)]), el("span", { class: "site" }, site));
     if (who === hub) setText(this.doing, doesText(scene, names));
   }
 
-  private drawReady({ ready }: Scene, names: Names): void {
+  private drawReady({ ready }: Scene, names: Names, room: Room): void {
     const items: HTMLElement[] = ready.ones.map(({ greenlet, why }, i) =>
       el("li", { "data-greenlet": greenlet, title: why, class: i === 0 ? "head" : undefined }, this.chip(greenlet, names), el("span", { class: "why" }, why)),
     );
@@ -134,6 +139,7 @@ export class Diagram {
     if (!ready.known) items.push(el("li", { class: "nobody", title: t("replay.ready.unknown") }, "…"));
     this.queue.replaceChildren(...items);
     this.queue.classList.toggle("dense", ready.dense);
+    this.queue.classList.toggle("roomy", ready.total <= room.roomy);
     this.queue.dataset["ready"] = ready.ones.map(({ greenlet }) => greenlet).join(" ");
     setText(this.readyCount, ready.total > 0 ? count(ready.total) : "");
   }
@@ -150,11 +156,12 @@ export class Diagram {
     });
   }
 
-  private drawWaits({ columns, groups, more, parked }: Scene, names: Names): void {
+  private drawWaits({ columns, groups, more, parked }: Scene, names: Names, room: Room): void {
     const drawn = columns.map((column) => el("div", { class: "waits-column" }, ...this.column(column, names, columns.length > 1)));
     if (more > 0) drawn.at(-1)!.append(el("p", { class: "more" }, t("replay.and.more", { count: count(more) })));
     if (groups.length === 0) drawn[0]!.append(el("p", { class: "nobody" }, t("replay.nobody.waits")));
     this.waits.classList.toggle("dense", drawn.length > 1);
+    this.waits.classList.toggle("roomy", groups.reduce((rows, group) => rows + rowsOf(group), 0) <= room.roomyRows);
     this.waits.replaceChildren(...drawn);
     setText(this.parkedCount, parked > 0 ? count(parked) : "");
   }
@@ -174,7 +181,7 @@ export class Diagram {
 
   private group({ key, parked, things, ties }: Group, names: Names, dense: boolean): HTMLElement {
     const who = parked.map((one) => this.parkedOne(one, names));
-    if (who.length === 0 && ties.length > 0) who.push(el("span", { class: "empty-seat" }));
+    if (who.length === 0 && ties.length > 0) who.push(el("span", { class: "empty-seat" }, elided(names.of(ties[0]!.greenlet), LONGEST)));
     return el(
       "div",
       { class: "wait", "data-group": key },

@@ -15,6 +15,8 @@ const LOOKS: Readonly<Record<string, Look>> = {
   timer: Look.TIMER,
   timeout: Look.TIMER,
   lock: Look.LOCK,
+  rlock: Look.LOCK,
+  semaphore: Look.LOCK,
   queue: Look.QUEUE,
   event: Look.EVENT,
   greenlet: Look.JOIN,
@@ -35,6 +37,10 @@ export function thingName({ kind, fd, number, label }: Thing): string {
       return t("replay.thing.timeout");
     case "lock":
       return t("replay.thing.lock", { number: places.number });
+    case "rlock":
+      return t("replay.thing.rlock", { number: places.number });
+    case "semaphore":
+      return t("replay.thing.semaphore", { number: places.number });
     case "queue":
       return t("replay.thing.queue", { number: places.number });
     case "event":
@@ -87,9 +93,9 @@ export function thingCard(thing: Thing, names: Names, dense = false): HTMLElemen
   if (kind === "greenlet") for (const holder of holders) card.append(chip(holder, names, true));
   if (peer !== null) card.append(el("span", { class: "thing-more" }, t("replay.thing.peer", { peer })));
   if (fired) card.append(el("span", { class: "thing-fired" }, t("replay.thing.fired")));
-  else if (left !== null) card.append(el("span", { class: "thing-more left" }, dense ? format.duration(left) : leftText(left)));
+  else if (left !== null) card.append(el("span", { class: "thing-more left" }, dense && left > 0 ? format.duration(left) : leftText(left)));
   if (kind !== "greenlet" && holders.length > 0) {
-    card.append(el("span", { class: "thing-more" }, t("replay.thing.held")), ...holders.slice(0, 2).map((each) => chip(each, names, true)));
+    card.append(el("span", { class: "thing-more held" }, t("replay.thing.held")), ...holders.slice(0, 2).map((each) => chip(each, names, true)));
   }
   return card;
 }

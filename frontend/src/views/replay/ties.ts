@@ -54,9 +54,11 @@ export class Ties {
       const thing = things.get(tie.thing);
       const seen = chip !== undefined && thing !== undefined && thing.top < clip.bottom && thing.bottom > clip.top;
       const shift = tie.kind === "holds" ? 5 : 0;
+      const near = seen && chip.left >= column.left;
+      this.paths.get(keyOf(tie))!.toggleAttribute("data-near", near);
       const path = seen
         ? route(
-            { x: Math.max(chip.right, edge) - origin.left, y: chip.top + chip.height / 2 - origin.top + shift },
+            { x: (near ? chip.right : Math.max(chip.right, edge)) - origin.left, y: chip.top + chip.height / 2 - origin.top + shift },
             { x: thing.left - origin.left, y: thing.top + thing.height / 2 - origin.top + shift },
             column.left - origin.left - LANE,
           )

@@ -80,7 +80,7 @@ export class Words {
     this.play.addEventListener("click", () => events.play());
     this.more = el("button", { class: "button small more-steps" }, t("replay.more"));
     this.more.addEventListener("click", () => events.more());
-    this.why = el("button", { class: "button why-button", "aria-keyshortcuts": "W", "aria-expanded": "false", "aria-controls": "replay-why" }, t("replay.why"), el("kbd", { "aria-hidden": "true" }, "W"));
+    this.why = el("button", { class: "button why-button", "aria-keyshortcuts": "W", "aria-expanded": "false", "aria-controls": "replay-why", "aria-label": t("replay.why") }, el("span", { class: "long" }, t("replay.why")), el("span", { class: "short", "aria-hidden": "true" }, t("keys.replay.why")), el("kbd", { "aria-hidden": "true" }, "W"));
     this.why.addEventListener("click", () => events.why());
     const speed = el("select", { class: "speed", "aria-label": t("replay.speed"), title: t("replay.speed") }, ...SPEEDS.map((each) => el("option", { value: each, selected: each === SPEED }, speedText(each))));
     speed.addEventListener("change", () => events.speed(Number(speed.value)));
@@ -91,9 +91,8 @@ export class Words {
       el(
         "div",
         { class: "told" },
-        el("div", { class: "step-line" }, this.step, this.of, this.more, this.time, this.who),
+        el("div", { class: "step-line" }, this.step, this.of, this.more, this.time, this.who, this.notice),
         this.sentences,
-        this.notice,
       ),
       el(
         "div",

@@ -3,7 +3,7 @@ import { sceneOf, type Room, type Scene } from "../../../src/model/replay/scene"
 import type { Frame } from "../../../src/protocol/replay";
 import { HUB, frame, parked, watcher } from "./made";
 
-const ROOM: Room = { ready: 5, packed: 9, rows: 10, twice: 0 };
+const ROOM: Room = { ready: 5, packed: 9, rows: 10, twice: 0, roomy: 0, roomyRows: 0 };
 const scene = (some: Partial<Frame>, room: Partial<Room> = {}): Scene => sceneOf(frame(some), HUB, { ...ROOM, ...room });
 /** Who waits for what, in short: "3: w7". */
 const waits = ({ groups }: Scene): string[] =>
@@ -47,14 +47,14 @@ describe("the waits of a scene", () => {
       watchers: [watcher(8, 6, { kind: "timer", fd: null, due: 5 })],
       held: [{ kind: "lock", number: 5, holders: [6] }],
     });
-    expect(waits(made)).toEqual(["6: w8", "3 4: lock5"]);
+    expect(waits(made)).toEqual(["6: w8", "3 4: :lock:5"]);
     expect(made.groups[1]!.things[0]).toMatchObject({ kernel: false, holders: [6] });
-    expect(ties(made)).toContain("6 holds lock5");
+    expect(ties(made)).toContain("6 holds :lock:5");
   });
 
   it("show a lock that is held though nobody waits for it, and do not tie it to whoever runs", () => {
     const made = scene({ running: 2, held: [{ kind: "lock", number: 5, holders: [2] }, { kind: "lock", number: 6, holders: [] }] });
-    expect(waits(made)).toEqual([": lock5"]);
+    expect(waits(made)).toEqual([": :lock:5"]);
     expect(ties(made)).toEqual([]);
   });
 
@@ -75,11 +75,11 @@ describe("the waits of a scene", () => {
       waits(scene({ parked: greenlets.map((each) => parked(each, { watcher: 20 - each })), watchers: greenlets.map((each) => watcher(20 - each, each)) }));
     expect(of([5, 3, 4])).toEqual(["3: w17", "4: w16", "5: w15"]);
     const mixed = scene({ parked: [parked(3, { reason: "queue", on: { kind: "queue", number: 1, greenlet: null } }), parked(9, { watcher: 7 })], watchers: [watcher(7, 9)] });
-    expect(waits(mixed)).toEqual(["9: w7", "3: queue1"]);
+    expect(waits(mixed)).toEqual(["9: w7", "3: :queue:1"]);
   });
 
   it("are found though the list of watchers was cut", () => {
-    expect(waits(scene({ parked: [parked(3, { watcher: 7 })], watchers: [] }))).toEqual(["3: watcher7"]);
+    expect(waits(scene({ parked: [parked(3, { watcher: 7 })], watchers: [] }))).toEqual(["3: :watcher:7"]);
   });
 });
 
