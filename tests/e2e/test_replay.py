@@ -270,6 +270,19 @@ def test_one_moves_by_switch_and_until_a_greenlet_runs_again_with_keys_and_with_
     assert errors == []
 
 
+def test_after_a_click_on_its_tab_the_arrows_step_and_after_a_key_on_it_they_are_the_tabs(
+    page: Page, recording: Recording
+) -> None:
+    page.goto(recording.url)
+    page.locator("#tab-replay").click()
+    at(page, 0)
+    page.keyboard.press("ArrowRight")
+    at(page, 1)
+    page.locator("#tab-replay").focus()
+    page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("tab", name="Requests")).to_be_focused()
+
+
 def test_a_step_has_an_address_that_the_browser_goes_back_from(page: Page, recording: Recording) -> None:
     steps = recording.overview["steps"]
     errors = opened(page, recording, 12)

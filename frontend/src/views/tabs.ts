@@ -11,7 +11,10 @@ export class Tabs {
   constructor(private readonly changed: () => void) {
     NAMES.forEach((name, i) => {
       const tab = byId(`tab-${name}`);
-      tab.addEventListener("click", () => this.choose(name));
+      tab.addEventListener("click", (event) => {
+        this.choose(name);
+        if (event.detail > 0) tab.blur(); // by the mouse: the next arrow is for what is shown, and not for the tabs
+      });
       tab.addEventListener("keydown", (event) => {
         const step = event.key === "ArrowRight" ? 1 : event.key === "ArrowLeft" ? -1 : 0;
         if (step === 0) return;
