@@ -12,6 +12,7 @@ import { shortFile } from "./model/format";
 import { plain } from "./model/lesson";
 import { unpacked, type Packed } from "./model/packed";
 import { EmbeddedSource, type EmbeddedReplay } from "./protocol/replay-source";
+import { LIGHT, type Paint } from "./plot/theme";
 import { Replaying } from "./replaying";
 import { AddressBar } from "./views/address";
 import { byId } from "./views/dom";
@@ -34,6 +35,14 @@ const replaying = new Replaying(
 );
 const address = new AddressBar(() => (replaying.step === null ? null : `#step=${replaying.step}`));
 theme.changed = (paint) => replaying.setPaint(paint);
+// Paper is light.
+window.addEventListener("beforeprint", () => show(LIGHT));
+window.addEventListener("afterprint", () => show(theme.paint));
+
+function show(paint: Paint): void {
+  document.documentElement.dataset["theme"] = paint.dark ? "dark" : "light";
+  replaying.setPaint(paint);
+}
 
 function goToAddress(): void {
   replaying.openAt(parseAddress(location.hash).step ?? "0");

@@ -93,7 +93,7 @@ def learn(program: tuple[str, ...], port: int, lang: str | None, output: Path | 
         tell = _Tell(ring, lesson, called)
         if listener is None:
             assert output is not None
-            _write(ring, tell, lang or language, output)
+            _write(ring, tell, lang, output)
             return
         title = f"lesson {LESSONS.index(lesson) + 1}, {lesson.title(language)}" if lesson is not None else called
         asked = f"/?lang={lang}" if lang is not None else "/"
@@ -103,7 +103,7 @@ def learn(program: tuple[str, ...], port: int, lang: str | None, output: Path | 
         asyncio.run(serve_until(app, listener, _stopped(said)))
 
 
-def _write(ring: Path, tell: _Tell, language: str, output: Path) -> None:
+def _write(ring: Path, tell: _Tell, language: str | None, output: Path) -> None:
     """Write the page of a lesson: all of it, or nothing."""
     replaying = Replaying(ring)
     try:

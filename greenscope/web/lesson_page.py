@@ -32,14 +32,14 @@ class TooManySteps(GreenscopeError):
     """A recording is too long for a page."""
 
 
-def lesson_page(replaying: Replaying, tell: Callable[[str], dict[str, Any]], ring: str, language: str) -> str:
+def lesson_page(replaying: Replaying, tell: Callable[[str], dict[str, Any]], ring: str, language: str | None) -> str:
     """The page.
 
     Args:
         replaying: the recording.
         tell: gives the lesson in a language.
         ring: the recording's id.
-        language: that the page is in, until somebody switches.
+        language: that the page is in, until somebody switches; None: the one that the browser wants.
 
     Raises:
         TooManySteps: there are more than ``MOST_STEPS``.
@@ -54,8 +54,8 @@ def lesson_page(replaying: Replaying, tell: Callable[[str], dict[str, Any]], rin
     return _filled(
         (_STATIC / "lesson.html").read_text(encoding="utf-8"),
         data=in_script(packed(_by_name(held))),
-        title=held[language]["lesson"]["title"].replace("`", ""),
-        lang=language,
+        title=held[language or "en"]["lesson"]["title"].replace("`", ""),
+        lang=language or "",
     )
 
 

@@ -250,3 +250,52 @@ def test_near_misses_are_suggested_in_one_line() -> None:
 def test_a_port_that_is_taken_is_told_before_the_program_runs() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(GreenscopeError, match="choose another"):
         command.main(["--port", str(taken.getsockname()[1]), "sleep"], standalone_mode=False)
+
+
+# -- a page to hand out ----------------------------------------------------------------------------
+
+
+def test_a_lesson_is_written_into_a_file_and_over_an_older_one(tmp_path: Path) -> None:
+    out = tmp_path / "lesson.html"
+    out.write_text("older")
+    done = learn("sleep", "-o", out, "--lang", "zh")
+    assert done.returncode == 0, done.stderr
+    assert re.search(
+        rf"^greenscope: wrote {re.escape(str(out))}, \d+ kB; open it in a browser$", done.stderr, re.MULTILINE
+    )
+    page = out.read_text(encoding="utf-8")
+    assert LESSONS[0].title("zh").replace("`", "") in page
+    assert 'data-lang="zh"' in page
+    assert list(tmp_path.iterdir()) == [out]  # nothing is left beside it
+
+
+def test_a_page_of_ones_own_program_is_in_the_language_of_who_opens_it(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text("from greenscope.runtime import sleep\nsleep(0)\n")
+    done = learn("-o", tmp_path / "own.html", tmp_path / "own.py")
+    assert done.returncode == 0, done.stderr
+    assert 'data-lang=""' in (tmp_path / "own.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["sleep", "-o", "nowhere/x.html"], "there is no directory"),
+        (["-o", "x.html"], "which lesson is to be written into 'x.html'? greenscope learn lists them"),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_refused_before_anything_runs(
+    args: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = learn(*args)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_too_long_for_a_page_writes_none(tmp_path: Path) -> None:
+    (tmp_path / "long.py").write_text("from greenscope.runtime import sleep\nfor _ in range(1000):\n    sleep(0)\n")
+    done = learn("-o", tmp_path / "long.html", tmp_path / "long.py")
+    assert done.returncode == 2
+    assert re.search(r"has \d,\d{3} steps, and a page holds at most 2,000: let the program do less", done.stderr)
+    assert not (tmp_path / "long.html").exists()

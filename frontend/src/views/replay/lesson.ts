@@ -38,6 +38,8 @@ export class LessonView {
   private questions: QuestionView[] = [];
   private lesson: Lesson | null = null;
   private current: number | null | undefined;
+  /** The passage that is to be seen when the panel is. */
+  private hides: HTMLElement | null = null;
 
   constructor(
     private readonly root: HTMLElement,
@@ -56,6 +58,7 @@ export class LessonView {
     this.root.hidden = lesson === null;
     this.lesson = lesson;
     this.current = undefined;
+    this.hides = null;
     this.saveButton.hidden = !saves;
     this.say("");
     if (lesson === null || answers === null) {
@@ -86,6 +89,7 @@ export class LessonView {
     if (lesson === null) return;
     for (const question of this.questions) question.here(step);
     const current = passageAt(lesson.passages, step, chosen);
+    if (this.hides !== null && this.reveal(this.hides)) this.hides = null;
     if (current === this.current) return;
     this.current = current;
     this.passages.forEach((node, i) => {
@@ -96,7 +100,8 @@ export class LessonView {
     setText(this.where, current === null ? t("lesson.before") : t("lesson.passage", { number: current + 1, count }));
     this.back.setAttribute("aria-disabled", String(beside(lesson.passages, current, -1) === null));
     this.on.setAttribute("aria-disabled", String(beside(lesson.passages, current, 1) === null));
-    if (current !== null) this.reveal(this.passages[current]!);
+    const node = current === null ? null : this.passages[current]!;
+    this.hides = node !== null && !this.reveal(node) ? node : null;
   }
 
   /** What became of the questions. */
@@ -120,16 +125,17 @@ export class LessonView {
     return button;
   }
 
-  /** Scrolls the panel so that a passage is seen, and nothing else: the page stays where it is. */
-  private reveal(node: HTMLElement): void {
+  /** Scrolls the panel so that a passage is seen, and nothing else: the page stays where it is. False: not on screen. */
+  private reveal(node: HTMLElement): boolean {
     const { root } = this;
-    if (root.scrollHeight <= root.clientHeight) return;
+    if (root.clientHeight === 0) return false;
     const top = node.getBoundingClientRect().top - root.getBoundingClientRect().top;
     const head = this.back.parentElement!.offsetHeight + 8;
     if (top < head) root.scrollTop += top - head;
     else if (top + node.offsetHeight > root.clientHeight - 8) {
       root.scrollTop += Math.min(top - head, top + node.offsetHeight - root.clientHeight + 8);
     }
+    return true;
   }
 }
 
