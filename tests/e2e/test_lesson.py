@@ -391,7 +391,7 @@ def test_what_is_no_answer_is_said_to_be_none_and_answers_are_kept_for_the_page(
     expect(score).to_have_text("1 of 3 right")
     again(page, 3)
     expect(score).to_have_text("1 of 3 right")
-    expect(number.locator(".answer-said")).to_contain_text("Right.")
+    expect(number.locator(".answer-said")).to_contain_text("Right: ")
     page.get_by_role("button", name="Begin again").click()
     expect(score).to_have_text("3 questions")
     expect(number.locator("input")).to_have_value("")
