@@ -32,9 +32,11 @@ from greenscope.errors import GreenscopeError
 from greenscope.trace.analysis.profile import By
 from greenscope.trace.analysis.request_list import Only, Order
 from greenscope.trace.reader import RingReader
+from greenscope.trace.replaying import Replaying
 from greenscope.trace.rings import rings_in
 from greenscope.trace.snapshot import snapshot
 from greenscope.web import present
+from greenscope.web import replay as stepped
 from greenscope.web.requests import request as request_whole
 from greenscope.web.requests import requests as requests_of
 from greenscope.web.session import Session
@@ -97,6 +99,18 @@ def show(path: Path) -> None:
         session.close()
 
 
+def step(path: Path) -> None:
+    with closing(Replaying(path)) as replaying:
+        count = len(replaying.replay)
+        stepped.as_bytes(stepped.overview(replaying, "zh"))
+        for first in {0, count // 2, max(count - 20, 0)}:
+            stepped.as_bytes(stepped.frames(replaying.replay, first, first + 20, "en"))
+        for number in range(0, count, max(count // 10, 1)):
+            stepped.as_bytes(stepped.why(replaying.replay, number, "zh"))
+        if count:
+            stepped.as_bytes(stepped.strip(replaying.replay, count // 3, count - 1, 50))
+
+
 def command(path: Path) -> None:
     for function, options in (
         (events, ["--json"]),
@@ -120,7 +134,7 @@ def command(path: Path) -> None:
     look(path)
 
 
-TARGETS = (read, copy, show, command)
+TARGETS = (read, copy, show, step, command)
 
 
 def fuzz(seconds: float, seed: int, directory: Path) -> Counter[str]:
@@ -136,7 +150,7 @@ def fuzz(seconds: float, seed: int, directory: Path) -> Counter[str]:
         path.write_bytes(data)
         if rng.random() < 0.02:  # a hole of some gibibytes
             os.truncate(path, rng.randrange(1 << 33))
-        for target in TARGETS if counts["cases"] % 8 == 0 else TARGETS[:3]:  # commands take longest
+        for target in TARGETS if counts["cases"] % 8 == 0 else TARGETS[:4]:  # commands take longest
             signal.alarm(CASE_SECONDS)
             try:
                 target(path)
