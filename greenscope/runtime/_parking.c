@@ -169,8 +169,8 @@ board_wait_io(Board *board, PyObject *object)
     }
     if (arm(entry) < 0)
         goto failed;
-    uint64_t deadline = 0;
-    if (board->recording && deadline_ms(state, &deadline) < 0)
+    uint64_t due = 0;
+    if (board->recording && due_ns(state, &due) < 0)
         goto failed;
     Py_INCREF(entry); /* whoever closes it meanwhile does not free it */
     char counts = entry->counts;
@@ -179,7 +179,7 @@ board_wait_io(Board *board, PyObject *object)
     entry->waits = 1;
     entry->stopped = 0;
     PyObject *back = NULL;
-    if (record_wait(board, entry, deadline) == 0) {
+    if (record_wait(board, entry, due) == 0) {
         back = switch_to_hub(board, entry, me, state);
     } else {
         Py_CLEAR(entry->greenlet);
@@ -222,8 +222,8 @@ board_park(Board *board, PyObject *object)
     PyObject *me = current_greenlet(board, &state);
     if (me == NULL)
         return NULL;
-    uint64_t deadline = 0;
-    if (board->recording && deadline_ms(state, &deadline) < 0) {
+    uint64_t due = 0;
+    if (board->recording && due_ns(state, &due) < 0) {
         Py_DECREF(me);
         Py_DECREF(state);
         return NULL;
@@ -236,7 +236,7 @@ board_park(Board *board, PyObject *object)
     park_on(entry, me, state);
     PyObject *back = NULL;
     Py_INCREF(entry);
-    if (record_park(board, entry, deadline) == 0) {
+    if (record_park(board, entry, due) == 0) {
         back = switch_to_hub(board, entry, me, state);
     } else {
         Py_CLEAR(entry->greenlet);
@@ -264,8 +264,8 @@ board_give_way(Board *board, PyObject *Py_UNUSED(unused))
     } else {
         Py_INCREF(entry);
     }
-    uint64_t deadline = 0;
-    if ((board->recording && deadline_ms(state, &deadline) < 0) || record_give_way(board, state, deadline) < 0) {
+    uint64_t due = 0;
+    if ((board->recording && due_ns(state, &due) < 0) || record_give_way(board, state, due) < 0) {
         Py_DECREF(entry);
         goto failed;
     }

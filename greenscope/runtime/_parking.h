@@ -105,6 +105,68 @@ missing(const char *what)
     return -1;
 }
 
+/* -- when a wait is over at the latest ----------------------------------------------------------- */
+
+/* When a timeout is due: its slot is read where it is, which a descriptor takes several times as long for. -1.0 with
+ * an error set. */
+static double
+due_of(PyObject *timeout)
+{
+    static PyMemberDescrObject *slot;
+    if (slot == NULL) {
+        PyObject *found = _PyType_Lookup(Py_TYPE(timeout), str_due);
+        if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type) &&
+            ((PyMemberDescrObject *) found)->d_member->type == T_OBJECT_EX)
+            slot = (PyMemberDescrObject *) Py_NewRef(found);
+    }
+    if (slot != NULL && PyObject_TypeCheck(timeout, PyDescr_TYPE(slot))) {
+        PyObject *due = *(PyObject **) ((char *) timeout + slot->d_member->offset);
+        if (due != NULL && PyFloat_CheckExact(due))
+            return PyFloat_AS_DOUBLE(due);
+    }
+    PyObject *due = PyObject_GetAttr(timeout, str_due);
+    double seconds = due == NULL ? -1.0 : PyFloat_AsDouble(due);
+    Py_XDECREF(due);
+    return seconds;
+}
+
+/* When the first of the greenlet's timeouts is due, in nanoseconds; 0 if it has none. */
+static int
+due_ns(State *state, uint64_t *due)
+{
+    *due = 0;
+    if (state->timeouts == NULL || PyList_GET_SIZE(state->timeouts) == 0)
+        return 0;
+    PyObject *timeouts = Py_NewRef(state->timeouts);
+    double first = 0.0;
+    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(timeouts); i++) {
+        PyObject *timeout = Py_NewRef(PyList_GET_ITEM(timeouts, i));
+        double seconds = due_of(timeout);
+        Py_DECREF(timeout);
+        if (seconds == -1.0 && PyErr_Occurred()) {
+            Py_DECREF(timeouts);
+            return -1;
+        }
+        if (i == 0 || seconds < first)
+            first = seconds;
+    }
+    Py_DECREF(timeouts);
+    *due = first < 1e-9 ? 1 : first < 9e9 ? (uint64_t) (first * 1e9) : (uint64_t) 9e18;
+    return 0;
+}
+
+/* Milliseconds until then, at least 1; 0 for never. */
+static unsigned long long
+ms_until(uint64_t due)
+{
+    struct timespec now;
+    if (due == 0)
+        return 0;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t now_ns = (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
+    return due <= now_ns + 1000 ? 1 : (due - now_ns + 999000) / 1000000;
+}
+
 /* -- recording -------------------------------------------------------------------------------- */
 
 /* Each says what happened by the ring's C interface, or else by the method of the same name. -1: an error is set. */
@@ -122,25 +184,24 @@ missing(const char *what)
     } while (0)
 
 static inline int
-record_wait(Board *board, Wakeable *entry, uint64_t deadline)
+record_wait(Board *board, Wakeable *entry, uint64_t due)
 {
-    TELL(board, wait(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd, deadline, entry->peer),
-         "wait", "iLiKO", entry->reason, entry->resource, entry->fd, (unsigned long long) deadline,
+    TELL(board, wait(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd, due, entry->peer), "wait",
+         "iLiKO", entry->reason, entry->resource, entry->fd, ms_until(due),
          entry->peer != NULL ? entry->peer : no_bytes);
 }
 
 static inline int
-record_park(Board *board, Wakeable *entry, uint64_t deadline)
+record_park(Board *board, Wakeable *entry, uint64_t due)
 {
-    TELL(board, park(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd, deadline), "park", "iLiKO",
-         entry->reason, entry->resource, entry->fd, (unsigned long long) deadline, no_bytes);
+    TELL(board, park(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd, due), "park", "iLiKO",
+         entry->reason, entry->resource, entry->fd, ms_until(due), no_bytes);
 }
 
 static inline int
-record_give_way(Board *board, State *state, uint64_t deadline)
+record_give_way(Board *board, State *state, uint64_t due)
 {
-    TELL(board, give_way(board->recorder, state->handle, deadline), "give_way", "KK", state->handle,
-         (unsigned long long) deadline);
+    TELL(board, give_way(board->recorder, state->handle, due), "give_way", "KK", state->handle, ms_until(due));
 }
 
 static inline int
@@ -196,57 +257,6 @@ current_handle(Board *board, uint64_t *handle)
     *handle = PyLong_AsUnsignedLongLongMask(current);
     Py_DECREF(current);
     return PyErr_Occurred() ? -1 : 0;
-}
-
-/* When a timeout is due: its slot is read where it is, which a descriptor takes several times as long for. -1.0 with
- * an error set. */
-static double
-due_of(PyObject *timeout)
-{
-    static PyMemberDescrObject *slot;
-    if (slot == NULL) {
-        PyObject *found = _PyType_Lookup(Py_TYPE(timeout), str_due);
-        if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type) &&
-            ((PyMemberDescrObject *) found)->d_member->type == T_OBJECT_EX)
-            slot = (PyMemberDescrObject *) Py_NewRef(found);
-    }
-    if (slot != NULL && PyObject_TypeCheck(timeout, PyDescr_TYPE(slot))) {
-        PyObject *due = *(PyObject **) ((char *) timeout + slot->d_member->offset);
-        if (due != NULL && PyFloat_CheckExact(due))
-            return PyFloat_AS_DOUBLE(due);
-    }
-    PyObject *due = PyObject_GetAttr(timeout, str_due);
-    double seconds = due == NULL ? -1.0 : PyFloat_AsDouble(due);
-    Py_XDECREF(due);
-    return seconds;
-}
-
-/* Milliseconds until the first of the greenlet's timeouts is due, at least 1; 0 if it has none. */
-static int
-deadline_ms(State *state, uint64_t *deadline)
-{
-    *deadline = 0;
-    if (state->timeouts == NULL || PyList_GET_SIZE(state->timeouts) == 0)
-        return 0;
-    PyObject *timeouts = Py_NewRef(state->timeouts);
-    double first = 0.0;
-    for (Py_ssize_t i = 0; i < PyList_GET_SIZE(timeouts); i++) {
-        PyObject *timeout = Py_NewRef(PyList_GET_ITEM(timeouts, i));
-        double seconds = due_of(timeout);
-        Py_DECREF(timeout);
-        if (seconds == -1.0 && PyErr_Occurred()) {
-            Py_DECREF(timeouts);
-            return -1;
-        }
-        if (i == 0 || seconds < first)
-            first = seconds;
-    }
-    Py_DECREF(timeouts);
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    double left = (first - (double) now.tv_sec - (double) now.tv_nsec * 1e-9) * 1000.0 + 0.999;
-    *deadline = left < 1.0 ? 1 : left < 1e18 ? (uint64_t) left : (uint64_t) 1e18;
-    return 0;
 }
 
 #endif

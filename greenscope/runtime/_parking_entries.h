@@ -53,8 +53,8 @@ state_clear(State *state)
 static PyObject *
 state_deadline_ms(State *state, PyObject *Py_UNUSED(unused))
 {
-    uint64_t deadline;
-    return deadline_ms(state, &deadline) < 0 ? NULL : PyLong_FromUnsignedLongLong(deadline);
+    uint64_t due;
+    return due_ns(state, &due) < 0 ? NULL : PyLong_FromUnsignedLongLong(ms_until(due));
 }
 
 #define DEALLOC(name, type) \

@@ -101,8 +101,9 @@ class Timeout(BaseException):
             state = get_hub().state_of(me)
         hub = state.hub
         loop = hub.loop
-        self._number = hub.record_timeout(self._reason, milliseconds(seconds))
-        self.due = monotonic() + seconds
+        ms = milliseconds(seconds)
+        self.due = monotonic() + seconds  # and then what the recording has as its beginning: no more is left than `ms`
+        self._number = hub.record_timeout(self._reason, ms)
         self._state = state
         self._greenlet = me
         state.timeouts.append(self)

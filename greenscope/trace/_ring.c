@@ -130,7 +130,7 @@ park(Ring *ring, PyObject *const *args, Py_ssize_t nargs, int starts)
     if (numbers(args, 4, 4, v) < 0)
         return NULL;
     Waiting waiting = {v[0], v[1], v[2], v[3], PyBytes_AS_STRING(args[4]), PyBytes_GET_SIZE(args[4])};
-    park_at(ring, now_ns(ring), &waiting, starts);
+    park_at(ring, moment(ring), &waiting, starts);
     Py_RETURN_NONE;
 }
 
@@ -155,7 +155,7 @@ METHOD(park_there)
 METHOD(give_way)
 {
     NUMBERS(2, NONE); /* handle, deadline_ms */
-    give_way(ring, v[0], v[1]);
+    give_way(ring, moment(ring), v[0], v[1]);
     Py_RETURN_NONE;
 }
 
@@ -216,7 +216,7 @@ METHOD(timeout_fire)
 METHOD(timeout_cancel)
 {
     NUMBERS(2, NONE); /* reason, timeout */
-    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_CANCEL, (uint8_t) v[0], 0, site_if_taught(ring), v[1]);
+    cancel(ring, (uint8_t) v[0], v[1]);
     Py_RETURN_NONE;
 }
 

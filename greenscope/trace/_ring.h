@@ -140,13 +140,17 @@ store_u32(Ring *ring, size_t offset, uint32_t value)
 }
 
 static inline uint64_t
-now_ns(Ring *ring)
+real_ns(void)
 {
     struct timespec now;
-    if (ring->clock_ns)
-        return ring->clock_ns;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
+}
+
+static inline uint64_t
+now_ns(Ring *ring)
+{
+    return ring->clock_ns ? ring->clock_ns : real_ns();
 }
 
 static inline void

@@ -8,30 +8,45 @@
     if (ring->base == NULL) \
     return
 
+/* Milliseconds until then, at least 1; 0 for never. What is due is so by the real clock, though a test has its own. */
+static inline uint64_t
+ms_until(Ring *ring, uint64_t due_ns, uint64_t now)
+{
+    if (due_ns == 0)
+        return 0;
+    if (ring->clock_ns)
+        now = real_ns();
+    return due_ns <= now + 1000 ? 1 : (due_ns - now + 999000) / 1000000;
+}
+
 static void
-api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t deadline_ms, PyObject *peer)
+api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t due_ns, PyObject *peer)
 {
     RING_OR_RETURN(self);
-    Waiting waiting = {(uint64_t) reason, resource, (uint64_t) fd, deadline_ms, "", 0};
+    Moment here = moment(ring);
+    Waiting waiting = {(uint64_t) reason, resource, (uint64_t) fd, ms_until(ring, due_ns, here.now), "", 0};
     if (peer != NULL && PyBytes_Check(peer)) {
         waiting.peer = PyBytes_AS_STRING(peer);
         waiting.peer_length = PyBytes_GET_SIZE(peer);
     }
-    park_at(ring, now_ns(ring), &waiting, 1);
+    park_at(ring, here, &waiting, 1);
 }
 
 static void
-api_park(PyObject *self, int reason, uint32_t resource, int fd, uint64_t deadline_ms)
+api_park(PyObject *self, int reason, uint32_t resource, int fd, uint64_t due_ns)
 {
     RING_OR_RETURN(self);
-    park_at(ring, now_ns(ring), &(Waiting){(uint64_t) reason, resource, (uint64_t) fd, deadline_ms, "", 0}, 0);
+    Moment here = moment(ring);
+    Waiting waiting = {(uint64_t) reason, resource, (uint64_t) fd, ms_until(ring, due_ns, here.now), "", 0};
+    park_at(ring, here, &waiting, 0);
 }
 
 static void
-api_give_way(PyObject *self, uint64_t handle, uint64_t deadline_ms)
+api_give_way(PyObject *self, uint64_t handle, uint64_t due_ns)
 {
     RING_OR_RETURN(self);
-    give_way(ring, handle, deadline_ms);
+    Moment here = moment(ring);
+    give_way(ring, here, handle, ms_until(ring, due_ns, here.now));
 }
 
 static void

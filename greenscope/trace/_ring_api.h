@@ -1,7 +1,8 @@
 /* The ring's interface for C: what the runtime's hot half of a wait calls for each request.
  *
- * As the methods of the same names, without objects for numbers. The capsule is RING_API_CAPSULE. None of
- * these raises, none runs Python code, and all return at once when the ring is detached.
+ * As the methods of the same names, without objects for numbers, and with the time at which the first timeout is
+ * due (0: there is none), where those take milliseconds: so the clock is read once. The capsule is
+ * RING_API_CAPSULE. None of these raises, none runs Python code, and all return at once when the ring is detached.
  */
 #ifndef GREENSCOPE_RING_API_H
 #define GREENSCOPE_RING_API_H
@@ -14,9 +15,9 @@
 
 typedef struct {
     PyTypeObject *type; /* of what the others take as `ring` */
-    void (*wait)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t deadline_ms, PyObject *peer);
-    void (*park)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t deadline_ms);
-    void (*give_way)(PyObject *ring, uint64_t handle, uint64_t deadline_ms);
+    void (*wait)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t due_ns, PyObject *peer);
+    void (*park)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t due_ns);
+    void (*give_way)(PyObject *ring, uint64_t handle, uint64_t due_ns);
     void (*ready)(PyObject *ring, uint64_t handle, int reason, uint64_t by);
     void (*fire)(PyObject *ring, uint64_t handle, int watch, uint32_t resource, int fd);
     void (*run)(PyObject *ring, uint64_t handle);                                          /* switch */

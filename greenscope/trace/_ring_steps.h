@@ -59,6 +59,15 @@ exit_at(Ring *ring, uint64_t now, uint64_t handle, int how)
         ring->current = ring->hub;
 }
 
+/* The record before, if it is of this kind and of what runs. One that the same call makes right after it has its time,
+ * for which the clock is read once, and its site. */
+static inline const Event *
+just_before(Ring *ring, uint8_t kind)
+{
+    const Event *last = ring->next - 1;
+    return ring->head != 0 && last->kind == kind && last->greenlet == (ring->current & ID_MASK) ? last : NULL;
+}
+
 /* A timeout begins for what runs: its number. */
 static inline uint32_t
 timeout_at(Ring *ring, uint8_t reason, uint64_t milliseconds)
@@ -67,6 +76,15 @@ timeout_at(Ring *ring, uint8_t reason, uint64_t milliseconds)
     record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_START, reason, 0, ring_site_here(ring),
            pack(number, milliseconds > UINT32_MAX ? UINT32_MAX : milliseconds));
     return number;
+}
+
+/* It was stopped in time; that of a socket's wait is, as soon as that is over. */
+static inline void
+cancel(Ring *ring, uint8_t reason, uint64_t timeout)
+{
+    const Event *over = reason == GS_TIMEOUTS_SOCKET ? just_before(ring, GS_KIND_WATCHER_STOP) : NULL;
+    record(ring, over != NULL ? over->time_ns : now_ns(ring), ring->current, GS_KIND_TIMEOUT_CANCEL, reason, 0,
+           site_if_taught(ring), timeout);
 }
 
 /* What other threads want of this one, at the end of a poll. */
@@ -193,12 +211,27 @@ park_from(Ring *ring, uint64_t now, const Waiting *for_what, int starts, uint32_
     ring->current = ring->hub;
 }
 
-/* The same, at the line that runs. */
-static inline void
-park_at(Ring *ring, uint64_t now, const Waiting *for_what, int starts)
+typedef struct {
+    uint64_t now;
+    uint32_t site;
+} Moment;
+
+/* When and where what runs is about to wait: as its timeout says, if that is a socket's, begun for this. */
+static inline Moment
+moment(Ring *ring)
 {
-    uint32_t starts_at = starts ? site_if_taught(ring) : 0;
-    park_from(ring, now, for_what, starts, starts_at, ring->stacks ? ring_stack_here(ring) : ring_site_here(ring));
+    const Event *timeout = just_before(ring, GS_KIND_TIMEOUT_START);
+    int begun = timeout != NULL && timeout->reason == GS_TIMEOUTS_SOCKET;
+    return (Moment) {begun ? timeout->time_ns : now_ns(ring), ring->stacks ? ring_stack_here(ring)
+                                                              : begun      ? timeout->site
+                                                                           : ring_site_here(ring)};
+}
+
+/* The running greenlet is about to wait at the line that runs. */
+static inline void
+park_at(Ring *ring, Moment here, const Waiting *for_what, int starts)
+{
+    park_from(ring, here.now, for_what, starts, starts ? site_if_taught(ring) : 0, here.site);
 }
 
 /* Whom it waits for has changed, if it still waits for that. */
@@ -215,11 +248,10 @@ awaits(Ring *ring, uint64_t handle, uint32_t resource, uint64_t whom)
 }
 
 static inline void
-give_way(Ring *ring, uint64_t handle, uint64_t deadline_ms)
+give_way(Ring *ring, Moment here, uint64_t handle, uint64_t deadline_ms)
 {
-    uint64_t now = now_ns(ring);
-    park_at(ring, now, &(Waiting) {GS_WAIT_YIELD, 0, (uint64_t) -1, deadline_ms, "", 0}, 0);
-    make_ready(ring, now, handle, GS_READY_YIELD, handle & ID_MASK);
+    park_at(ring, here, &(Waiting) {GS_WAIT_YIELD, 0, (uint64_t) -1, deadline_ms, "", 0}, 0);
+    make_ready(ring, here.now, handle, GS_READY_YIELD, handle & ID_MASK);
 }
 
 static inline void

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import time
 
-from greenscope.trace.events import FOR_ONE, NOT_STARTED, ORIGIN_SHIFT, Detail, Kind, Ready, Spawn, Wait
+from greenscope.trace.events import FOR_ONE, NOT_STARTED, ORIGIN_SHIFT, Detail, Kind, Ready, Spawn, Timeouts, Wait
 from greenscope.trace.ring_figures import Figures
 from greenscope.trace.ring_layout import (
     CAPACITY_UNIT,
@@ -194,17 +194,17 @@ class Ring(Notes, Figures, Sites):
 
     def park(self, reason: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
         """The running greenlet is about to switch to the hub."""
-        if self._detached:
-            return
-        self._park(self._stack() if self.stacks else self._site(), reason, resource, fd, deadline_ms, peer)
+        if not self._detached:
+            now, site = self._moment()
+            self._park(now, site, reason, resource, fd, deadline_ms, peer)
 
     def park_there(self, site: int, reason: int, resource: int, fd: int, deadline_ms: int) -> None:
         """The running greenlet is about to wait, at a line that does not run: a suspended frame's."""
         if not self._detached:
-            self._park(site, reason, resource, fd, deadline_ms, b"")
+            self._park(self._now(), site, reason, resource, fd, deadline_ms, b"")
 
-    def _park(self, site: int, reason: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
-        now, handle = self._now(), self.current
+    def _park(self, now: int, site: int, reason: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
+        handle = self.current
         slot = self._slot(handle)
         deadline_ms = min(deadline_ms, _U32)
         origin, reason = reason >> ORIGIN_SHIFT & _U8, reason & _U8
@@ -229,8 +229,10 @@ class Ring(Notes, Figures, Sites):
 
     def wait(self, watch: int, resource: int, fd: int, deadline_ms: int, peer: bytes) -> None:
         """``watcher_start`` and ``park`` in one: ``watch`` is READ or WRITE, as ``Wait``, and an ``Origin``."""
-        self.watcher_start(watch, resource, fd)
-        self.park(watch, resource, fd, deadline_ms, peer)
+        if not self._detached:
+            now, site = self._moment()
+            self._watcher(Kind.WATCHER_START, watch, resource, fd, now)
+            self._park(now, site, watch, resource, fd, deadline_ms, peer)
 
     def exit(self, handle: int, how: int) -> None:
         """It ended."""
@@ -301,8 +303,10 @@ class Ring(Notes, Figures, Sites):
         self._event(handle, Kind.TIMEOUT_FIRE, reason, 0, 0, timeout)
 
     def timeout_cancel(self, reason: int, timeout: int) -> None:
-        """It was stopped in time."""
-        self._event(self.current, Kind.TIMEOUT_CANCEL, reason, 0, self._site_if_taught(), timeout)
+        """It was stopped in time; that of a socket's wait is, as soon as that is over."""
+        over = self._just_before(Kind.WATCHER_STOP) if reason & _U8 == Timeouts.SOCKET else None
+        now = over[0] if over is not None else None
+        self._event(self.current, Kind.TIMEOUT_CANCEL, reason, 0, self._site_if_taught(), timeout, now)
 
     def poll_begin(self, blocks: int) -> None:
         """The hub asks the kernel."""
@@ -387,8 +391,26 @@ class Ring(Notes, Figures, Sites):
     def _publish(self) -> None:
         write_field(self._buffer, "head", self._head)
 
-    def _watcher(self, kind: int, watch: int, resource: int, high: int) -> None:
-        self._event(self.current, kind, watch & _U8, 0, self._site_if_taught(), (resource & _U32) | (high & _U32) << 32)
+    def _just_before(self, kind: int) -> tuple[int, int, int] | None:
+        """Of the record before, if it is of this kind and of what runs: its time, reason and site.
+
+        One that the same call makes right after it has its time, for which the clock is read once, and its site.
+        """
+        if self._detached or self._head == 0:
+            return None
+        now, greenlet, its_kind, reason, _, site, _ = EVENT.unpack_from(self._buffer, self._next - EVENT.size)
+        return (now, reason, site) if its_kind == kind and greenlet == self.current & _ID_MASK else None
+
+    def _moment(self) -> tuple[int, int]:
+        """When and where what runs is about to wait: as its timeout says, if that is a socket's, begun for this."""
+        timeout = self._just_before(Kind.TIMEOUT_START)
+        if timeout is None or timeout[1] != Timeouts.SOCKET:
+            return self._now(), self._stack() if self.stacks else self._site()
+        return timeout[0], self._stack() if self.stacks else timeout[2]
+
+    def _watcher(self, kind: int, watch: int, resource: int, high: int, now: int | None = None) -> None:
+        arg = (resource & _U32) | (high & _U32) << 32
+        self._event(self.current, kind, watch & _U8, 0, self._site_if_taught(), arg, now)
 
     def _waits_at_if_taught(self, slot: _Slot | None) -> int:
         """Where a greenlet waits, or waited last, for a record that has a site at level teach only."""
