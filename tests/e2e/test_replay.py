@@ -445,6 +445,33 @@ def test_what_is_seen_is_told_as_well(page: Page, recording: Recording) -> None:
     expect(page.locator("#help")).to_contain_text("on until this greenlet runs again")
 
 
+def test_a_wait_for_several_ends_names_one_and_says_that_there_are_others(page: Page, recording: Recording) -> None:
+    found = next(one for one in recording.frames() if one["kind"] == "greenlet_park" and one["reason"] == "join")
+    opened(page, recording, found["step"])
+    at(page, found["step"])
+    thing = page.locator('.thing[data-kind="greenlet"]')
+    expect(thing).to_have_attribute("title", re.compile(r"^the end of \S+ #\d+ and others$"))
+    expect(thing).to_contain_text("…")
+
+
+@pytest.mark.parametrize(("width", "height", "loop"), [(1280, 800, True), (1366, 768, True), (900, 640, False)])
+def test_the_hub_is_in_the_picture_in_a_window_of_any_size_and_its_loop_where_there_is_room(
+    page: Page, recording: Recording, width: int, height: int, loop: bool
+) -> None:
+    page.set_viewport_size({"width": width, "height": height})
+    opened(page, recording, 12)
+    at(page, 12)
+    diagram, hub = page.locator(".replay-diagram").bounding_box(), page.locator(".hub-box").bounding_box()
+    assert diagram is not None
+    assert hub is not None
+    assert hub["y"] + hub["height"] <= diagram["y"] + diagram["height"]
+    expect(page.locator(".loop")).to_be_visible(visible=loop)
+    number, moves = page.locator(".step-number").bounding_box(), page.locator(".moves").bounding_box()
+    assert number is not None
+    assert moves is not None
+    assert number["x"] + number["width"] <= moves["x"] or number["y"] + number["height"] <= moves["y"]
+
+
 def test_a_recording_of_switches_alone_says_what_would_tell_more(page: Page, tmp_path: Path) -> None:
     with served(record(tmp_path, PROGRAM, "switch"), tmp_path / "app.py") as recording:
         errors = opened(page, recording, 5)

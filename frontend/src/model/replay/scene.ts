@@ -282,7 +282,7 @@ const OF_KERNEL: ReadonlySet<string> = new Set(["read", "write", "timer", "child
 function ofWait(one: ParkedOne, frame: Frame): Thing {
   const { on, reason, deadline } = one;
   const shared = on.number !== null || (on.kind === "greenlet" && on.greenlet !== null);
-  const key = !shared ? `g${one.greenlet}` : on.kind === "greenlet" ? `e${on.greenlet}` : keyOf(on.kind, on.number);
+  const key = !shared ? `g${one.greenlet}` : on.kind === "greenlet" ? `e${on.greenlet}${on.number === null ? "+" : ""}` : keyOf(on.kind, on.number);
   const kind = on.kind === "watcher" ? reason : on.kind;
   return {
     ...blank(key, kind),

@@ -64,11 +64,16 @@ export function thingName({ kind, fd, number, label }: Thing): string {
 
 /** All that is said of a thing, in words. */
 export function thingText(thing: Thing, names: Names): string {
-  const of = thing.kind === "greenlet" ? thing.holders.map((each) => names.of(each)) : [];
+  const of = thing.kind === "greenlet" ? [...thing.holders.map((each) => names.of(each)), ...(ofSeveral(thing) ? [t("replay.thing.greenlets")] : [])] : [];
   const held = thing.kind !== "greenlet" && thing.holders.length > 0 ? `${t("replay.thing.held")} ${thing.holders.map((each) => names.of(each)).join(t("list.comma"))}` : "";
   const time = thing.fired ? t("replay.thing.fired") : thing.left === null ? "" : leftText(thing.left);
   const peer = thing.peer === null ? "" : t("replay.thing.peer", { peer: thing.peer });
   return [[thingName(thing), ...of].join(" "), peer, time, held].filter(Boolean).join(t("list.comma"));
+}
+
+/** A wait for one end has that one's number; one for several names one of them, and has none. */
+function ofSeveral({ kind, number, holders }: Thing): boolean {
+  return kind === "greenlet" && number === null && holders.length > 0;
 }
 
 function leftText(left: number): string {
@@ -91,6 +96,7 @@ export function thingCard(thing: Thing, names: Names, dense = false): HTMLElemen
   card.append(whole !== null ? clock(fired ? 0 : (left ?? 0) / whole) : swatch(look));
   if (!(dense && kind === "timer")) card.append(el("span", { class: "thing-name" }, thingName(thing)));
   if (kind === "greenlet") for (const holder of holders) card.append(chip(holder, names, true));
+  if (ofSeveral(thing)) card.append(el("span", { class: "thing-others" }, "…")); // in words in its title: there is little room
   if (peer !== null) card.append(el("span", { class: "thing-more" }, t("replay.thing.peer", { peer })));
   if (fired) card.append(el("span", { class: "thing-fired" }, t("replay.thing.fired")));
   else if (left !== null) card.append(el("span", { class: "thing-more left" }, dense && left > 0 ? format.duration(left) : leftText(left)));

@@ -57,7 +57,6 @@ export function overview(some: Partial<Overview> = {}): Overview {
     steps: 100,
     complete: true,
     full: false,
-    lesson: false,
     first: 0,
     detail: "teach",
     hub: HUB,

@@ -62,7 +62,7 @@ describe("the waits of a scene", () => {
     const made = scene({
       parked: [parked(3, { reason: "join", on: { kind: "greenlet", number: null, greenlet: 4 } }), parked(5, { reason: "other", label: "something else", on: { kind: "other", number: null, greenlet: null } })],
     });
-    expect(waits(made)).toEqual(["3: e4", "5: g5"]);
+    expect(waits(made)).toEqual(["3: e4+", "5: g5"]);
     expect(made.groups.map(({ things }) => things[0]!.label)).toEqual(["to read", "something else"]);
   });
 
