@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from difflib import get_close_matches
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ def learn(program: tuple[str, ...], port: int, lang: str | None, output: Path | 
     lesson = lesson_called(program[0])
     if lesson is not None and program[1:]:
         raise GreenscopeError(f"a lesson takes no arguments, and {program[1]!r} is one")
+    if output is not None and not output.name:
+        raise GreenscopeError("-o needs the name of a file, such as page.html")
     command = command_of([str(lesson.program)] if lesson is not None else _own(program), gevent)
     if output is not None and not output.resolve().parent.is_dir():
         raise GreenscopeError(f"there is no directory {str(output.resolve().parent)!r} to put {output.name!r} into")
@@ -88,8 +91,15 @@ def learn(program: tuple[str, ...], port: int, lang: str | None, output: Path | 
             sys.exit(code)  # who ends the program so wants no dashboard, either
         called = lesson.name if lesson is not None else _called(program)
         ring = _ring_of(directory, called, code)
-        if code and not (lesson is not None and lesson.fails):
+        if code and lesson is not None and lesson.fails:
+            click.echo(
+                "greenscope: the program of this lesson ends with an error, and that is what it is about", err=True
+            )
+        elif code:
             click.echo(f"greenscope: {called} ended with {code}", err=True)
+        if lesson is None and (page := _page_asked_of(program)) is not None:
+            meant = f"to write a page: greenscope learn -o {page} {program[0]}"
+            click.echo(f"greenscope: what follows {called} is its own, and so is -o {page}; {meant}", err=True)
         tell = _Tell(ring, lesson, called)
         if listener is None:
             assert output is not None
@@ -151,6 +161,13 @@ def _own(program: tuple[str, ...]) -> tuple[str, ...]:
     meant = f"did you mean {' or '.join(near)}? " if near else ""
     raise GreenscopeError(
         f"{name!r} is neither a lesson nor a script; {meant}greenscope learn, without a name, lists the lessons"
+    )
+
+
+def _page_asked_of(program: tuple[str, ...]) -> str | None:
+    """The page that somebody wanted, who put -o where it is the program's."""
+    return next(
+        (name for option, name in pairwise(program) if option in ("-o", "--output") and name.endswith(".html")), None
     )
 
 

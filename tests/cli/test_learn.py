@@ -280,6 +280,7 @@ def test_a_page_of_ones_own_program_is_in_the_language_of_who_opens_it(tmp_path:
     ("args", "said"),
     [
         (["sleep", "-o", "nowhere/x.html"], "there is no directory"),
+        (["-o", "", "sleep"], "-o needs the name of a file"),
         (["-o", "x.html"], "which lesson is to be written into 'x.html'? greenscope learn lists them"),
     ],
 )
@@ -291,6 +292,24 @@ def test_a_page_that_cannot_be_written_is_refused_before_anything_runs(
     assert done.returncode == 2
     assert said in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_output_that_went_to_the_program_is_told_how_to_write_it(tmp_path: Path) -> None:
+    (tmp_path / "own.py").write_text(
+        "import sys\nfrom greenscope.runtime import sleep\nsleep(0)\nprint(sys.argv[1:])\n"
+    )
+    with shown(tmp_path / "own.py", "-o", "own.html") as served:
+        said = "".join(served.said)
+    assert (
+        "what follows own.py is its own, and so is -o own.html; to write a page: greenscope learn -o own.html" in said
+    )
+
+
+def test_a_lesson_that_is_about_an_error_says_that_it_ends_with_one(tmp_path: Path) -> None:
+    done = learn("deadlock", "-o", tmp_path / "deadlock.html")
+    assert done.returncode == 0, done.stderr
+    assert "the program of this lesson ends with an error, and that is what it is about" in done.stderr
+    assert "ended with" not in done.stderr
 
 
 def test_a_run_too_long_for_a_page_writes_none(tmp_path: Path) -> None:
