@@ -1,7 +1,8 @@
-"""Take the pictures in docs/: the demo after a stall, dark and light; one of each diagnosis; one of each lesson.
+"""Take the pictures in docs/: the demo after a stall, dark and light; a replay; one of each diagnosis and lesson.
 
     python -m tools.screenshots
     python -m tools.screenshots --diagnoses [ID…]    all, or some; of the plain programs in tests/diagnosis/zoo
+    python -m tools.screenshots --replay             the tab Replay, of a program of two greenlets
     python -m tools.screenshots --lessons [NAME…]    all, or some; at the step that shows what the lesson is about
 
 Look at them before they are committed.
@@ -98,8 +99,59 @@ def pictures_of_lessons(names: list[str]) -> None:
         browser.close()
 
 
+REPLAYED = '''"""Two greenlets and a pair of sockets."""
+from greenscope.runtime import joinall, sleep, spawn
+from greenscope.runtime.socket import socketpair
+
+left, right = socketpair()
+
+
+def reader():
+    data = left.recv(100)
+    left.sendall(data.upper())
+
+
+def writer():
+    sleep(0.05)
+    right.sendall(b"hello")
+    print(right.recv(100))
+
+
+joinall([spawn(reader), spawn(writer)])
+'''
+
+
+def picture_of_replay() -> None:
+    """Record a program, and take the picture of the step in which the kernel has data for a greenlet that waits."""
+    with tempfile.TemporaryDirectory() as name, sync_playwright() as playwright:
+        (Path(name) / "two.py").write_text(REPLAYED)
+        record = ["record", "--detail", "teach", "-o", "two.gsr", "two.py"]
+        subprocess.run([sys.executable, "-m", "greenscope", *record], cwd=name, check=True, stdout=subprocess.DEVNULL)
+        serve = [sys.executable, "-m", "greenscope", "serve", "--port", "0", f"{name}/two.gsr"]
+        with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as viewer:
+            assert viewer.stderr is not None
+            url = re.findall(r"http://[\w.]+:\d+", viewer.stderr.readline())[0]
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+            page = browser.new_page(locale="en-US", viewport=SIZE, color_scheme="dark", reduced_motion="reduce")
+            frames = page.request.get(f"{url}/api/rings/two/replay/frames?from=0&to=200").json()["frames"]
+            step = next(
+                frame["step"]
+                for frame in frames
+                if frame["kind"] == "greenlet_ready" and any("can be read" in words for words in frame["words"])
+            )
+            page.goto(f"{url}/#ring=two&step={step}")
+            page.wait_for_selector(f"#panel-replay[data-step='{step}']")
+            page.wait_for_timeout(SECONDS)
+            page.screenshot(path=DOCS / "replay.png")
+            browser.close()
+            viewer.send_signal(signal.SIGINT)
+
+
 def main() -> None:
     """Run the demo, and take one picture of each theme."""
+    if sys.argv[1:] == ["--replay"]:
+        picture_of_replay()
+        return
     if sys.argv[1:2] == ["--lessons"]:
         pictures_of_lessons(sys.argv[2:])
         return

@@ -380,6 +380,7 @@ export class Replaying {
       panel.why.focus();
     }
     this.drawStrip(frame, overview, known ?? []);
+    panel.look.mark();
   }
 
   private drawStrip(frame: Frame, overview: Overview, causes: readonly Cause[]): void {

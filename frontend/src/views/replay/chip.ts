@@ -26,7 +26,7 @@ export function chip(greenlet: number, names: Names, small = false): HTMLElement
   const name = names.of(greenlet);
   const node = el(
     "span",
-    { class: `chip${small ? " small" : ""}${names.isHub(greenlet) ? " hub" : ""}`, title: name, "data-chip": small ? undefined : greenlet },
+    { class: `chip${small ? " small" : ""}${names.isHub(greenlet) ? " hub" : ""}`, title: name, "data-of": greenlet, "data-chip": small ? undefined : greenlet },
     el("span", { class: "chip-name" }, elided(name, LONGEST)),
   );
   node.prepend(glyph(names.mark(greenlet)));

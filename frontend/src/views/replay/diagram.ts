@@ -172,7 +172,9 @@ export class Diagram {
     for (const group of groups) {
       if (group.kernel !== kernel) {
         kernel = group.kernel;
-        nodes.push(el("p", { class: "wait-title" }, t(kernel ? "replay.kernel" : "replay.others")));
+        const title = el("p", { class: "wait-title" }, t(kernel ? "replay.kernel" : "replay.others"));
+        title.classList.toggle("of-kernel", kernel);
+        nodes.push(title);
       }
       nodes.push(this.group(group, names, dense));
     }
@@ -181,7 +183,7 @@ export class Diagram {
 
   private group({ key, parked, things, ties }: Group, names: Names, dense: boolean): HTMLElement {
     const who = parked.map((one) => this.parkedOne(one, names));
-    if (who.length === 0 && ties.length > 0) who.push(el("span", { class: "empty-seat" }, elided(names.of(ties[0]!.greenlet), LONGEST)));
+    if (who.length === 0 && ties.length > 0) who.push(el("span", { class: "empty-seat", "data-of": ties[0]!.greenlet }, elided(names.of(ties[0]!.greenlet), LONGEST)));
     return el(
       "div",
       { class: "wait", "data-group": key },

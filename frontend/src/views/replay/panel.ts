@@ -4,6 +4,7 @@ import { t } from "../../language/language";
 import type { Paint } from "../../plot/theme";
 import { el, setText } from "../dom";
 import { Diagram } from "./diagram";
+import { Look } from "./look";
 import { SourceView } from "./source";
 import { StripView, type StripEvents } from "./strip";
 import { Why, type WhyEvents } from "./why";
@@ -27,6 +28,7 @@ export class Panel {
   readonly diagram = new Diagram();
   readonly strip: StripView;
   readonly why: Why;
+  readonly look: Look;
   /** Room for a lesson: a text and questions beside the panes. */
   readonly aside = el("aside", { class: "card replay-lesson", id: "replay-lesson", "aria-label": t("replay.lesson"), hidden: true });
   private readonly level = el("p", { class: "replay-level hint", hidden: true });
@@ -50,6 +52,7 @@ export class Panel {
     const left = el("div", { class: "replay-left" }, this.source.root, this.why.root);
     const main = el("div", { class: "replay-main" }, this.words.root, this.diagram.root, this.strip.root);
     this.grid = el("div", { class: "replay-grid", hidden: true }, left, main, this.aside);
+    this.look = new Look(this.grid);
     root.classList.add("replay");
     root.append(this.level, this.grid, this.instead);
   }

@@ -104,7 +104,7 @@ export class StripView {
       this.names.replaceChildren(
         ...lanes.map(({ greenlet }) => {
           const name = names.of(greenlet);
-          const item = el("li", { "data-greenlet": greenlet, title: name }, el("span", {}, name));
+          const item = el("li", { "data-greenlet": greenlet, "data-of": greenlet, title: name }, el("span", {}, name));
           item.append(glyph(names.mark(greenlet)));
           return item;
         }),

@@ -161,7 +161,7 @@ export class Words {
 function node(piece: Told, names: Names): Node | string {
   if (typeof piece === "string") return piece;
   if ("code" in piece) return el("code", {}, piece.code);
-  const span = el("span", { class: "named" }, piece.name);
+  const span = el("span", { class: "named", "data-of": piece.greenlet }, piece.name);
   span.prepend(glyph(names.mark(piece.greenlet)));
   return span;
 }
