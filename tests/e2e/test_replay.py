@@ -200,7 +200,8 @@ def check(shown: dict[str, Any], frame: dict[str, Any], hub: int, program: Path)
     line = str(site["line"]) if site is not None and site["file"] == str(program) else ""
     assert shown["line"] == line, step
     assert shown["here"] == ([line] if line else []), step
-    assert shown["bookmarks"] == sum(1 for one in frame["parked"] if one["site"]["file"] == str(program)), step
+    sites = [one["site"] for one in (*frame["ready"], *frame["parked"])]
+    assert shown["bookmarks"] == sum(1 for each in sites if each and each["file"] == str(program)), step
 
 
 def test_the_panes_agree_with_the_frames_at_each_step_forward_and_back(still: Page, recording: Recording) -> None:

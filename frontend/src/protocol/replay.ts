@@ -40,6 +40,8 @@ export interface ReadyOne {
   greenlet: number;
   since: number;
   why: string;
+  /** Where it goes on; null: it has not begun. */
+  site: Site | null;
 }
 
 /** What a parked greenlet waits for: a watcher, or something that others have in their hands. */

@@ -42,6 +42,8 @@ class Queued(NamedTuple):
     greenlet: int
     since: int
     why: str
+    site: Site | None
+    """Where it will go on; None if it has not begun."""
 
 
 class On(NamedTuple):
@@ -251,13 +253,15 @@ class Shown:
         return made
 
     def _queued(self, steps: Steps, number: int) -> Queued:
-        awake = steps.greenlet(number).awake
+        one = steps.greenlet(number)
+        awake, site = one.awake, one.wait.site if one.wait is not None else 0
         by = awake.by if awake is not None else 0
-        made_of = awake, steps.watchers.get(by), steps.names.get(by)
+        made_of = awake, site, steps.watchers.get(by), steps.names.get(by)
         if (again := self._again(Queued, number, made_of)) is not None:
             return again
         since = awake.since_ns - self._start if awake is not None else 0
-        return self._keep(number, made_of, Queued(number, since, labels.why_ready(steps, number, self._table)))
+        why = labels.why_ready(steps, number, self._table)
+        return self._keep(number, made_of, Queued(number, since, why, steps.numbers.site(site)))
 
     def _waiting(self, steps: Steps, one: Greenlet) -> Waiting:
         wait = one.wait

@@ -1,5 +1,6 @@
 /** Where in the program's text everybody is: the line of a step, and where each parked greenlet will go on. */
 
+import type { Site } from "../../protocol/messages";
 import type { Frame, Overview, SourceFile } from "../../protocol/replay";
 
 /** A text of more lines than this is shown around the line that matters. */
@@ -12,15 +13,33 @@ export function fileFor(frame: Frame | null, overview: Overview | null, before: 
   return frame?.parked.find(({ site }) => site !== null)?.site?.file ?? overview?.files[0]?.file ?? null;
 }
 
-/** Who will go on at which line of a file, when it is its turn. */
-export function bookmarks(frame: Frame | null, file: string): Map<number, number[]> {
-  const marks = new Map<number, number[]>();
-  for (const { greenlet, site } of frame?.parked ?? []) {
-    if (site === null || site.file !== file) continue;
-    marks.set(site.line, [...(marks.get(site.line) ?? []), greenlet]);
-  }
-  for (const line of marks.values()) line.sort((a, b) => a - b);
+export interface Bookmark {
+  greenlet: number;
+  /** Whether it only waits for its turn. */
+  ready: boolean;
+}
+
+/** Who will go on at which line of a file: those that are ready, and those that are parked. */
+export function bookmarks(frame: Frame | null, file: string): Map<number, Bookmark[]> {
+  const marks = new Map<number, Bookmark[]>();
+  const add = (ones: readonly { greenlet: number; site: Site | null }[], ready: boolean): void => {
+    for (const { greenlet, site } of ones) {
+      if (site !== null && site.file === file) marks.set(site.line, [...(marks.get(site.line) ?? []), { greenlet, ready }]);
+    }
+  };
+  add(frame?.ready ?? [], true);
+  add(frame?.parked ?? [], false);
+  for (const line of marks.values()) line.sort((a, b) => a.greenlet - b.greenlet);
   return marks;
+}
+
+/** How whoever a step is about stands after it, so how its line is marked. */
+export type Standing = "running" | "ready" | "parked" | "other";
+
+export function standing({ greenlet, running, ready, parked }: Frame): Standing {
+  const is = (one: { greenlet: number }): boolean => one.greenlet === greenlet;
+  if (greenlet !== null && greenlet === running) return "running";
+  return ready.some(is) ? "ready" : parked.some(is) ? "parked" : "other";
 }
 
 export function textOf(overview: Overview | null, file: string): SourceFile | null {

@@ -3,7 +3,7 @@
 import { t } from "../../language/language";
 import { shortFile, siteText } from "../../model/format";
 import type { Names } from "../../model/replay/marks";
-import { around, bookmarks, fileFor, textOf } from "../../model/replay/places";
+import { around, bookmarks, fileFor, standing, textOf, type Bookmark } from "../../model/replay/places";
 import { highlighted } from "../../model/replay/python";
 import type { Frame, Overview } from "../../protocol/replay";
 import { el, setText } from "../dom";
@@ -111,7 +111,7 @@ export class SourceView {
   }
 
   /** Where there is no text, it is said why, and the lines that matter are given by their numbers. */
-  private withoutText(file: string, why: string | null, frame: Frame, marks: ReadonlyMap<number, number[]>): void {
+  private withoutText(file: string, why: string | null, frame: Frame, marks: ReadonlyMap<number, Bookmark[]>): void {
     setText(this.note, why === null ? t("replay.no.text.unknown", { file: shortFile(file) }) : t("replay.no.text", { file: shortFile(file), why }));
     this.built = "";
     const numbers = new Set([...marks.keys(), ...(frame.site?.file === file ? [frame.site.line] : [])]);
@@ -119,20 +119,24 @@ export class SourceView {
     this.lines.replaceChildren(...this.rows.values());
   }
 
-  private mark(line: number | null, marks: ReadonlyMap<number, number[]>, names: Names, frame: Frame): void {
+  private mark(line: number | null, marks: ReadonlyMap<number, Bookmark[]>, names: Names, frame: Frame): void {
     this.here?.classList.remove("here");
     this.here?.removeAttribute("aria-current");
     for (const row of this.marked) row.querySelector(".code-marks")!.replaceChildren();
     this.marked = [];
-    for (const [at, greenlets] of marks) {
+    for (const [at, here] of marks) {
       const row = this.rows.get(at);
       if (row === undefined) continue;
       this.marked.push(row);
       const box = row.querySelector<HTMLElement>(".code-marks")!;
-      box.title = t("replay.goes.on", { names: greenlets.map((each) => names.of(each)).join(", ") });
-      const some = greenlets.length > MARKS ? greenlets.slice(0, MARKS - 1) : greenlets;
-      box.append(...some.map((each) => chip(each, names, true)));
-      if (some.length < greenlets.length) box.append(el("span", { class: "hint" }, `+${greenlets.length - some.length}`));
+      box.title = t("replay.goes.on", { names: here.map(({ greenlet }) => names.of(greenlet)).join(t("list.comma")) });
+      const some = here.length > MARKS ? here.slice(0, MARKS - 1) : here;
+      for (const { greenlet, ready } of some) {
+        const mark = chip(greenlet, names, true);
+        mark.classList.toggle("is-ready", ready);
+        box.append(mark);
+      }
+      if (some.length < here.length) box.append(el("span", { class: "hint" }, `+${here.length - some.length}`));
     }
     this.fit();
     this.here = line === null ? null : (this.rows.get(line) ?? null);
@@ -140,7 +144,7 @@ export class SourceView {
     if (this.here === null) return;
     this.here.classList.add("here");
     this.here.setAttribute("aria-current", "true");
-    if (frame.greenlet !== null) this.here.classList.toggle("of-hub", names.isHub(frame.greenlet));
+    this.here.dataset["as"] = standing(frame);
     this.reveal(this.here);
   }
 

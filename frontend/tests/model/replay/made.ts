@@ -65,6 +65,7 @@ export function overview(some: Partial<Overview> = {}): Overview {
     greenlets_total: 0,
     files: [],
     files_total: 0,
+    lesson: false,
     ...some,
   };
 }

@@ -19,7 +19,7 @@ describe("the waits of a scene", () => {
   });
 
   it("tie whoever runs to what it has armed, and whoever is ready to what fired for it", () => {
-    const made = scene({ watchers: [watcher(7, 2), watcher(8, 4, { fired: true })], ready: [{ greenlet: 4, since: 0, why: "" }] });
+    const made = scene({ watchers: [watcher(7, 2), watcher(8, 4, { fired: true })], ready: [{ greenlet: 4, since: 0, why: "", site: null }] });
     expect(waits(made)).toEqual([": w7", ": w8"]);
     expect(ties(made)).toEqual(["2 armed w7", "4 armed w8"]);
     expect(made.groups[1]!.things[0]!.fired).toBe(true);
@@ -116,7 +116,7 @@ describe("a scene with more than there is room for", () => {
   });
 
   it("packs the ready queue, and then cuts it", () => {
-    const ready = (count: number): Partial<Frame> => ({ ready: Array.from({ length: Math.min(count, 50) }, (_, i) => ({ greenlet: i + 3, since: 0, why: "" })), ready_total: count });
+    const ready = (count: number): Partial<Frame> => ({ ready: Array.from({ length: Math.min(count, 50) }, (_, i) => ({ greenlet: i + 3, since: 0, why: "", site: null })), ready_total: count });
     expect(scene(ready(5)).ready).toMatchObject({ dense: false, more: 0 });
     expect(scene(ready(9)).ready).toMatchObject({ dense: true, more: 0 });
     const cut = scene(ready(100)).ready;

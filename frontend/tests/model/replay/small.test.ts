@@ -2,7 +2,7 @@ import { describe, expect, it, vi } from "vitest";
 import { Latest } from "../../../src/model/replay/latest";
 import { Names, SHAPES } from "../../../src/model/replay/marks";
 import { stepOf, target } from "../../../src/model/replay/moves";
-import { MOST_LINES, around, bookmarks, fileFor } from "../../../src/model/replay/places";
+import { MOST_LINES, around, bookmarks, fileFor, standing } from "../../../src/model/replay/places";
 import { highlighted } from "../../../src/model/replay/python";
 import { told } from "../../../src/model/replay/sentence";
 import { stepAt, stretchFor } from "../../../src/model/replay/strip";
@@ -72,8 +72,19 @@ describe("the file that is shown", () => {
   });
 
   it("has a bookmark for everybody who will go on in it", () => {
-    const moment = frame({ parked: [parked(5, { site }), parked(3, { site }), parked(4, { site: { ...site, line: 9 } }), parked(6, { site: { ...site, file: "/other.py" } }), parked(7)] });
-    expect([...bookmarks(moment, "/a/b.py")]).toEqual([[3, [3, 5]], [9, [4]]]);
+    const ready = [{ greenlet: 8, since: 0, why: "", site }, { greenlet: 9, since: 0, why: "", site: null }];
+    const moment = frame({ ready, parked: [parked(5, { site }), parked(3, { site }), parked(4, { site: { ...site, line: 9 } }), parked(6, { site: { ...site, file: "/other.py" } }), parked(7)] });
+    const names = [...bookmarks(moment, "/a/b.py")].map(([line, marks]) => [line, ...marks.map(({ greenlet, ready }) => (ready ? `${greenlet} ready` : greenlet))]);
+    expect(names).toEqual([[3, 3, 5, "8 ready"], [9, 4]]);
+  });
+
+  it("has its line marked by how its greenlet stands", () => {
+    const of = (some: Parameters<typeof frame>[0]): string => standing(frame({ greenlet: 3, ...some }));
+    expect(of({ running: 3 })).toBe("running");
+    expect(of({ ready: [{ greenlet: 3, since: 0, why: "", site: null }] })).toBe("ready");
+    expect(of({ parked: [parked(3)] })).toBe("parked");
+    expect(of({})).toBe("other");
+    expect(of({ greenlet: null, running: null })).toBe("other");
   });
 
   it("is shown around the line, if it is very long", () => {
