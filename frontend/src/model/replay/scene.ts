@@ -78,7 +78,7 @@ export interface Room {
 export function sceneOf(frame: Frame, hub: number, room: Room): Scene {
   const groups = groupsOf(frame, hub);
   const two = room.twice > 0 && sum(groups) > room.rows;
-  const shown = fitting(groups, two ? 2 * room.twice - 2 : room.rows, about(frame));
+  const shown = fitting(groups, two ? 2 * room.twice : room.rows, about(frame));
   const parked = shown.reduce((count, group) => count + group.parked.length, 0);
   const dense = frame.ready_total > room.ready;
   const ones = frame.ready.slice(0, dense && frame.ready_total > room.packed ? Math.max(1, room.packed - 1) : frame.ready_total);

@@ -24,11 +24,18 @@ export function glyph({ shape, colour }: Mark): SVGElement {
 /** A chip; `small` is one that is mentioned, and not the greenlet's own. */
 export function chip(greenlet: number, names: Names, small = false): HTMLElement {
   const name = names.of(greenlet);
+  const short = elided(name, LONGEST);
+  // The number tells it from its like, so it is never what there is no room for.
+  const at = short.lastIndexOf(" #");
+  const [head, number] = at > 0 ? [short.slice(0, at), short.slice(at)] : [short, ""];
   const node = el(
     "span",
-    { class: `chip${small ? " small" : ""}${names.isHub(greenlet) ? " hub" : ""}`, title: name, "data-of": greenlet, "data-chip": small ? undefined : greenlet },
-    el("span", { class: "chip-name" }, elided(name, LONGEST)),
+    { class: "chip", title: name, "data-of": greenlet, "data-chip": small ? undefined : greenlet },
+    el("span", { class: "chip-name" }, head),
+    number !== "" && el("span", { class: "chip-number" }, number),
   );
+  node.classList.toggle("small", small);
+  node.classList.toggle("hub", names.isHub(greenlet));
   node.prepend(glyph(names.mark(greenlet)));
   return node;
 }

@@ -22,6 +22,7 @@ const ROOMY_READY_ROW = 52;
 const READY_ROW = 29;
 const PACKED_ROW = 25;
 const TITLES = 96;
+const ONE_TITLE = 22;
 const QUEUE_TITLE = 38;
 /** Two columns of waits want so much. */
 const TWO_COLUMNS = 500;
@@ -110,7 +111,7 @@ export class Diagram {
       roomyRows: this.waits.clientWidth < ROOMY ? 0 : Math.floor(waits / ROOMY_ROW),
       packed: Math.max(2, across * Math.floor(queue / PACKED_ROW)),
       rows: Math.max(3, Math.floor(waits / ROW)),
-      twice: this.waits.clientWidth < TWO_COLUMNS ? 0 : Math.max(3, Math.floor(waits / DENSE_ROW)),
+      twice: this.waits.clientWidth < TWO_COLUMNS ? 0 : Math.max(3, Math.floor((waits + ONE_TITLE) / DENSE_ROW)),
     };
   }
 

@@ -67,13 +67,21 @@ export function thingText(thing: Thing, names: Names): string {
   const of = thing.kind === "greenlet" ? [...thing.holders.map((each) => names.of(each)), ...(ofSeveral(thing) ? [t("replay.thing.greenlets")] : [])] : [];
   const held = thing.kind !== "greenlet" && thing.holders.length > 0 ? `${t("replay.thing.held")} ${thing.holders.map((each) => names.of(each)).join(t("list.comma"))}` : "";
   const time = thing.fired ? t("replay.thing.fired") : thing.left === null ? "" : leftText(thing.left);
-  const peer = thing.peer === null ? "" : t("replay.thing.peer", { peer: thing.peer });
+  const peer = thing.peer === null ? "" : peerText(thing.kind, thing.peer);
   return [[thingName(thing), ...of].join(" "), peer, time, held].filter(Boolean).join(t("list.comma"));
 }
 
 /** A wait for one end has that one's number; one for several names one of them, and has none. */
 function ofSeveral({ kind, number, holders }: Thing): boolean {
   return kind === "greenlet" && number === null && holders.length > 0;
+}
+
+/** What the runtime calls a socket that takes connections. */
+const LISTENS = "listening ";
+
+function peerText(kind: string, peer: string): string {
+  if (peer.startsWith(LISTENS)) return t("replay.thing.listening", { peer: peer.slice(LISTENS.length) });
+  return kind === "write" ? t("replay.thing.to", { peer }) : t("replay.thing.from", { peer });
 }
 
 function leftText(left: number): string {
@@ -97,7 +105,7 @@ export function thingCard(thing: Thing, names: Names, dense = false): HTMLElemen
   if (!(dense && kind === "timer")) card.append(el("span", { class: "thing-name" }, thingName(thing)));
   if (kind === "greenlet") for (const holder of holders) card.append(chip(holder, names, true));
   if (ofSeveral(thing)) card.append(el("span", { class: "thing-others" }, "…")); // in words in its title: there is little room
-  if (peer !== null) card.append(el("span", { class: "thing-more" }, t("replay.thing.peer", { peer })));
+  if (peer !== null && !dense) card.append(el("span", { class: "thing-more" }, peerText(kind, peer)));
   if (fired) card.append(el("span", { class: "thing-fired" }, t("replay.thing.fired")));
   else if (left !== null) card.append(el("span", { class: "thing-more left" }, dense && left > 0 ? format.duration(left) : leftText(left)));
   if (kind !== "greenlet" && holders.length > 0) {
