@@ -7,17 +7,18 @@
 
 import { language, t } from "./language/language";
 import { Learning } from "./learning";
-import { count } from "./model/format";
 import { Frames } from "./model/replay/frames";
 import { Latest } from "./model/replay/latest";
+import { levelText } from "./model/replay/level";
 import { Names } from "./model/replay/marks";
-import { MOVES, SPEED, stepOf, target, type Move } from "./model/replay/moves";
+import { MOVES, stepOf, target, type Move } from "./model/replay/moves";
+import { Player, type Took } from "./model/replay/player";
 import { stretchFor, type Stretch } from "./model/replay/strip";
 import type { Paint } from "./plot/theme";
 import type { ReplaySource } from "./protocol/replay-source";
 import type { Cause, Frame, Overview, Strip } from "./protocol/replay";
 import { announce } from "./views/dom";
-import { OPTION, Panel } from "./views/replay/panel";
+import { Panel } from "./views/replay/panel";
 
 /** What the words say is told to who cannot see it when one has stopped for so long. */
 const TELL_MS = 250;
@@ -48,9 +49,7 @@ export class Replaying {
   private stretch: Stretch | null = null;
   private whyOf: number | null = null;
   private whyFocus = false;
-  private playing = false;
-  private speed = SPEED;
-  private timer: number | undefined;
+  private readonly player = new Player(() => this.playOn(), () => this.show());
   private telling: number | undefined;
   private told = "";
   private lookedAt = 0;
@@ -66,8 +65,8 @@ export class Replaying {
       {
         words: {
           move: (move) => this.move(move),
-          play: () => this.play(!this.playing),
-          speed: (steps) => this.setSpeed(steps),
+          play: () => this.play(!this.player.playing),
+          speed: (steps) => this.player.at(steps),
           why: () => this.toggleWhy(),
           more: () => this.lookForMore(),
         },
@@ -154,7 +153,7 @@ export class Replaying {
       w: () => this.toggleWhy(),
       n: () => this.learning.move(1),
       p: () => this.learning.move(-1),
-      " ": () => this.play(!this.playing),
+      " ": () => this.play(!this.player.playing),
     };
     // Space presses what has the focus, as everywhere, and arrows choose among choices.
     if (key === " " && node.matches("button, input, summary")) return false;
@@ -303,36 +302,19 @@ export class Replaying {
   }
 
   private play(on: boolean): void {
-    if (on === this.playing) return;
-    this.playing = on && this.step !== null;
-    window.clearTimeout(this.timer);
-    if (this.playing) {
-      const last = this.at >= this.overview.value!.steps - 1;
-      if (last && this.overview.value!.complete) this.goTo(0, true);
-      this.playOn();
-    }
-    this.show();
+    const overview = this.overview.value;
+    // From the last step of all it begins anew.
+    if (on && overview?.complete === true && this.at >= overview.steps - 1) this.goTo(0, true);
+    this.player.play(on && this.step !== null);
   }
 
-  private setSpeed(steps: number): void {
-    this.speed = steps;
-    window.clearTimeout(this.timer);
-    if (this.playing) this.playOn();
-  }
-
-  /** The next step, when it is time and the one before it has been seen. */
-  private playOn(): void {
-    this.timer = window.setTimeout(() => {
-      if (!this.playing) return;
-      const overview = this.overview.value;
-      if (overview !== null && this.at >= overview.steps - 1) {
-        if (overview.complete) {
-          this.play(false);
-          return;
-        }
-      } else if (this.frame?.step === this.at) this.goTo(this.at + 1);
-      this.playOn();
-    }, 1000 / this.speed);
+  /** The next step, if the one before it has been seen. */
+  private playOn(): Took {
+    const overview = this.overview.value;
+    if (overview !== null && this.at >= overview.steps - 1) return overview.complete ? "over" : "wait";
+    if (this.frame?.step !== this.at) return "wait";
+    this.goTo(this.at + 1);
+    return "on";
   }
 
   // what is shown
@@ -370,7 +352,7 @@ export class Replaying {
     const { panel, names } = this;
     const leads = Object.fromEntries(MOVES.map((move) => [move, target(move, frame.step, overview.steps, frame) !== null])) as Record<Move, boolean>;
     const { steps, complete } = overview;
-    panel.words.show({ frame, names, steps, complete, playing: this.playing, notice, leads, whyOpen: this.whyOf !== null });
+    panel.words.show({ frame, names, steps, complete, playing: this.player.playing, notice, leads, whyOpen: this.whyOf !== null });
     panel.source.show(frame, overview, names);
     panel.diagram.show(frame, names, overview.hub);
     const known = this.causes.of === String(this.whyOf) ? this.causes.value : null;
@@ -403,15 +385,4 @@ export class Replaying {
     window.clearTimeout(this.telling);
     this.telling = window.setTimeout(() => announce(words), TELL_MS);
   }
-}
-
-/** What is to be known of a recording as a whole. */
-function levelText({ detail, lost, first }: Overview): string {
-  const parts: string[] = [];
-  const option = OPTION;
-  if (detail === "switch") parts.push(t("replay.level.switch", { option }));
-  if (detail === "io") parts.push(t("replay.level.io", { option }));
-  if (lost > 0) parts.push(t("replay.lost", { count: count(lost) }));
-  else if (first > 0) parts.push(t("replay.first", { count: count(first) }));
-  return parts.join(" ");
 }

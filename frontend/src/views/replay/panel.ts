@@ -1,6 +1,7 @@
 /** The tab of the replay as a whole: its panes side by side, or what is to be said instead of them. */
 
 import { t } from "../../language/language";
+import { OPTION } from "../../model/replay/level";
 import type { Paint } from "../../plot/theme";
 import { el, setText } from "../dom";
 import { Diagram } from "./diagram";
@@ -18,8 +19,6 @@ export interface PanelEvents {
   sized(): void;
 }
 
-/** What makes a recording of every step. */
-export const OPTION = "--detail teach";
 const RECORD = `greenscope record ${OPTION} -o x.gsr program.py\ngreenscope serve x.gsr`;
 
 export class Panel {

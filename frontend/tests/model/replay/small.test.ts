@@ -1,8 +1,10 @@
 import { describe, expect, it, vi } from "vitest";
 import { Latest } from "../../../src/model/replay/latest";
+import { levelText } from "../../../src/model/replay/level";
 import { Names, SHAPES } from "../../../src/model/replay/marks";
 import { stepOf, target } from "../../../src/model/replay/moves";
 import { MOST_LINES, around, bookmarks, fileFor, standing } from "../../../src/model/replay/places";
+import { Player, type Took } from "../../../src/model/replay/player";
 import { highlighted } from "../../../src/model/replay/python";
 import { told } from "../../../src/model/replay/sentence";
 import { stepAt, stretchFor } from "../../../src/model/replay/strip";
@@ -161,6 +163,43 @@ describe("the strip's window", () => {
   it("knows which step is where", () => {
     const stretch = { from: 450, to: 550 };
     expect([stepAt(stretch, 0, 900), stepAt(stretch, 450, 900), stepAt(stretch, 5000, 900), stepAt(stretch, -9, 900)]).toEqual([450, 500, 549, 450]);
+  });
+});
+
+describe("a player", () => {
+  it("takes a step when it is time, waits where there is none yet, and stops where there will be none", () => {
+    vi.useFakeTimers();
+    const answers: Took[] = ["on", "wait", "on", "over"];
+    const take = vi.fn(() => answers.shift()!);
+    const changed = vi.fn();
+    const player = new Player(take, changed);
+    vi.advanceTimersByTime(60_000);
+    expect(take).not.toHaveBeenCalled();
+    player.at(2);
+    player.play(true);
+    player.play(true);
+    vi.advanceTimersByTime(1000);
+    expect(take).toHaveBeenCalledTimes(2);
+    player.at(1);
+    vi.advanceTimersByTime(1000);
+    expect(take).toHaveBeenCalledTimes(3);
+    vi.advanceTimersByTime(60_000);
+    expect([player.playing, take.mock.calls.length, changed.mock.calls.length]).toEqual([false, 4, 2]);
+    player.play(true);
+    player.play(false);
+    vi.advanceTimersByTime(60_000);
+    expect(take).toHaveBeenCalledTimes(4);
+    vi.useRealTimers();
+  });
+});
+
+describe("what is to be known of a recording", () => {
+  it("is what it does not tell, and what is missing", () => {
+    expect(levelText(overview())).toBe("");
+    expect(levelText(overview({ detail: "switch" }))).toContain("--detail teach");
+    expect(levelText(overview({ detail: "io", lost: 1234 }))).toMatch(/--detail teach.* 1\u2009234 events were lost/);
+    expect(levelText(overview({ first: 7 }))).toContain("7 older events");
+    expect(levelText(overview({ detail: null }))).toBe("");
   });
 });
 
