@@ -9,7 +9,7 @@ import "./lesson.css";
 import { language, type Language } from "./language/language";
 import { parseAddress } from "./model/address";
 import { shortFile } from "./model/format";
-import { plain } from "./model/lesson";
+import { beside, plain } from "./model/lesson";
 import { unpacked, type Packed } from "./model/packed";
 import { EmbeddedSource, type EmbeddedReplay } from "./protocol/replay-source";
 import { LIGHT, type Paint } from "./plot/theme";
@@ -44,8 +44,11 @@ function show(paint: Paint): void {
   replaying.setPaint(paint);
 }
 
+/** Where no step is asked for, at the first passage: what is before that teaches nothing yet. */
 function goToAddress(): void {
-  replaying.openAt(parseAddress(location.hash).step ?? "0");
+  const { passages } = held.lesson;
+  const first = passages[beside(passages, null, 1) ?? 0]?.step ?? 0;
+  replaying.openAt(parseAddress(location.hash).step ?? String(first));
 }
 
 replaying.open(new EmbeddedSource(held));

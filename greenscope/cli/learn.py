@@ -107,7 +107,7 @@ def learn(program: tuple[str, ...], port: int, lang: str | None, output: Path | 
             return
         title = f"lesson {LESSONS.index(lesson) + 1}, {lesson.title(language)}" if lesson is not None else called
         asked = f"/?lang={lang}" if lang is not None else "/"
-        where = f"{url_of(listener)}{asked}#ring={ring.stem}&step=0"
+        where = f"{url_of(listener)}{asked}#ring={ring.stem}&step={tell.begins(language)}"
         said = f"greenscope: {where}  shows {title}  (Ctrl-C ends it)"
         app = create_app(Source([directory]), lesson=tell, rest_after=None)
         asyncio.run(serve_until(app, listener, _stopped(said)))
@@ -212,6 +212,15 @@ class _Tell:
 
     def __call__(self, ring: Path, replay: Replay, language: str) -> dict[str, Any] | None:
         return self.of(replay, language) if ring == self._ring else None
+
+    def begins(self, language: str) -> int:
+        """The step of its first passage: what is before that, a hub's beginnings, teaches nothing yet."""
+        replaying = Replaying(self._ring)
+        try:
+            passages = self.of(replaying.replay, language)["passages"]
+        finally:
+            replaying.close()
+        return next((passage["step"] for passage in passages if passage["step"] is not None), 0)
 
     def of(self, replay: Replay, language: str) -> dict[str, Any]:
         """The lesson, about that ring's replay."""

@@ -48,9 +48,10 @@ class Shown:
             raise AssertionError("".join(self.said))
         self._rest = threading.Thread(target=self._read, args=(child.stderr,))
         self._rest.start()
-        found = re.search(r"(http://[\d.:]+)/(\S*)#ring=(\S+)&step=0 ", self.said[-1])
+        found = re.search(r"(http://[\d.:]+)/(\S*)#ring=(\S+)&step=(\d+) ", self.said[-1])
         assert found is not None, self.said[-1]
-        self.url, self.query, self.ring = found.groups()
+        self.url, self.query, self.ring, step = found.groups()
+        self.step = int(step)
 
     def _read(self, stream: IO[str]) -> None:
         self.said += stream
@@ -119,6 +120,7 @@ def test_a_lesson_is_run_and_served_in_both_languages_until_it_is_interrupted() 
         assert chinese["title"] == LESSONS[1].title("zh")
         assert [one["kind"] for one in english["questions"]] == ["number", "choice", "step"]
         assert all(0 <= one["step"] < steps for one in english["passages"])
+        assert lesson.step == english["passages"][0]["step"] > 0, "it opens where there is something to learn"
         frame = lesson.get("/replay/frames", **{"from": str(english["passages"][2]["step"]), "to": str(steps)})
         assert frame.json()["frames"][0]["kind"] == "greenlet_park"
         assert lesson.get("/lesson", lang="fr").status_code == 422

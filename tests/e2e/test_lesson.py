@@ -275,6 +275,8 @@ def test_its_page_works_from_a_disk_without_a_network(alone: Page, lesson: Shown
     file = saved(lesson, tmp_path)
     assert file.stat().st_size < 1_000_000
     page.goto(file.as_uri())
+    at(page, lesson.lesson["passages"][0]["step"])
+    page.keyboard.press("Home")
     expect(page).to_have_title(f"{lesson.lesson['title'].replace('`', '')} · greenscope")
     walked(page, frames, overview["hub"], lesson.lesson["passages"])
     assert errors == []
@@ -420,7 +422,7 @@ def test_the_language_is_switched_in_the_dashboard_and_in_the_page(
 
 def test_a_page_opens_in_the_language_that_it_was_saved_in(alone: Page, recv: Shown, tmp_path: Path) -> None:
     alone.goto(saved(recv, tmp_path, "zh").as_uri())
-    at(alone, 0)
+    at(alone, recv.lesson["passages"][0]["step"])
     expect(alone.locator("html")).to_have_attribute("lang", "zh-CN")
 
 
@@ -474,7 +476,7 @@ def test_what_a_program_has_in_its_names_and_its_source_is_text_in_its_page(alon
     assert done.returncode == 0, done.stderr
     page = alone
     errors = watched(page)
-    page.goto(out.as_uri())
+    page.goto(f"{out.as_uri()}#step=0")
     at(page, 0)
     expect(page.locator(".code")).to_contain_text(HOSTILE)
     page.keyboard.press("End")
