@@ -127,6 +127,7 @@ export class Words {
     this.who.replaceChildren(...(frame.greenlet === null ? [] : [chip(frame.greenlet, names, true)]));
     this.showSentences(frame, names);
     setText(this.notice, notice);
+    this.notice.title = notice;
     const name = frame.greenlet === null ? null : names.of(frame.greenlet);
     for (const move of MOVES) {
       const node = this.moves[move];
