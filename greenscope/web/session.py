@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from greenscope.errors import GreenscopeError
 from greenscope.trace.analysis.diagnoses import Thresholds
 from greenscope.trace.analysis.requests import Requests
 from greenscope.trace.analysis.totals import Totals
@@ -84,6 +85,17 @@ class Session(Examination):
         self._examined_last = False  # when there was nothing more to come
         self._samples: deque[_Sample] = deque([_Sample(clock(), 0, 0, 0)])
         self._kept: dict[Hashable, _Kept] = {}
+
+    @property
+    def behind(self) -> int:
+        """How many records wait to be read; none where the file was cut short meanwhile."""
+        if not self.failed:
+            try:
+                return super().behind
+            except GreenscopeError as error:
+                _log.warning("%s", error)
+                self.failed = True
+        return 0
 
     @property
     def unfinished(self) -> bool:

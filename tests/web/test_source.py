@@ -130,6 +130,19 @@ def test_a_ring_that_cannot_be_read_further_does_not_stop_the_others(
     source.close()
 
 
+def test_a_ring_that_is_cut_short_while_it_is_shown_does_not_stop_the_others(tmp_path: Path) -> None:
+    recording(tmp_path / "a.gsr")
+    source = Source([tmp_path])
+    source.scan()
+    session = source.session("a")
+    assert session is not None
+    (tmp_path / "a.gsr").write_bytes(b"")
+    assert not session.unfinished
+    assert session.failed
+    session.examine()
+    source.close()
+
+
 def test_a_directory_that_goes_away_is_no_error(tmp_path: Path) -> None:
     directory = tmp_path / "rings"
     directory.mkdir()
