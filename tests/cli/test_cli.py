@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -16,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from greenscope.cli.viewer import listen
 from greenscope.trace.events import Kind, Spawn
 from greenscope.trace.reader import RingReader
 from greenscope.trace.recorder import open_recorder
@@ -298,6 +300,23 @@ def test_ctrl_c_ends_run_and_the_program(tmp_path: Path) -> None:
         assert child.wait(20) != 0
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_what_is_answered_does_not_wait_for_what_was_before_it_to_be_acknowledged() -> None:
+    async def nodelay() -> int:
+        accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def connected(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            connection = writer.get_extra_info("socket")
+            accepted.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        async with await asyncio.start_server(connected, sock=(listener := listen(0))):
+            _, writer = await asyncio.open_connection(*listener.getsockname())
+            writer.close()
+            return await asyncio.wait_for(accepted, 10)
+
+    assert asyncio.run(nodelay())
 
 
 @pytest.mark.parametrize("ends_it", [signal.SIGTERM, signal.SIGHUP])
