@@ -205,14 +205,13 @@ export class App {
     const { wanted } = this;
     const ring = this.rings.find((each) => each.id === wanted?.ring);
     if (wanted === null || ring === undefined) return;
-    this.wanted = null;
     this.open(ring);
     if (wanted.request !== null) this.tabs.choose("requests");
     this.served.open(wanted.request);
-    if (wanted.step !== null) {
-      this.tabs.choose("replay");
-      this.replaying.openAt(wanted.step);
-    } else this.address.write(false);
+    if (wanted.step !== null) this.tabs.choose("replay");
+    this.wanted = null; // until here the address stays as it is: loaded again, it leads to the same place
+    if (wanted.step !== null) this.replaying.openAt(wanted.step);
+    else this.address.write(false);
   }
 
   /** What is looked at, as the page's address has it; null while that names something that is not there yet. */

@@ -540,6 +540,19 @@ def test_a_viewer_that_is_gone_is_said_and_asked_again(page: Page, recording: Re
     at(page, 3)
 
 
+def test_a_page_that_is_loaded_again_before_it_shows_anything_is_at_the_same_step(
+    page: Page, recording: Recording
+) -> None:
+    page.route("**/replay?**", lambda route: None)  # is never answered
+    with page.expect_request("**/replay?**"):
+        page.goto(recording.at(12))
+    expect(page.locator("#tab-replay")).to_have_attribute("aria-selected", "true")
+    assert page.url.endswith("step=12")
+    page.unroute("**/replay?**")
+    page.reload()
+    at(page, 12)
+
+
 def test_an_answer_that_comes_late_changes_nothing(page: Page, tmp_path: Path) -> None:
     text = "from greenscope.runtime import sleep\nfor _ in range(400):\n    sleep(0)\n"
     with served(record(tmp_path, text), tmp_path / "app.py") as recording:
