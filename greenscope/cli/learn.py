@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -78,6 +79,8 @@ def learn(program: tuple[str, ...], port: int, lang: str | None, output: Path | 
     lesson = lesson_called(program[0])
     if lesson is not None and program[1:]:
         raise GreenscopeError(f"a lesson takes no arguments, and {program[1]!r} is one")
+    if lesson is not None and gevent:
+        raise GreenscopeError(f"lesson {lesson.name!r} runs on greenscope.runtime; --gevent is for your own scripts")
     if output is not None and not output.name:
         raise GreenscopeError("-o needs the name of a file, such as page.html")
     command = command_of([str(lesson.program)] if lesson is not None else _own(program), gevent)
@@ -90,7 +93,7 @@ def learn(program: tuple[str, ...], port: int, lang: str | None, output: Path | 
         if code in {128 + number for number in end_signals()}:
             sys.exit(code)  # who ends the program so wants no dashboard, either
         called = lesson.name if lesson is not None else _called(program)
-        ring = _ring_of(directory, called, code)
+        ring = _ring_of(directory, called, code, asks_for_gevent=not gevent and _imports_gevent(program[0]))
         if code and lesson is not None and lesson.fails:
             click.echo(
                 "greenscope: the program of this lesson ends with an error, and that is what it is about", err=True
@@ -177,7 +180,15 @@ def _called(program: tuple[str, ...]) -> str:
     return Path(named[0]).name if named else program[-1]
 
 
-def _ring_of(directory: Path, called: str, code: int) -> Path:
+def _imports_gevent(program: str) -> bool:
+    """Whether a script's text does, as far as that can be told without running it."""
+    try:
+        return re.search(rb"^\s*(?:import|from)\s+gevent\b", Path(program).read_bytes(), re.MULTILINE) is not None
+    except OSError:
+        return False
+
+
+def _ring_of(directory: Path, called: str, code: int, *, asks_for_gevent: bool) -> Path:
     """The ring of the first hub at which anybody ever waited."""
     for ring in sorted(rings_in(directory), key=lambda ring: ring.start_wall_ns):
         if _somebody_waited(ring.path):
@@ -189,6 +200,8 @@ def _ring_of(directory: Path, called: str, code: int) -> Path:
             err=True,
         )
         sys.exit(code)
+    if asks_for_gevent:
+        raise GreenscopeError(f"{called} runs on gevent, so it is: greenscope learn --gevent {called}")
     raise GreenscopeError(
         f"no greenlet waited in {called}, so there is nothing to learn from it: it has to use greenscope.runtime, "
         "or be run by -m greenscope.runtime.monkey, or on gevent with --gevent"

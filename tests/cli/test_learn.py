@@ -214,6 +214,15 @@ def test_a_program_in_which_nobody_waits_is_said_to_be_that(tmp_path: Path, text
     assert "greenscope.runtime" in done.stderr
 
 
+def test_a_gevent_script_is_told_to_be_followed_as_one_and_a_lesson_is_none(tmp_path: Path) -> None:
+    done = learn("--port", "0", script(tmp_path, "import gevent\ngevent.sleep(0.01)\n"))
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "greenscope learn --gevent mine.py" in done.stderr
+    done = learn("--gevent", "recv")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert "'recv' runs on greenscope.runtime" in done.stderr
+
+
 def test_a_program_that_fails_at_once_gives_its_own_code(tmp_path: Path) -> None:
     done = learn("--port", "0", script(tmp_path, "raise SystemExit(7)\n"))
     assert (done.returncode, done.stderr.count("\n")) == (7, 1)
