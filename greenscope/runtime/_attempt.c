@@ -81,7 +81,9 @@ attempt_receive(PyObject *Py_UNUSED(module), PyObject *const *args, Py_ssize_t n
     if (!is_plain_socket(args[0]) || !PyLong_CheckExact(args[1]) || !PyLong_CheckExact(args[2]))
         return attempt_method(args, nargs, "recv");
     long size = PyLong_AsLong(args[1]), flags = size < 0 ? 0 : PyLong_AsLong(args[2]);
-    if (size < 0 || size > KEEP_GIL_UP_TO || flags < INT_MIN || flags > INT_MAX || PyErr_Occurred()) {
+    /* With MSG_TRUNC the kernel tells of more than it wrote, and what it did not write here is another socket's. */
+    if (size < 0 || size > KEEP_GIL_UP_TO || flags < INT_MIN || flags > INT_MAX || (flags & MSG_TRUNC) ||
+        PyErr_Occurred()) {
         PyErr_Clear();
         return attempt_method(args, nargs, "recv");
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import socket
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -61,6 +62,20 @@ def test_small_and_large_pieces_arrive_whole_in_any_order(implementation, pair, 
         while (piece := implementation.receive(one, 65536, 0)) is not None:
             got += piece
         assert got == sent
+
+
+def test_what_was_cut_off_is_not_made_up_for_with_what_came_to_another_socket(implementation, pair):
+    one, other = pair[0]._sock, pair[1]._sock
+    other.sendall(b"secret" * 10)
+    assert implementation.receive(one, 100, 0) == b"secret" * 10
+    sender, receiver = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with sender, receiver:
+        receiver.setblocking(False)
+        sender.send(b"x" * 60)
+        got = implementation.receive(receiver, 1, socket.MSG_TRUNC)
+        assert got[:1] == b"x"
+        assert b"secret" not in got
+        assert implementation.receive(receiver, 1, socket.MSG_TRUNC) is None
 
 
 def test_what_was_received_stays_when_more_is_received(implementation, pair):
