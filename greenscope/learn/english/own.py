@@ -19,7 +19,7 @@ OWN: dict[str, str] = {
         "goes on."
     ),
     "own.parked": (
-        "`{who}` is the first that has to wait, at {at}. It parks: it keeps its place with all its variables, and "
+        "`{who}` is the first that hands over, at {at}. It parks: it keeps its place with all its variables, and "
         "switches to the hub, in the same thread."
     ),
     "own.begun": (
@@ -55,7 +55,7 @@ OWN: dict[str, str] = {
     "own.yields": "At {at} `{who}` gives way. It is ready again at once, but behind everybody who was ready before it.",
     "own.wakes": (
         "`{by}` does what `{who}` waits for, and so makes it ready. The kernel has no part in this; and it is no "
-        "switch: `{by}` goes on."
+        "switch: `{by}` still runs."
     ),
     "own.lock": ("`{who}` wants a lock at {at} that another greenlet holds. It parks, until the lock is handed to it."),
     "own.joins": "`{who}` waits at {at} for other greenlets to end. Whoever ends makes those ready that wait for it.",
@@ -79,8 +79,8 @@ OWN: dict[str, str] = {
         "it, while the hub goes on."
     ),
     "own.job_done": (
-        "The thread is done, and the hub hears of it in its poll. Only the hub makes greenlets ready, in its own "
-        "thread."
+        "The thread is done, and the hub hears of it in its poll. No other thread can make a greenlet ready: that is "
+        "done in the hub's own."
     ),
     "own.callback": (
         "Here the hub calls a function itself, and no greenlet is around it. Such a function must not wait: nobody "
@@ -115,7 +115,7 @@ OWN: dict[str, str] = {
         "Count the steps in which the hub asks the kernel and blocks; those in which it only asks are others."
     ),
     "own.exits?": "How many greenlets came to their end in this run?",
-    "own.exits.right": "Right: {answer}. Those that are left were waiting, or ready, when the recording ended.",
+    "own.exits.right": "Right: {answer}. Those that are left were not over when the recording ended.",
     "own.exits.hint": "Count the steps in which a greenlet is over.",
     "own.woke?": "What made `{who}` ready, after it had parked at {at}?",
     "own.woke.hub": "News from the kernel, which the hub heard: a timer, or a descriptor",
@@ -124,7 +124,7 @@ OWN: dict[str, str] = {
     "own.woke.itself": "Itself: it only gave way",
     "own.woke.right": "Right. That it is ready only says that it stands in the ready queue.",
     "own.woke.hint": "Go to the step in which `{who}` becomes ready again; its words say why.",
-    "own.first?": "`{who}` has parked. Who runs next?",
+    "own.first?": "`{who}` has parked. To whom does the hub switch first?",
     "own.first.right": "Right: `{first}` was first in the ready queue.",
     "own.first.hint": "Find the first switch after `{who}` has parked.",
     "own.most?": "Who parked most often?",
