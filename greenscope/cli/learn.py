@@ -177,7 +177,8 @@ def _page_asked_of(program: tuple[str, ...]) -> str | None:
 def _called(program: tuple[str, ...]) -> str:
     """What it is called: the script's name, also where that is run by a module, patched."""
     named = [one for one in program if one not in ("-m", "greenscope.runtime.monkey")]
-    return Path(named[0]).name if named else program[-1]
+    name = Path(named[0]).name if named else program[-1]
+    return name.encode("utf-8", "replace").decode()  # it goes into pages, and may have bytes that are no text
 
 
 def _imports_gevent(program: str) -> bool:

@@ -48,7 +48,7 @@ class Replaying:
     @property
     def is_full(self) -> bool:
         """Whether it takes in no more: who wants what came since has to open the ring anew."""
-        return self.reader.position - self.first >= 2 * self._most
+        return len(self.replay) >= 2 * self._most
 
     def read(self) -> None:
         """Take in what was written by now."""

@@ -37,7 +37,7 @@ def overview(replaying: Replaying, language: str = "en", *, lesson: bool = False
         "first": replaying.first,
         "detail": Detail(level).name.lower() if level in Detail._value2member_map_ else None,
         "hub": replay.hub,
-        "lost": replay.recording.lost,
+        "lost": replay.recording.lost - replaying.first,
         "greenlets": [{"id": number, "name": replay.name(number)} for number in numbers[:_MOST_GREENLETS]],
         "greenlets_total": len(numbers),
         "lesson": lesson,
@@ -46,10 +46,10 @@ def overview(replaying: Replaying, language: str = "en", *, lesson: bool = False
 
 
 def _files(replaying: Replaying, language: str) -> dict[str, Any]:
-    shown, room = [], _MOST_TEXT
+    shown, room, info = [], _MOST_TEXT, replaying.info
     named = files(replaying.replay)
     for name in named[:_MOST_FILES]:
-        text, why_not = source_of(name, replaying.info.start_wall_ns, room, language)
+        text, why_not = source_of(name, info.start_wall_ns, info.host, room, language)
         room -= len(text or "")
         shown.append({"file": name, "text": text, "why_not": why_not})
     return {"files": shown, "files_total": len(named)}

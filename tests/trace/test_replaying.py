@@ -92,6 +92,20 @@ def test_of_one_that_is_written_without_end_it_takes_so_many_more_and_is_full(tm
     recorder.close()
 
 
+def test_what_was_lost_between_two_looks_makes_it_no_fuller(tmp_path: Path):
+    recorder = ring(tmp_path, events=64)
+    with contextlib.closing(Replaying(tmp_path / "1-1.gsr", most=1000)) as replaying:
+        turns(recorder, 2000)
+        replaying.read()
+        assert replaying.replay.recording.lost > 2000
+        assert not replaying.is_full
+        before = len(replaying.replay)
+        turns(recorder, 10)
+        replaying.read()
+        assert len(replaying.replay) == before + 30
+    recorder.close()
+
+
 def test_a_snapshot_of_a_living_ring_is_complete(tmp_path: Path):
     recorder = ring(tmp_path)
     copy = tmp_path / "copy.gsr"

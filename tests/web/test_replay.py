@@ -237,6 +237,16 @@ def test_a_living_ring_goes_on_where_the_overview_is_asked_again(viewer: Viewer)
         assert page.get("/replay").json()["steps"] == 10
 
 
+def test_what_is_only_left_out_is_not_said_to_be_lost(viewer: Viewer) -> None:
+    recorder = written(viewer.directory)
+    for _ in range(100):
+        turn(recorder)
+    with contextlib.closing(Replaying(viewer.directory / "1-1.gsr", most=100)) as replaying:
+        overview = present.overview(replaying)
+    assert (overview["first"], overview["lost"]) == (505 - 100, 0)
+    recorder.close()
+
+
 def test_anew_it_begins_with_what_the_ring_holds_by_then(viewer: Viewer) -> None:
     recorder = written(viewer.directory, events=64)
     with asks(viewer, "1-1") as page:

@@ -17,8 +17,11 @@ SOON = 1 << 62
 MIB = 1 << 20
 
 
-def shown(file: Path | str, began: int = SOON, room: int = MIB) -> tuple[str | None, str | None]:
-    return source_of(str(file), began, room, "en")
+HERE = socket.gethostname()
+
+
+def shown(file: Path | str, began: int = SOON, room: int = MIB, host: str = HERE) -> tuple[str | None, str | None]:
+    return source_of(str(file), began, host, room, "en")
 
 
 @pytest.mark.parametrize(
@@ -92,7 +95,7 @@ def test_what_is_no_source_is_not_read_and_why_is_said_in_every_language(tmp_pat
     make(path)
     began = time.monotonic()
     for language, table in LANGUAGES.items():
-        assert source_of(str(path), SOON, MIB, language) == (None, table[key])
+        assert source_of(str(path), SOON, HERE, MIB, language) == (None, table[key])
     assert time.monotonic() - began < 10  # a FIFO would be waited for without end
 
 
@@ -116,16 +119,36 @@ def test_a_name_that_is_not_that_of_a_source_is_not_opened(file: str):
 
 
 def test_every_reason_is_tested_here():
-    tested = {key for _, key in NOT_SHOWN.values()} | {*NO_SOURCE.values(), "file.changed", "file.room"}
+    tested = {key for _, key in NOT_SHOWN.values()} | {
+        *NO_SOURCE.values(),
+        "file.changed",
+        "file.elsewhere",
+        "file.room",
+    }
     assert tested == {key for key in LANGUAGES["en"] if key.startswith("file.")}
 
 
 def test_a_file_that_was_changed_since_the_recording_began_is_not_shown(tmp_path: Path):
     path = tmp_path / "app.py"
     path.write_text("x = 1\n")
-    written = path.stat().st_mtime_ns
+    written = path.stat().st_ctime_ns
     assert shown(path, written - 1) == (None, "changed since the recording")
     assert shown(path, written) == ("x = 1\n", None)
+
+
+def test_an_older_file_that_was_put_in_its_place_is_not_shown(tmp_path: Path):
+    path = tmp_path / "app.py"
+    path.write_text("x = 1\n")
+    os.utime(path, (0, 0))
+    began = path.stat().st_ctime_ns - 1
+    assert shown(path, began) == (None, "changed since the recording")
+
+
+def test_what_lies_here_is_not_shown_of_a_recording_of_another_machine(tmp_path: Path):
+    path = tmp_path / "app.py"
+    path.write_text("x = 1\n")
+    assert shown(path, host=f"{HERE}-2") == (None, "recorded on another machine")
+    assert shown(path, host=HERE[:3]) == ("x = 1\n", None), "a long name is cut in the ring"
 
 
 def test_of_many_files_so_many_characters_are_shown(tmp_path: Path):

@@ -12,6 +12,6 @@ export function levelText({ detail, lost, first }: Overview): string {
   if (detail === "switch") parts.push(t("replay.level.switch", { option: OPTION }));
   if (detail === "io") parts.push(t("replay.level.io", { option: OPTION }));
   if (lost > 0) parts.push(t("replay.lost", { count: count(lost) }));
-  else if (first > 0) parts.push(t("replay.first", { count: count(first) }));
+  if (first > 0) parts.push(t("replay.first", { count: count(first) }));
   return parts.join(" ");
 }

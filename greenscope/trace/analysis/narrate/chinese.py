@@ -87,6 +87,7 @@ CHINESE: dict[str, str] = {
     "file.irregular": "不是普通文件",
     "file.unreadable": "无法读取",
     "file.changed": "录制之后被修改过",
+    "file.elsewhere": "录制是在另一台机器上进行的",
     "file.large": "大于 1 MiB",
     "file.coding": "无法解码",
     "file.room": "其他文件太大，放不下了",

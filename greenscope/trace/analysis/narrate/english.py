@@ -84,6 +84,7 @@ ENGLISH: dict[str, str] = {
     "file.irregular": "not a regular file",
     "file.unreadable": "cannot be read",
     "file.changed": "changed since the recording",
+    "file.elsewhere": "recorded on another machine",
     "file.large": "larger than 1 MiB",
     "file.coding": "cannot be decoded",
     "file.room": "there is no room for it: the other files are too large",
