@@ -214,6 +214,14 @@ def test_a_program_in_which_nobody_waits_is_said_to_be_that(tmp_path: Path, text
     assert "greenscope.runtime" in done.stderr
 
 
+def test_a_script_whose_name_is_no_text_has_a_page_all_the_same(tmp_path: Path) -> None:
+    program = tmp_path / os.fsdecode(b"\xff.py")
+    program.write_text("from greenscope.runtime import sleep\nsleep(0.01)\n")
+    done = learn("-o", tmp_path / "page.html", program)
+    assert done.returncode == 0, done.stderr
+    assert "?.py" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_a_gevent_script_is_told_to_be_followed_as_one_and_a_lesson_is_none(tmp_path: Path) -> None:
     done = learn("--port", "0", script(tmp_path, "import gevent\ngevent.sleep(0.01)\n"))
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
