@@ -38,7 +38,7 @@ export class Replaying {
   private source: ReplaySource | null = null;
   private readonly overview = new Latest<Overview>(() => this.overviewCame());
   private readonly strip = new Latest<Strip>(() => this.show());
-  private readonly causes = new Latest<Cause[]>(() => this.causesCame());
+  private readonly causes = new Latest<Cause[]>(() => this.show());
   private frames: Frames | null = null;
   private names = new Names();
   private frame: Frame | null = null;
@@ -68,7 +68,7 @@ export class Replaying {
           play: () => this.play(!this.player.playing),
           speed: (steps) => this.player.at(steps),
           why: () => this.toggleWhy(),
-          more: () => this.lookForMore(),
+          more: () => (this.overview.value?.full ? this.openAnew(Infinity, true) : this.lookForMore()),
         },
         strip: { go: (step, over) => this.goTo(step, over) },
         why: { go: (step) => this.goTo(step, true), close: () => void this.close() },
@@ -95,7 +95,8 @@ export class Replaying {
     this.source = source;
     for (const each of [this.overview, this.strip, this.causes]) each.forget();
     this.frames?.forget();
-    this.frames = source && new Frames((from, to, signal) => this.fetch(source, from, to, signal), () => this.framesCame());
+    this.frames = source && new Frames((from, to, signal) => this.fetch(source, from, to, signal), () => this.show());
+    if (source) source.renumbered = () => this.openAnew(this.at);
     this.names = new Names();
     this.frame = this.stretch = this.whyOf = this.wanted = null;
     this.at = 0;
@@ -216,17 +217,24 @@ export class Replaying {
       this.names.know(overview);
       if (overview.lesson) this.learning.refresh();
       this.takeWanted();
+      if (this.at >= overview.steps) {
+        this.at = Math.max(overview.steps - 1, 0);
+        this.context.moved(false);
+      }
       this.frames?.look(this.at, overview.steps);
     }
     this.show();
   }
 
-  private framesCame(): void {
-    this.show();
-  }
-
-  private causesCame(): void {
-    this.show();
+  /** Asks for all of it again, for steps have other numbers now; one is at a step again, or at the last there is. */
+  private openAnew(at: number, anew = false): void {
+    const { source } = this;
+    if (source === null) return;
+    this.open(source);
+    this.at = at;
+    this.notice = t("replay.renumbered");
+    announce(this.notice);
+    this.overview.wish("overview", (signal) => source.overview(signal, anew));
   }
 
   /** Asks whether there are more steps by now; what follows on the last ones is known then. */
@@ -351,8 +359,8 @@ export class Replaying {
   private drawFrame(frame: Frame, overview: Overview, notice: string): void {
     const { panel, names } = this;
     const leads = Object.fromEntries(MOVES.map((move) => [move, target(move, frame.step, overview.steps, frame) !== null])) as Record<Move, boolean>;
-    const { steps, complete } = overview;
-    panel.words.show({ frame, names, steps, complete, playing: this.player.playing, notice, leads, whyOpen: this.whyOf !== null });
+    const { steps, complete, full } = overview;
+    panel.words.show({ frame, names, steps, complete, full, playing: this.player.playing, notice, leads, whyOpen: this.whyOf !== null });
     panel.source.show(frame, overview, names);
     panel.diagram.show(frame, names, overview.hub);
     const known = this.causes.of === String(this.whyOf) ? this.causes.value : null;

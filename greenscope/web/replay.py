@@ -7,16 +7,18 @@ the viewer runs.
 from __future__ import annotations
 
 import json
+import zlib
 from typing import Any
 
 from greenscope.trace.analysis.as_json import site_as_json
 from greenscope.trace.analysis.frames import Frame
 from greenscope.trace.analysis.replay import Replay, files, greenlets
 from greenscope.trace.events import Detail
+from greenscope.trace.records import Gap
 from greenscope.trace.replaying import Replaying
 from greenscope.web.replay_source import source_of
 
-__all__ = ["MOST_FRAMES", "frames", "overview", "strip", "why"]
+__all__ = ["MOST_FRAMES", "frames", "number", "overview", "strip", "why"]
 
 MOST_FRAMES = 200
 _MOST_GREENLETS = 200
@@ -31,6 +33,7 @@ def overview(replaying: Replaying, language: str = "en", *, lesson: bool = False
     numbers = greenlets(replay)
     level = reader.counters()["detail"]
     return {
+        "replay": number(replaying),
         "steps": len(replay),
         "complete": replaying.complete,
         "full": replaying.is_full,
@@ -43,6 +46,14 @@ def overview(replaying: Replaying, language: str = "en", *, lesson: bool = False
         "lesson": lesson,
         **_files(replaying, language),
     }
+
+
+def number(replaying: Replaying) -> int:
+    """Which numbers its steps have: all replays of one ring that begin at the same event have the same."""
+    info, replay = replaying.info, replaying.replay
+    begin = replay.event(0) if len(replay) else None
+    lost = begin.lost if isinstance(begin, Gap) else 0
+    return zlib.crc32(repr((info.boot_id, info.pid, info.hub, info.start_monotonic_ns, lost)).encode())
 
 
 def _files(replaying: Replaying, language: str) -> dict[str, Any]:

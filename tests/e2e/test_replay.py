@@ -9,14 +9,14 @@ import signal
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 SECONDS = 1000
 
@@ -67,6 +67,17 @@ for word in ("waits", "again"):
     sleep(0.001)
     print(word, flush=True)
     sys.stdin.readline()
+"""
+
+GOES_ROUND = """\
+import sys
+from greenscope.runtime import sleep
+while True:
+    for _ in range(8000):
+        sleep(0)
+    print("round", flush=True)
+    if not sys.stdin.readline():
+        break
 """
 
 SHOWN = """() => {
@@ -524,6 +535,73 @@ def test_a_program_that_still_runs_has_steps_so_far_and_more_when_one_looks(page
             expect(page.get_by_role("button", name="Look for more")).to_be_hidden(timeout=20 * SECONDS)
             expect(page.locator(".step-line")).not_to_contain_text("so far")
             assert errors == []
+
+
+@contextmanager
+def running(directory: Path, text: str, **settings: str) -> Iterator[tuple[Recording, Callable[[], None]]]:
+    """A program that says a word and then waits for a line, and what has it go on to its next word."""
+    program = directory / "app.py"
+    program.write_text(text)
+    environment = {**os.environ, "GREENSCOPE_DETAIL": "teach", "GREENSCOPE_DIR": str(directory / "rings"), **settings}
+    command = [sys.executable, str(program)]
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None and process.stdout is not None
+        said, told = process.stdout, process.stdin
+
+        def go_on() -> None:
+            told.write("go\n")
+            told.flush()
+            assert said.readline()
+
+        assert said.readline()
+        try:
+            with served(directory / "rings", program) as recording:
+                yield recording, go_on
+        finally:
+            told.close()
+
+
+def test_where_one_that_still_runs_is_opened_anew_the_page_is_too_and_says_so(page: Page, tmp_path: Path) -> None:
+    with running(tmp_path, GOES_ROUND, GREENSCOPE_RING_MB="1", GREENSCOPE_STALL_MS="60000") as (recording, go_on):
+        opened(page, recording, 3)
+        at(page, 3)
+        go_on()
+        anew = recording.get(f"rings/{recording.ring}/replay?anew=true")  # as after ten minutes, or for somebody else
+        assert anew["lost"] > 0
+        frames = recording.get(f"rings/{recording.ring}/replay/frames?from=0&to=200")["frames"]
+        page.evaluate("() => { location.hash = location.hash.replace(/step=.*/, 'step=150'); }")
+        at(page, 150)
+        expect(page.locator(".replay-notice")).to_contain_text("The steps have other numbers now")
+        assert page.evaluate(SHOWN)["words"] == frames[150]["words"]
+        page.keyboard.press("Home")
+        at(page, 0)
+        assert page.evaluate(SHOWN)["words"] == frames[0]["words"]  # and not what was step 0 before
+
+
+def test_when_no_more_is_taken_in_of_one_that_still_runs_its_newest_steps_are_a_click_away(
+    page: Page, tmp_path: Path
+) -> None:
+    def full(route: Route) -> None:
+        """As after two million events."""
+        answer = route.fetch()
+        route.fulfill(response=answer, json={**answer.json(), "full": True})
+
+    with running(tmp_path, GOES_ROUND, GREENSCOPE_RING_MB="1", GREENSCOPE_STALL_MS="60000") as (recording, go_on):
+        page.route(re.compile(r"/replay\?anew=false"), full)
+        opened(page, recording, 3)
+        at(page, 3)
+        go_on()
+        expect(page.get_by_role("button", name="Look for more")).to_be_hidden()
+        with page.expect_request(re.compile(r"/replay\?anew=true")):
+            page.get_by_role("button", name="Show the newest").click()
+        expect(page.locator(".replay-notice")).to_contain_text("The steps have other numbers now")
+        overview = recording.overview
+        assert overview["lost"] > 0
+        at(page, overview["steps"] - 1)
+        page.wait_for_url(re.compile(f"step={overview['steps'] - 1}$"))
+        expect(page.get_by_role("button", name="Look for more")).to_be_visible()
 
 
 def test_a_viewer_that_is_gone_is_said_and_asked_again(page: Page, recording: Recording) -> None:

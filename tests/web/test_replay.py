@@ -263,6 +263,55 @@ def test_anew_it_begins_with_what_the_ring_holds_by_then(viewer: Viewer) -> None
     recorder.close()
 
 
+def test_what_is_asked_of_steps_that_have_other_numbers_by_now_is_refused(viewer: Viewer) -> None:
+    recorder = written(viewer.directory, events=64)
+    asked = {"/frames": {"from": 0, "to": 2}, "/why": {"step": 0}, "/strip": {"from": 0, "to": 2}}
+    with asks(viewer, "1-1") as page:
+        before = page.get("/replay").json()["replay"]
+        assert page.get("/replay", params={"anew": True}).json()["replay"] == before  # it begins where that began
+        for _ in range(100):
+            turn(recorder)
+        assert page.get("/replay").json()["replay"] == before  # what was lost meanwhile is after its first steps
+        for path, query in asked.items():
+            assert page.get(f"/replay{path}", params={**query, "of": before}).status_code == 200, path
+        now = page.get("/replay", params={"anew": True}).json()["replay"]
+        assert now != before
+        for path, query in asked.items():
+            assert page.get(f"/replay{path}", params={**query, "of": now}).status_code == 200, path
+            assert page.get(f"/replay{path}", params=query).status_code == 200, path
+            refused = page.get(f"/replay{path}", params={**query, "of": before})
+            assert refused.status_code == 410, path
+            assert f"other numbers than those of replay {before}" in refused.json()["detail"], path
+            assert page.get(f"/replay{path}", params={**query, "of": "x"}).status_code == 422, path
+        assert page.get("/replay/frames", params={"from": 9999, "to": 9999, "of": before}).status_code == 410
+        assert page.get("/replay").json()["replay"] == now  # nobody let go of it for that
+    recorder.close()
+
+
+def test_a_recording_that_is_over_has_the_same_numbers_however_often_it_is_opened(replay: httpx.Client) -> None:
+    assert len({replay.get("/replay", params={"anew": True}).json()["replay"] for _ in range(3)}) == 1
+
+
+def test_an_overview_is_not_sent_again_where_nothing_came_since(viewer: Viewer) -> None:
+    recorder = written(viewer.directory)
+    with asks(viewer, "1-1") as page:
+        known = page.get("/replay").json()
+        query = {"of": known["replay"], "since": known["steps"]}
+        nothing = page.get("/replay", params=query)
+        assert (nothing.status_code, nothing.content) == (204, b"")
+        assert page.get("/replay", params={**query, "of": 0}).json() == known
+        assert page.get("/replay", params={**query, "since": 4}).json() == known
+        turn(recorder)
+        assert page.get("/replay", params=query).json()["steps"] == 10
+        query["since"] = 10
+        assert page.get("/replay", params=query).status_code == 204
+        recorder.close()  # that it is over is news as well
+        deadline = time.monotonic() + PATIENCE
+        while page.get("/replay", params=query).status_code == 204 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert page.get("/replay", params=query).json()["complete"] is True
+
+
 # -- threads ------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,8 @@ export interface SavedPage {
 export interface ReplaySource {
   /** Of the recording. */
   readonly id: string;
-  overview(signal: AbortSignal): Promise<Overview>;
+  /** `anew`: of the newest there is, whatever was taken in before. */
+  overview(signal: AbortSignal, anew?: boolean): Promise<Overview>;
   /** The frames of the steps from `from` up to and without `to`. */
   frames(from: number, to: number, signal: AbortSignal): Promise<Frames>;
   why(step: number, signal: AbortSignal): Promise<Cause[]>;
@@ -24,6 +25,8 @@ export interface ReplaySource {
   strip(from: number, to: number, signal: AbortSignal): Promise<Strip>;
   /** What is told of it; null: nothing. */
   lesson(signal: AbortSignal): Promise<Lesson | null>;
+  /** Is called when steps turn out to have other numbers than in the overview that came last. */
+  renumbered: () => void;
   /** Makes a page of the lesson; null: this is one. */
   readonly page: (() => Promise<SavedPage>) | null;
 }
@@ -31,16 +34,27 @@ export interface ReplaySource {
 /** As many parts as a lane of the strip may have. */
 const MOST = 800;
 
+type Query = Record<string, number | boolean>;
+
 /** Asks the viewer. */
 export class ViewerSource implements ReplaySource {
+  renumbered = (): void => {};
   private readonly base: string;
+  /** What came last. */
+  private known: Overview | null = null;
 
   constructor(readonly id: string) {
     this.base = `api/rings/${encodeURIComponent(id)}`;
   }
 
-  overview(signal: AbortSignal): Promise<Overview> {
-    return this.get<Overview>("/replay", {}, signal);
+  async overview(signal: AbortSignal, anew = false): Promise<Overview> {
+    const before = anew ? null : this.known;
+    const query: Query = before === null ? { anew } : { of: before.replay, since: before.steps };
+    const response = await checked(await this.ask("/replay", query, signal));
+    if (response.status === 204 && before !== null) return before;
+    const found = (this.known = (await response.json()) as Overview);
+    if (before !== null && found.replay !== before.replay) this.renumbered();
+    return found;
   }
 
   frames(from: number, to: number, signal: AbortSignal): Promise<Frames> {
@@ -67,11 +81,17 @@ export class ViewerSource implements ReplaySource {
     return { file, content: await response.blob() };
   };
 
-  private async get<T>(path: string, query: Record<string, number>, signal: AbortSignal): Promise<T> {
-    return (await checked(await this.ask(path, query, signal))).json() as Promise<T>;
+  /** What is asked of steps, as they are numbered in what came last. */
+  private async get<T>(path: string, query: Query, signal: AbortSignal): Promise<T> {
+    const response = await this.ask(path, this.known === null ? query : { ...query, of: this.known.replay }, signal);
+    if (response.status === 410 && !signal.aborted) {
+      this.known = null;
+      this.renumbered();
+    }
+    return (await checked(response)).json() as Promise<T>;
   }
 
-  private ask(path: string, query: Record<string, number>, signal?: AbortSignal): Promise<Response> {
+  private ask(path: string, query: Query, signal?: AbortSignal): Promise<Response> {
     const asked = new URLSearchParams({ ...Object.fromEntries(Object.entries(query).map(([key, value]) => [key, String(value)])), lang: language });
     return fetch(`${this.base}${path}?${asked}`, { signal: signal ?? null });
   }
@@ -108,6 +128,7 @@ export interface EmbeddedReplay {
 /** Answers from what the page holds. */
 export class EmbeddedSource implements ReplaySource {
   readonly page = null;
+  renumbered = (): void => {};
 
   constructor(private readonly held: EmbeddedReplay) {}
 

@@ -18,6 +18,8 @@ export interface SourceFile {
 
 /** What there is to step through. */
 export interface Overview {
+  /** Which numbers the steps have: sent along with what is asked of them. */
+  replay: number;
   steps: number;
   /** No more is to come: the process is over. */
   complete: boolean;

@@ -8,6 +8,7 @@ export const EN_REPLAY = {
   "replay.of": "of {last}",
   "replay.so.far": "of {last} so far",
   "replay.more": "Look for more",
+  "replay.newest": "Show the newest",
   "replay.words": "What happens",
   "replay.source": "Source",
   "replay.diagram": "Diagram: who runs, who is ready, who waits",
@@ -39,6 +40,7 @@ export const EN_REPLAY = {
   "replay.nowhere.again": "{name} does not run again in this recording.",
   "replay.nowhere.nobody": "This step is about no greenlet.",
   "replay.wrong": "There is no step “{step}” here: they are 0 to {last}.",
+  "replay.renumbered": "The steps have other numbers now: the recording was opened anew.",
 
   "replay.why": "Why did this switch happen?",
   "replay.why.title": "What led to step {step}, the newest first",

@@ -10,6 +10,7 @@ export const ZH_REPLAY: Readonly<Record<keyof typeof EN_REPLAY, string>> = {
   "replay.of": "最后一步是 {last}",
   "replay.so.far": "目前最后一步是 {last}",
   "replay.more": "查看新的步骤",
+  "replay.newest": "显示最新的步骤",
   "replay.words": "发生了什么",
   "replay.source": "源代码",
   "replay.diagram": "示意图：谁在运行，谁就绪，谁在等待",
@@ -41,6 +42,7 @@ export const ZH_REPLAY: Readonly<Record<keyof typeof EN_REPLAY, string>> = {
   "replay.nowhere.again": "{name} 在这份记录中不再运行。",
   "replay.nowhere.nobody": "这一步与任何协程无关。",
   "replay.wrong": "这里没有步骤“{step}”：步骤从 0 到 {last}。",
+  "replay.renumbered": "步骤的编号变了：记录已重新打开。",
 
   "replay.why": "为什么会发生这次切换？",
   "replay.why.title": "第 {step} 步的由来，最近的在前",

@@ -46,6 +46,8 @@ export interface Shown {
   names: Names;
   steps: number;
   complete: boolean;
+  /** No more is taken in: who wants what came since opens it anew. */
+  full: boolean;
   playing: boolean;
   /** What is to be said beside the words; empty: nothing. */
   notice: string;
@@ -78,7 +80,7 @@ export class Words {
     this.moves = Object.fromEntries(MOVES.map((move) => [move, button(move)])) as Record<Move, HTMLButtonElement>;
     this.play = el("button", { class: "button icon primary play", "aria-keyshortcuts": "Space" });
     this.play.addEventListener("click", () => events.play());
-    this.more = el("button", { class: "button small more-steps" }, t("replay.more"));
+    this.more = el("button", { class: "button small more-steps" });
     this.more.addEventListener("click", () => events.more());
     this.why = el("button", { class: "button why-button", "aria-keyshortcuts": "W", "aria-expanded": "false", "aria-controls": "replay-why", "aria-label": t("replay.why") }, el("span", { class: "long" }, t("replay.why")), el("span", { class: "short", "aria-hidden": "true" }, t("keys.replay.why")), el("kbd", { "aria-hidden": "true" }, "W"));
     this.why.addEventListener("click", () => events.why());
@@ -118,10 +120,11 @@ export class Words {
     this.why.focus();
   }
 
-  show({ frame, names, steps, complete, playing, notice, leads, whyOpen }: Shown): void {
+  show({ frame, names, steps, complete, full, playing, notice, leads, whyOpen }: Shown): void {
     setText(this.step, t("replay.step", { step: frame.step }));
     setText(this.of, t(complete ? "replay.of" : "replay.so.far", { last: steps - 1 }));
     this.more.hidden = complete;
+    setText(this.more, t(full ? "replay.newest" : "replay.more"));
     setText(this.time, format.duration(frame.time));
     this.time.title = format.time(frame.time, 9);
     this.who.replaceChildren(...(frame.greenlet === null ? [] : [chip(frame.greenlet, names, true)]));

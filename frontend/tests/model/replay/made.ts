@@ -54,6 +54,7 @@ export function watcher(number: number, owner: number, some: Partial<ArmedWatche
 
 export function overview(some: Partial<Overview> = {}): Overview {
   return {
+    replay: 1,
     steps: 100,
     complete: true,
     full: false,
