@@ -643,8 +643,10 @@ def test_an_answer_that_comes_late_changes_nothing(page: Page, tmp_path: Path) -
         page.keyboard.press("Home")
         at(page, 0)
         assert held
-        for route in held:
-            route.continue_()
-        page.wait_for_timeout(300)
+        with page.expect_response("**/replay/frames?from=512&**") as late:
+            for route in held:
+                route.continue_()
+        late.value.finished()
+        page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
         at(page, 0)
         assert page.evaluate(SHOWN)["number"] == "Step 0"

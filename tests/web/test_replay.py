@@ -38,6 +38,14 @@ def rings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {program: record(program, directory) for program in ("accept", "locks", "timeouts", "threads")}
 
 
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Ask the viewer again and again until it has it: it follows rings by itself, and tells nobody when."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"waited in vain for {what}"
+        time.sleep(0.05)
+
+
 @contextlib.contextmanager
 def asks(viewer: Viewer, ring: Path | str) -> Iterator[httpx.Client]:
     """Of one ring, as soon as the viewer has it."""
@@ -47,9 +55,7 @@ def asks(viewer: Viewer, ring: Path | str) -> Iterator[httpx.Client]:
         copied.write_bytes(ring.read_bytes())
         copied.rename(viewer.directory / ring.name)  # the viewer sees all of it or nothing
     with httpx.Client(base_url=f"{viewer.url}/api/rings/{name}", timeout=PATIENCE) as client:
-        deadline = time.monotonic() + PATIENCE
-        while client.get("/replay").status_code == 404 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: client.get("/replay").status_code != 404, f"ring {name}")
         yield client
 
 
@@ -231,9 +237,7 @@ def test_a_living_ring_goes_on_where_the_overview_is_asked_again(viewer: Viewer)
         after = page.get("/replay/frames", params={"from": 0, "to": 10}).json()["frames"]
         assert [frame["words"] for frame in after[:5]] == [frame["words"] for frame in before]
         recorder.close()
-        deadline = time.monotonic() + PATIENCE
-        while not page.get("/replay").json()["complete"] and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: page.get("/replay").json()["complete"], "its end")
         assert page.get("/replay").json()["steps"] == 10
 
 
@@ -306,9 +310,7 @@ def test_an_overview_is_not_sent_again_where_nothing_came_since(viewer: Viewer) 
         query["since"] = 10
         assert page.get("/replay", params=query).status_code == 204
         recorder.close()  # that it is over is news as well
-        deadline = time.monotonic() + PATIENCE
-        while page.get("/replay", params=query).status_code == 204 and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda: page.get("/replay", params=query).status_code != 204, "its end")
         assert page.get("/replay", params=query).json()["complete"] is True
 
 

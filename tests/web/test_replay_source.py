@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -158,9 +159,27 @@ def test_of_many_files_so_many_characters_are_shown(tmp_path: Path):
     assert shown(path, room=6) == ("x = 1\n", None)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read all")
-def test_a_file_that_may_not_be_read_is_not_shown(tmp_path: Path):
-    path = tmp_path / "app.py"
-    path.write_text("x = 1\n")
-    path.chmod(0)
-    assert shown(path) == (None, LANGUAGES["en"]["file.unreadable"])
+@pytest.fixture
+def nobody() -> Iterator[None]:
+    """Root may read all: for a while this process is somebody who may not."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    yield
+    os.seteuid(before)
+
+
+@pytest.fixture
+def forbidden() -> Iterator[Path]:
+    """A file that its directory shows to everybody, and that nobody may read."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        (directory / "app.py").write_text("x = 1\n")
+        (directory / "app.py").chmod(0)
+        yield directory / "app.py"
+
+
+def test_a_file_that_may_not_be_read_is_not_shown(forbidden: Path, nobody: None):
+    assert forbidden.stat().st_size == 6
+    assert shown(forbidden) == (None, LANGUAGES["en"]["file.unreadable"])

@@ -297,7 +297,6 @@ with gevent.Timeout(0.005, False):
 
 
 def test_a_gevent_programs_steps_follow_the_rules_as_well(tmp_path: Path):
-    pytest.importorskip("gevent")
     (tmp_path / "app.py").write_text(GEVENT)
     command = [sys.executable, "-m", "greenscope", "record", "--gevent", "--detail", "teach", "-o", "app.gsr", "app.py"]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=60, capture_output=True)
