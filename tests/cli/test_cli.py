@@ -10,8 +10,7 @@ import socket
 import subprocess
 import sys
 import textwrap
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -22,6 +21,7 @@ from greenscope.trace.events import Kind, Spawn
 from greenscope.trace.reader import RingReader
 from greenscope.trace.recorder import open_recorder
 from greenscope.trace.records import Event
+from tests.waiting import until
 
 COMMAND = (sys.executable, "-m", "greenscope")
 
@@ -44,14 +44,6 @@ def running(*args: object, **options: object) -> Iterator[subprocess.Popen[str]]
 
 def url_in(line: str) -> str:
     return next(word for word in line.split() if word.startswith("http://127.0.0.1:"))
-
-
-def until(holds: Callable[[], object], seconds: float = 20) -> None:
-    """Wait for what another process brings about."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def script(tmp_path: Path, text: str) -> Path:

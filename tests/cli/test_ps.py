@@ -15,7 +15,6 @@ import subprocess
 import sys
 import termios
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ import pytest
 from greenscope.cli.words import duration, printable
 from greenscope.trace.events import Spawn
 from tests.trace.rings import RingSizes, begin, new_ring
+from tests.waiting import until
 
 COMMAND = (sys.executable, "-m", "greenscope", "ps")
 
@@ -96,13 +96,6 @@ def hubs(*args: object) -> list[dict[str, Any]]:
 
 def named(hub: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return [row for row in hub["greenlets"] if row["name"].split(" #")[0] == name]
-
-
-def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 def test_every_greenlet_is_listed_with_what_it_waits_for() -> None:

@@ -7,9 +7,8 @@ import socket
 import struct
 import subprocess
 import sys
-import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +20,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from greenscope.trace.events import Exit, Ready, Spawn, Wait, Watch
 from greenscope.trace.recorder import Recorder, open_recorder
+from tests.waiting import until
 from tests.web.conftest import Viewer
 
 WIDTH = 10_000_000_000
@@ -59,14 +59,6 @@ def traced(viewer: Viewer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Traced]:
     until(lambda: traced.id in {ring["id"] for ring in httpx.get(f"{viewer.url}/api/rings").json()["rings"]})
     yield traced
     recorder.close()
-
-
-def until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    """Wait for what another thread or process brings about."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.01)
 
 
 def view(**changes: object) -> str:

@@ -6,8 +6,7 @@ import contextlib
 import re
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -18,6 +17,7 @@ from prometheus_client.samples import Sample
 
 from greenscope.trace.analysis.diagnoses import DIAGNOSES
 from greenscope.web.metrics import program_of
+from tests.waiting import until
 from tests.web.conftest import Viewer
 
 SERVES = """
@@ -66,13 +66,6 @@ def samples(viewer: Viewer) -> dict[tuple[str, str], list[Sample]]:
         for sample in family.samples:
             found.setdefault((sample.name, sample.labels["pid"]), []).append(sample)
     return found
-
-
-def until(holds: Callable[[], object], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come about"
-        time.sleep(0.02)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import dataclasses
 import itertools
 import re
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from greenscope.web import replay as present
 from greenscope.web.replay_routes import Language
 from greenscope.web.replays import Replays
 from tests.trace.analysis.replayed import PROGRAMS, record
+from tests.waiting import until
 from tests.web.conftest import Viewer
 
 PROTOCOL = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
@@ -36,14 +36,6 @@ PATIENCE = 20
 def rings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     directory = tmp_path_factory.mktemp("replayed")
     return {program: record(program, directory) for program in ("accept", "locks", "timeouts", "threads")}
-
-
-def until(holds: Callable[[], bool], what: str) -> None:
-    """Ask the viewer again and again until it has it: it follows rings by itself, and tells nobody when."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"waited in vain for {what}"
-        time.sleep(0.05)
 
 
 @contextlib.contextmanager
