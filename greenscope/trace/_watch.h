@@ -37,6 +37,13 @@ typedef struct {
     int polls;         /* it asks the kernel: it idles, or runs a callback of the loop */
 } Doing;
 
+/* How much its thread had computed at one look: the kernel was asked between the two times. */
+typedef struct {
+    uint64_t from_ns, to_ns, cpu_ns; /* UINT64_MAX: it did not say */
+} Look;
+
+#define LOOKS 8
+
 typedef struct Watched {
     struct Watched *next;
     Ring *ring;        /* whose end forgets this first */
@@ -47,14 +54,13 @@ typedef struct Watched {
     uint64_t seen;     /* records that were looked at */
     uint64_t switches; /* of these, those that say what runs; the hub has run from the second on */
     Doing doing;
-    uint64_t idle_ns;      /* when it was last seen to idle in the poll that it is in */
-    uintptr_t idle_code;   /* the code object that was seen to call the poll */
-    uint64_t stall_number; /* `doing.number` of the stall that is on; 0: none */
+    uint64_t idle_ns;                  /* when it was last seen to idle in a poll */
+    uint64_t idle_number, idle_cpu_ns; /* `doing.number` of that one, and what its thread had computed then */
+    uintptr_t idle_code;               /* the code object that was seen to call the poll */
+    uint64_t stall_number;             /* `doing.number` of the stall that is on; 0: none */
     uint64_t stall_from_ns, stall_greenlet;
-    uint64_t stall_cpu_ns; /* what its thread had computed some time before it began; UINT64_MAX: not known */
-    struct {
-        uint64_t at_ns, cpu_ns;
-    } looks[8]; /* the last ones, each in the place of the oldest: how much its thread had computed */
+    uint64_t stall_cpu_ns; /* what its thread had computed when it began, at least; UINT64_MAX: not known */
+    Look looks[LOOKS];     /* the last ones, each in the place of the oldest */
     unsigned looked;
     int stall_kept; /* a snapshot was made for it */
     unsigned asked; /* reasons for snapshots of it that are to be made, a bit each */
@@ -92,8 +98,8 @@ typedef struct {
     uint64_t stall_ns, kept_ns; /* from when on it is a stall; from when on one is worth a snapshot, 0: never */
 } Thresholds;
 
-/* One ring, at one tick. `from`: since when the watchdog itself was never late. Whether the hub idles. */
-int watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from);
+/* Look at one ring. `from`: since when the watchdog itself was never late. When to look again. */
+uint64_t watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from);
 
 /* The ring is about to be closed. */
 void watch_last(Watched *ring);
@@ -156,12 +162,12 @@ struct pollfd;
 
 /* With what `server_leave` left in the queue of this socket, if anything. -1 and errno: there is no socket. */
 int server_open(const char *directory, int own, int left);
-int server_polls(struct pollfd *polls); /* how many */
-uint64_t server_deadline(void);         /* when it wants to be called at the latest; 0: never */
-void server_work(uint64_t now);         /* never blocks */
-void server_close(void);                /* and remove the socket */
-void server_leave(int fd);              /* all to the next thread, by this socket; -1: there is none */
-void server_forked(void);               /* it is the parent's */
+int server_polls(struct pollfd *polls);    /* how many */
+uint64_t server_deadline(void);            /* when it wants to be called at the latest; 0: never */
+void server_work(uint64_t now, int heard); /* never blocks; `heard`: the poll has something to tell */
+void server_close(void);                   /* and remove the socket */
+void server_leave(int fd);                 /* all to the next thread, by this socket; -1: there is none */
+void server_forked(void);                  /* it is the parent's */
 
 /* -- _snapshots.c ----------------------------------------------------------------------------- */
 

@@ -2,8 +2,8 @@
  *
  * It owns the list of the process's rings, and the thread: one a process, started with the first ring, with
  * every signal blocked. It is no thread of Python's: patching does not reach it, `threading` does not count
- * it, and it never has the GIL. Four times within the threshold, two while all hubs idle, it looks whether a hub stalls
- * (_watchstalls.c); beside that it answers on the socket (_watchserver.c), and makes the snapshots that
+ * it, and it never has the GIL. It looks whether a hub stalls when one could (_watchstalls.c), and twice within the
+ * threshold at one that idles; beside that it answers on the socket (_watchserver.c), and makes the snapshots that
  * something has asked for (_snapshots.c). With no ring to look at it sleeps.
  *
  * It has a table of descriptors to itself: while two threads share one, the kernel counts references in every
@@ -32,9 +32,7 @@
 #define CLOSE_RANGE_UNSHARE (1u << 1)
 #endif
 
-#define HUB         1 /* the first greenlet that a ring hears of: Hub.__init__ */
 #define STACK_BYTES (256 << 10)
-#define FARTHEST    65536 /* records that are looked through at most */
 
 pthread_mutex_t watch_lock = PTHREAD_MUTEX_INITIALIZER;
 Watched *watched;
@@ -53,7 +51,7 @@ static int directory_error; /* of the thread's beginning, when it is `ready` */
 static sem_t ready;
 static FileIdentity wake_file, hear_file;
 static Thresholds thresholds;
-static uint64_t due_ns, from_ns; /* when the rings are looked at next; since when the thread was never late */
+static uint64_t due_ns, from_ns; /* under the lock: when to look at rings again; since when the thread was never late */
 
 FileIdentity
 identity_of(int fd)
@@ -168,7 +166,6 @@ static void *
 watch_run(void *Py_UNUSED(unused))
 {
     struct pollfd polls[SERVER_POLLS];
-    uint64_t period = thresholds.stall_ns / 4;
     int fd, timeout = 0;
     char drained[256];
     prctl(PR_SET_NAME, "greenscope");
@@ -177,12 +174,11 @@ watch_run(void *Py_UNUSED(unused))
     fd = is_still(hear_fd, hear_file) ? hear_fd : -1;
     directory_error = server_open(directory, own_files, atomic_load(&wake_fd)) < 0 ? errno : 0;
     sem_post(&ready); /* whoever goes on after a fork does not wait: the child has the processor for a while */
-    if (period < NS_A_MS)
-        period = NS_A_MS;
     while (!atomic_load(&stopping)) {
         int count = server_polls(polls + 1) + 1;
         polls[0] = (struct pollfd){.fd = own_files || is_still(fd, hear_file) ? fd : -1, .events = POLLIN};
-        if (poll(polls, (nfds_t) count, timeout) > 0 && polls[0].revents && (own_files || is_still(fd, hear_file)) &&
+        int heard = poll(polls, (nfds_t) count, timeout) > 0;
+        if (heard && polls[0].revents && (own_files || is_still(fd, hear_file)) &&
             recv(fd, drained, sizeof drained, 0) == 0)
             fd = -1; /* the other end is closed, and this one would be ready for ever */
         uint64_t now = clock_ns(), deadline;
@@ -190,28 +186,27 @@ watch_run(void *Py_UNUSED(unused))
             snapshot_ask(GS_SNAPSHOT_SIGNAL);
         pthread_mutex_lock(&watch_lock);
         if (now >= due_ns) {
-            /* It was stopped, or had nothing to look at. Of what was stopped for a whole threshold, half of that is
+            /* It was stopped. Of what was stopped for a whole threshold, half of that is
              * seen at least; a little late is everybody on a busy machine, where stalls are looked for most. */
             if (now - due_ns > thresholds.stall_ns / 2)
                 from_ns = now;
-            int idle = 1;
-            for (Watched *ring = watched; ring != NULL; ring = ring->next)
-                if (ring->base != NULL)
-                    idle &= watch_one(ring, &thresholds, now, from_ns);
-            due_ns = now + (idle ? 2 * period : period);
+            due_ns = UINT64_MAX; /* with none to look at */
+            for (Watched *ring = watched; ring != NULL; ring = ring->next) {
+                uint64_t next = ring->base != NULL ? watch_one(ring, &thresholds, now, from_ns) : UINT64_MAX;
+                if (next < due_ns)
+                    due_ns = next;
+            }
         }
         snapshot_asked();
-        int nothing = watched == NULL;
+        uint64_t due = due_ns;
         pthread_mutex_unlock(&watch_lock);
-        server_work(now);
+        server_work(now, heard);
         deadline = server_deadline();
-        if (nothing && deadline == 0) {
-            timeout = 1000; /* and not for ever: the program may have closed what would wake it */
-            continue;
-        }
-        if (deadline == 0 || deadline > due_ns)
-            deadline = due_ns;
+        if (deadline == 0 || deadline > due)
+            deadline = due;
         now = clock_ns();
+        if (deadline > now + NS_A_SECOND) /* and not for ever: the program may have closed what would wake it */
+            deadline = now + NS_A_SECOND;
         timeout = deadline > now ? (int) ((deadline - now + NS_A_MS - 1) / NS_A_MS) : 0;
     }
     if (atomic_load(&pausing))
@@ -349,8 +344,10 @@ after_fork_in_child(void)
     close_wake();
     pthread_mutex_init(&watch_lock, NULL);
     atomic_store(&waiting, 0);
-    for (Watched *ring = watched; ring != NULL; ring = ring->next) /* at once: what runs next may be a hook of Python */
+    for (Watched *ring = watched; ring != NULL; ring = ring->next) { /* at once: what is next may be a hook of Python */
         ring->base = ring->ring->base = NULL;
+        ring->ring->slot_used = 0;
+    }
     server_forked();
     running = paused = over = 0;
     atomic_store(&stopping, 0);
@@ -444,6 +441,7 @@ ring_watch(Ring *ring, PyObject *path)
     entry->serial = ++serials;
     entry->next = watched;
     watched = entry;
+    due_ns = clock_ns();
     pthread_mutex_unlock(&watch_lock);
     watch_wake();
     Py_RETURN_NONE;

@@ -454,12 +454,13 @@ serve_stacks(uint64_t now)
 }
 
 void
-server_work(uint64_t now)
+server_work(uint64_t now, int heard)
 {
     check_table();
     if (listener < 0)
         return;
-    accept_one(now);
+    if (heard || out_of_files)
+        accept_one(now);
     for (int i = 0; i < CONNECTIONS; i++) {
         Connection *connection = &connections[i];
         if (connection->state == ASKS)

@@ -9,6 +9,11 @@
  *   - a process that was stopped finds the watchdog late as well, which begins anew then;
  *   - a thread whose hub has not run yet (a program that starts) keeps nobody from anything.
  *
+ * A hub that runs is looked at when what runs now would be a stall, and once halfway, and not before: whoever began
+ * later can be none by then. Who was gone by halfway, as in a busy hub nearly everybody, costs one look. The one
+ * halfway is for a process that is stopped: it is late for one of the two. Where the thread does not have a processor
+ * all the time, it is looked at twice as often: what a stall computed has to be known well there.
+ *
  * What it notices it writes to the ring's watch section, whose only writer it is: stall_begin, with the stack and
  * what the thread waits for in the kernel, when the threshold is over, and stall_end when the hub has switched.
  */
@@ -72,24 +77,6 @@ watch_look(Watched *ring, uint64_t after)
     return first;
 }
 
-/* Whether what calls the poll is the innermost frame: then it waits, and calls nobody. */
-static int
-idles(Watched *ring)
-{
-    static PlaceName name; /* under the lock */
-    Place place;
-    if (walk_thread(ring->thread, &place, 1) != 1)
-        return 1; /* unknown, as on interpreters whose frames are */
-    if (place.code == ring->idle_code)
-        return 1;
-    if (name_place(&place, &name) < 0 ||
-        !((strncmp(name.function, "Hub.", 4) == 0 && strstr(name.file, "greenscope/runtime/hub.py") != NULL) ||
-          (strcmp(name.function, "Loop.run") == 0 && strstr(name.file, "greenscope/integrations/gevent/") != NULL)))
-        return 0;
-    ring->idle_code = place.code;
-    return 1;
-}
-
 /* -- the watch section ------------------------------------------------------------------------ */
 
 static Event *
@@ -140,37 +127,116 @@ computed_by(const Watched *ring)
     return (uint64_t) now.tv_sec * NS_A_SECOND + (uint64_t) now.tv_nsec;
 }
 
+static Look *
+newest_look(Watched *ring)
+{
+    return &ring->looks[ring->looked % LOOKS];
+}
+
 static void
-remember_computed(Watched *ring, uint64_t now)
+look_at_processor(Watched *ring)
 {
-    unsigned place = ring->looked++ % (sizeof ring->looks / sizeof *ring->looks);
-    ring->looks[place].at_ns = now;
-    ring->looks[place].cpu_ns = computed_by(ring);
+    ring->looked++;
+    Look *look = newest_look(ring);
+    look->from_ns = clock_ns();
+    look->cpu_ns = computed_by(ring);
+    look->to_ns = clock_ns();
 }
 
-/* As it was at the last look before a time; UINT64_MAX if that is not known any more. */
-static uint64_t
-computed_before(const Watched *ring, uint64_t time)
+/* Whether it computed less than an eighth short of all the time since the look before. */
+static int
+computes(Watched *ring)
 {
-    uint64_t at = 0, cpu = UINT64_MAX;
-    for (unsigned i = 0; i < sizeof ring->looks / sizeof *ring->looks; i++)
-        if (ring->looks[i].at_ns && ring->looks[i].at_ns <= time && ring->looks[i].at_ns > at) {
-            at = ring->looks[i].at_ns;
-            cpu = ring->looks[i].cpu_ns;
-        }
-    return cpu;
-}
-
-/* The most that a stall's thread can have computed in it, as a record has it: microseconds + 1; 0: not known. */
-static uint32_t
-stall_computed(const Watched *ring)
-{
-    uint64_t now = computed_by(ring);
-    if (ring->stall_cpu_ns == UINT64_MAX || now == UINT64_MAX || now < ring->stall_cpu_ns)
+    const Look *now = newest_look(ring), *before = &ring->looks[(ring->looked - 1) % LOOKS];
+    if (before->to_ns == 0 || now->cpu_ns == UINT64_MAX || before->cpu_ns == UINT64_MAX)
         return 0;
-    uint64_t us = (now - ring->stall_cpu_ns) / 1000 + 1;
+    uint64_t passed = now->from_ns - before->to_ns;
+    return now->cpu_ns - before->cpu_ns >= passed - passed / 8;
+}
+
+/* The least that it had computed by a time: what it had at a look before, or at one after without all that is between.
+ */
+static uint64_t
+computed_at_least(const Watched *ring, uint64_t time)
+{
+    uint64_t most = 0, known = 0;
+    for (unsigned i = 0; i < LOOKS; i++) {
+        const Look *look = &ring->looks[i];
+        if (look->to_ns == 0 || look->cpu_ns == UINT64_MAX)
+            continue;
+        uint64_t since = look->to_ns > time ? look->to_ns - time : 0,
+                 least = look->cpu_ns > since ? look->cpu_ns - since : 0;
+        if (least > most)
+            most = least;
+        known = 1;
+    }
+    return known ? most : UINT64_MAX;
+}
+
+/* The most: what it had at a look after, or at one before with all that is between. */
+static uint64_t
+computed_at_most(const Watched *ring, uint64_t time)
+{
+    uint64_t least = UINT64_MAX;
+    for (unsigned i = 0; i < LOOKS; i++) {
+        const Look *look = &ring->looks[i];
+        if (look->to_ns == 0 || look->cpu_ns == UINT64_MAX)
+            continue;
+        uint64_t most = look->cpu_ns + (look->from_ns < time ? time - look->from_ns : 0);
+        if (most < least)
+            least = most;
+    }
+    return least;
+}
+
+/* The most that a stall's thread can have computed in it by a time, as a record has it: microseconds + 1; 0: not
+ * known. */
+static uint32_t
+stall_computed(const Watched *ring, uint64_t time)
+{
+    uint64_t by = computed_at_most(ring, time);
+    if (ring->stall_cpu_ns == UINT64_MAX || by == UINT64_MAX || by < ring->stall_cpu_ns)
+        return 0;
+    uint64_t us = (by - ring->stall_cpu_ns) / 1000 + 1;
     return us > UINT32_MAX ? UINT32_MAX : (uint32_t) us;
 }
+
+/* Whether what calls the poll is the innermost frame: then it waits, and calls nobody. */
+static int
+calls_poll(Watched *ring)
+{
+    static PlaceName name; /* under the lock */
+    Place place;
+    if (walk_thread(ring->thread, &place, 1) != 1)
+        return 1; /* unknown, as on interpreters whose frames are */
+    if (place.code == ring->idle_code)
+        return 1;
+    if (name_place(&place, &name) < 0 ||
+        !((strncmp(name.function, "Hub.", 4) == 0 && strstr(name.file, "greenscope/runtime/hub.py") != NULL) ||
+          (strcmp(name.function, "Loop.run") == 0 && strstr(name.file, "greenscope/integrations/gevent/") != NULL)))
+        return 0;
+    ring->idle_code = place.code;
+    return 1;
+}
+
+/* A thread that has computed nothing since it was seen to wait in this poll has not left it. */
+static int
+idles(Watched *ring, uint64_t now)
+{
+    uint64_t computed = newest_look(ring)->cpu_ns;
+    if (!ring->doing.polls)
+        return 0;
+    if (ring->idle_number != ring->doing.number || ring->idle_cpu_ns != computed || computed == UINT64_MAX) {
+        if (!calls_poll(ring))
+            return 0;
+        ring->idle_number = ring->doing.number;
+        ring->idle_cpu_ns = computed;
+    }
+    ring->idle_ns = now;
+    return 1;
+}
+
+/* -- stalls ----------------------------------------------------------------------------------- */
 
 static void
 stall_begins(Watched *ring, uint64_t now, uint64_t since)
@@ -180,9 +246,9 @@ stall_begins(Watched *ring, uint64_t now, uint64_t since)
     ring->stall_from_ns = since;
     ring->stall_greenlet = ring->doing.greenlet;
     ring->stall_kept = 0;
-    ring->stall_cpu_ns = computed_before(ring, since);
+    ring->stall_cpu_ns = computed_at_least(ring, since);
     uint8_t blocked = call_of(header_u64(ring, GS_HEADER_THREAD_ID));
-    watch_write(ring, GS_KIND_STALL_BEGIN, blocked, stall_computed(ring), now, ring->doing.greenlet, since, stack,
+    watch_write(ring, GS_KIND_STALL_BEGIN, blocked, stall_computed(ring, now), now, ring->doing.greenlet, since, stack,
                 stacks_text(ring->thread, stack, sizeof stack));
 }
 
@@ -191,27 +257,28 @@ stall_ends(Watched *ring, uint64_t at)
 {
     uint64_t from = ring->stall_from_ns;
     ring->stall_number = 0;
-    watch_write(ring, GS_KIND_STALL_END, 0, stall_computed(ring), at, ring->stall_greenlet, at > from ? at - from : 0,
-                NULL, 0);
+    watch_write(ring, GS_KIND_STALL_END, 0, stall_computed(ring, at), at, ring->stall_greenlet,
+                at > from ? at - from : 0, NULL, 0);
     atomic_store_explicit(&ring->ring->stall_over, 1, memory_order_relaxed);
 }
 
-int
+uint64_t
 watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from)
 {
+    uint64_t soon = now + (thresholds->stall_ns / 4 > NS_A_MS ? thresholds->stall_ns / 4 : NS_A_MS), since;
     /* Who looks at what a killed process left knows by this how long it hung. */
     atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_ALIVE_NS), now, memory_order_relaxed);
-    uint64_t over_at = watch_look(ring, ring->stall_number ? ring->stall_number : UINT64_MAX), since;
-    int idle = ring->doing.polls && idles(ring), on = ring->stall_number != 0;
-    remember_computed(ring, now);
-    if (idle)
-        ring->idle_ns = now;
+    uint64_t over_at = watch_look(ring, ring->stall_number ? ring->stall_number : UINT64_MAX);
+    look_at_processor(ring);
+    int idle = idles(ring, now), on = ring->stall_number != 0;
     if (on && over_at == 0 && ring->doing.number != ring->stall_number)
         over_at = ring->doing.since_ns; /* somebody else has looked meanwhile */
     if (on && (over_at || idle))
         stall_ends(ring, over_at ? over_at : now);
-    if (idle || ring->doing.number == 0 || ring->switches < 2)
-        return idle;
+    if (idle) /* when it goes on, what it calls from the poll tells nobody */
+        return now + 2 * (soon - now);
+    if (ring->doing.number == 0 || ring->switches < 2)
+        return soon;
     since = ring->doing.since_ns;
     if (ring->doing.polls && ring->idle_ns > since)
         since = ring->idle_ns; /* it has idled in this poll before */
@@ -225,7 +292,9 @@ watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t fr
         if (snapshot_allowed(GS_SNAPSHOT_STALL, now))
             snapshot_ask(GS_SNAPSHOT_STALL);
     }
-    return 0;
+    if (ring->stall_number || !computes(ring))
+        return soon;
+    return since + (now < since + thresholds->stall_ns / 2 ? thresholds->stall_ns / 2 : thresholds->stall_ns) + 1;
 }
 
 void
