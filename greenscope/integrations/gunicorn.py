@@ -253,7 +253,7 @@ class GreenscopeWorker(AsyncWorker):  # type: ignore[misc]  # gunicorn has no ty
             status = getattr(serving.response, "status_code", None) or 0
             if how == _RAISED and not getattr(serving.response, "headers_sent", False):
                 status = 500  # what gunicorn's handler answers to whatever comes out of here
-            recorder.request_end(number, how, status, error)
+            recorder.request_end(number, status, how, error)
 
     def _told_its_number(self, application: Any) -> Any:
         """The application, with the number of its request in its environ, by which it is in the recording."""

@@ -107,22 +107,20 @@ missing(const char *what)
 
 /* -- when a wait is over at the latest ----------------------------------------------------------- */
 
+/* The class of the last timeout that was asked, and where its instances have the slot `due`. */
+static PyTypeObject *due_type;
+static Py_ssize_t due_offset;
+
 /* When a timeout is due: its slot is read where it is, which a descriptor takes several times as long for. -1.0 with
  * an error set. */
 static double
 due_of(PyObject *timeout)
 {
-    static PyMemberDescrObject *slot;
-    if (slot == NULL) {
-        PyObject *found = _PyType_Lookup(Py_TYPE(timeout), str_due);
-        if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type) &&
-            ((PyMemberDescrObject *) found)->d_member->type == T_OBJECT_EX)
-            slot = (PyMemberDescrObject *) Py_NewRef(found);
-    }
-    if (slot != NULL && PyObject_TypeCheck(timeout, PyDescr_TYPE(slot))) {
-        PyObject *due = *(PyObject **) ((char *) timeout + slot->d_member->offset);
-        if (due != NULL && PyFloat_CheckExact(due))
-            return PyFloat_AS_DOUBLE(due);
+    PyObject *found = _PyType_Lookup(Py_TYPE(timeout), str_due);
+    if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type) &&
+        ((PyMemberDescrObject *) found)->d_member->type == T_OBJECT_EX) {
+        due_offset = ((PyMemberDescrObject *) found)->d_member->offset;
+        Py_XSETREF(due_type, (PyTypeObject *) Py_NewRef((PyObject *) Py_TYPE(timeout)));
     }
     PyObject *due = PyObject_GetAttr(timeout, str_due);
     double seconds = due == NULL ? -1.0 : PyFloat_AsDouble(due);
@@ -130,13 +128,35 @@ due_of(PyObject *timeout)
     return seconds;
 }
 
+static inline uint64_t
+in_ns(double seconds)
+{
+    return seconds < 1e-9 ? 1 : seconds < 9e9 ? (uint64_t) (seconds * 1e9) : (uint64_t) 9e18;
+}
+
+static int due_of_several(State *state, uint64_t *due);
+
 /* When the first of the greenlet's timeouts is due, in nanoseconds; 0 if it has none. */
-static int
+static inline int
 due_ns(State *state, uint64_t *due)
 {
     *due = 0;
     if (state->timeouts == NULL || PyList_GET_SIZE(state->timeouts) == 0)
         return 0;
+    if (PyList_GET_SIZE(state->timeouts) == 1) { /* nearly always, and of the class that it was before */
+        PyObject *timeout = PyList_GET_ITEM(state->timeouts, 0);
+        PyObject *found = Py_IS_TYPE(timeout, due_type) ? *(PyObject **) ((char *) timeout + due_offset) : NULL;
+        if (found != NULL && PyFloat_CheckExact(found)) {
+            *due = in_ns(PyFloat_AS_DOUBLE(found));
+            return 0;
+        }
+    }
+    return due_of_several(state, due);
+}
+
+static int __attribute__((noinline))
+due_of_several(State *state, uint64_t *due)
+{
     PyObject *timeouts = Py_NewRef(state->timeouts);
     double first = 0.0;
     for (Py_ssize_t i = 0; i < PyList_GET_SIZE(timeouts); i++) {
@@ -151,7 +171,7 @@ due_ns(State *state, uint64_t *due)
             first = seconds;
     }
     Py_DECREF(timeouts);
-    *due = first < 1e-9 ? 1 : first < 9e9 ? (uint64_t) (first * 1e9) : (uint64_t) 9e18;
+    *due = in_ns(first);
     return 0;
 }
 

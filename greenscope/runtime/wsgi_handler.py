@@ -41,7 +41,7 @@ NEVER = sys.maxsize
 _HEAD = 16384
 _BODY = 65536
 _ID = 100  # characters of a request's id that are recorded
-_RETURNED, _RAISED, _KILLED = int(Exit.RETURNED), int(Exit.RAISED), int(Exit.KILLED)
+_RAISED, _KILLED = int(Exit.RAISED), int(Exit.KILLED)
 
 
 class WSGIHandler(Response):
@@ -71,6 +71,7 @@ class WSGIHandler(Response):
         self.deadline: int = NEVER
         self.greenlet: Any = None
         self.status = None
+        self.code = 0
         self.headers_sent = False
         self._ticks = server.ticks
         self._name = self._asked_for = ""
@@ -156,7 +157,9 @@ class WSGIHandler(Response):
         recorder = self._recorder
         if recorder is None:
             self.handle_one_response()
-        elif "HTTP_X_REQUEST_ID" in environ or "HTTP_TRACEPARENT" in environ or debugging.always_traced:
+        elif debugging.named and (
+            "HTTP_X_REQUEST_ID" in environ or "HTTP_TRACEPARENT" in environ or debugging.always_traced
+        ):
             self._handle_named(recorder, environ)
         else:  # nearly always, and so without another call
             number = recorder.request_begin(self._line)
@@ -165,7 +168,7 @@ class WSGIHandler(Response):
             except BaseException as error:
                 self._record_failure(recorder, number, error)
                 raise
-            recorder.request_end(number, _RETURNED, self.code if self.status is not None else 0, "")
+            recorder.request_end(number, self.code)
         if log is not None:
             self.time_finish = time()
             self.log_request()
@@ -190,11 +193,11 @@ class WSGIHandler(Response):
         except BaseException as error:
             self._record_failure(recorder, number, error)
             raise
-        recorder.request_end(number, _RETURNED, self.code if self.status is not None else 0, "")
+        recorder.request_end(number, self.code)
 
     def _record_failure(self, recorder: Recorder, number: int, error: BaseException) -> None:
         how = _KILLED if isinstance(error, GreenletExit) else _RAISED
-        recorder.request_end(number, how, self.code if self.status is not None else 0, type(error).__name__)
+        recorder.request_end(number, self.code, how, type(error).__name__)
 
     def get_environ(self) -> dict[str, Any]:
         """The environ of the request at hand."""

@@ -43,6 +43,7 @@ class Response:
     status: str | None
     """What ``start_response`` was given; None before."""
     code: int
+    """Its three digits; 0 before."""
     response_headers: list[tuple[str, str]]
     headers_sent: bool
     response_length: int
@@ -58,6 +59,7 @@ class Response:
 
     def _response_begins(self) -> None:
         self.status = None
+        self.code = 0
         self.headers_sent = self.response_use_chunked = self._bodiless = False
         self.response_length = 0
 

@@ -17,51 +17,50 @@
 #include <Python.h>
 #include <internal/pycore_frame.h>
 
-/* Frames that run no line yet, or that stand for a call from C, are passed over. */
 typedef struct _PyInterpreterFrame *Frame;
-
-static inline Frame
-frame_whole(Frame frame)
-{
-    while (frame != NULL && _PyFrame_IsIncomplete(frame))
-        frame = frame->previous;
-    return frame;
-}
 
 static inline Frame
 frame_here(void)
 {
 #if PY_VERSION_HEX < 0x030D0000
-    return frame_whole(PyThreadState_Get()->cframe->current_frame);
+    return PyThreadState_Get()->cframe->current_frame;
 #else
-    return frame_whole(PyThreadState_Get()->current_frame);
+    return PyThreadState_Get()->current_frame;
 #endif
+}
+
+/* Not so of frames that run no line yet, or that stand for a call from C, which are to be passed over. It looks into
+ * the code, which a walk that knows the code by its address has not fetched: ask last. */
+static inline int
+frame_runs(Frame frame)
+{
+    return !_PyFrame_IsIncomplete(frame);
 }
 
 /* The frame that an object stands for, of a greenlet that does not run. */
 static inline Frame
 frame_of(PyFrameObject *object)
 {
-    return frame_whole(object->f_frame);
+    return object->f_frame;
 }
 
 /* The caller of `frame`, which is done with. */
 static inline Frame
 frame_back(Frame frame)
 {
-    return frame_whole(frame->previous);
+    return frame->previous;
 }
 
 #define frame_done(frame) ((void) (frame))
 
-/* Borrowed. */
+/* Borrowed; of a frame that does not run, perhaps something else, or nothing. */
 static inline PyCodeObject *
 frame_code(Frame frame)
 {
 #if PY_VERSION_HEX < 0x030D0000
     return frame->f_code;
 #else
-    return _PyFrame_GetCode(frame);
+    return (PyCodeObject *) frame->f_executable;
 #endif
 }
 
@@ -83,6 +82,7 @@ typedef PyFrameObject *Frame;
 #define frame_done(frame) Py_DECREF(frame)
 #define frame_of(object)  ((Frame) Py_NewRef((PyObject *) (object)))
 #define frame_lasti       PyFrame_GetLasti
+#define frame_runs(frame) 1
 
 static inline Frame
 frame_back(Frame frame)

@@ -254,6 +254,7 @@ ring_detach(Ring *ring, PyObject *Py_UNUSED(unused))
 {
     watch_forget(ring);
     ring->base = NULL;
+    ring->slot_used = 0; /* no slot is found any more */
     ring->current = ring->hub = 0;
     if (ring->view.obj != NULL)
         PyBuffer_Release(&ring->view);
@@ -431,7 +432,7 @@ static PyMethodDef ring_methods[] = {
     FAST(job_end, "job_end(job, how, waited_ms): it is over."),
     {"mark", (PyCFunction) ring_mark, METH_O, PyDoc_STR("mark(text): the program left a mark.")},
     {"request_begin", (PyCFunction) ring_request_begin, METH_O, PyDoc_STR("request_begin(text): its number.")},
-    FAST(request_end, "request_end(request, how, status, error): it was served."),
+    FAST(request_end, "request_end(request, status, how=RETURNED, error=''): it was served."),
     FAST(figures, "figures(head, time_ns, handle, most): what became of a greenlet's time since then."),
     FAST(op_begin, "op_begin(op, tls, resource, fd): a socket is called."),
     FAST(op_end, "op_end(op, errno, count, error): the call is over."),

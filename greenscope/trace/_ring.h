@@ -159,8 +159,15 @@ publish(Ring *ring)
     atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_HEAD), ring->head, memory_order_release);
 }
 
+/* Records are rare among all that a program does, so that their code is fetched anew each time, which takes longer than
+ * to run it: what is nearly always the case is laid out in one piece. */
+#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define COLD                __attribute__((cold, noinline))
+#define INLINED             inline __attribute__((always_inline))
+
 /* The next segment of the events, or their beginning again: sets `next` and `limit`. */
-void ring_turn(Ring *ring);
+COLD void ring_turn(Ring *ring);
 
 /* Where the next record goes. The cache gets ready for those that will follow: from one lap to the next it has
  * forgotten them, and the processor does not see by itself what comes at such a distance. */
@@ -168,7 +175,7 @@ static inline Event *
 advance(Ring *ring)
 {
     __builtin_prefetch(ring->next + 8, 1);
-    if (ring->next == ring->limit)
+    if (UNLIKELY(ring->next == ring->limit))
         ring_turn(ring);
     ring->head++;
     return ring->next++;
@@ -258,11 +265,11 @@ has_room(Ring *ring, Section *section, uint64_t end)
 static inline Slot *
 slot_of(Ring *ring, uint64_t handle)
 {
-    uint64_t index = handle >> GS_RING_HANDLE_BITS;
-    if (index == 0 || index > ring->slot_used || ring->base == NULL)
+    uint64_t index = (handle >> GS_RING_HANDLE_BITS) - 1; /* of none: too large */
+    if (UNLIKELY(index >= ring->slot_used))
         return NULL;
-    Slot *slot = &ring->slots[index - 1];
-    return slot->greenlet == (handle & ID_MASK) ? slot : NULL;
+    Slot *slot = &ring->slots[index];
+    return LIKELY(slot->greenlet == (handle & ID_MASK)) ? slot : NULL;
 }
 
 static inline void
@@ -306,6 +313,20 @@ wrong(Py_ssize_t got, Py_ssize_t wanted)
     return NULL;
 }
 
+/* A whole number, cut to 64 bits; UINT64_MAX and perhaps an error. Most are small, and read where they are. */
+static inline uint64_t
+number_of(PyObject *object)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    if (PyLong_CheckExact(object) && PyUnstable_Long_IsCompact((PyLongObject *) object))
+        return (uint64_t) PyUnstable_Long_CompactValue((PyLongObject *) object);
+#else
+    if (PyLong_CheckExact(object) && Py_SIZE(object) == 1)
+        return ((PyLongObject *) object)->ob_digit[0];
+#endif
+    return PyLong_AsUnsignedLongLongMask(object);
+}
+
 /* Every argument is a whole number; what does not fit is cut to 64 bits. */
 static inline int
 numbers(PyObject *const *args, Py_ssize_t got, Py_ssize_t wanted, uint64_t *values)
@@ -315,7 +336,7 @@ numbers(PyObject *const *args, Py_ssize_t got, Py_ssize_t wanted, uint64_t *valu
         return -1;
     }
     for (Py_ssize_t i = 0; i < wanted; i++) {
-        values[i] = PyLong_AsUnsignedLongLongMask(args[i]);
+        values[i] = number_of(args[i]);
         if (values[i] == UINT64_MAX && PyErr_Occurred())
             return -1;
     }
@@ -389,7 +410,7 @@ NOTE(callback_end);
 NOTE(set_detail);
 
 /* Let the whole process have the level that was asked for. */
-void ring_hear(Ring *ring);
+COLD void ring_hear(Ring *ring);
 PyObject *ring_on_stall_over(PyObject *ring, PyObject *unused);
 
 /* -- _ring_follow.c --------------------------------------------------------------------------- */

@@ -161,7 +161,7 @@ kept_of(Py_ssize_t peer_length)
     return peer_length > GS_RING_PEER_BYTES ? GS_RING_PEER_BYTES : (size_t) peer_length;
 }
 
-static inline void
+static COLD void
 set_peer(Slot *slot, const char *peer, Py_ssize_t length)
 {
     size_t kept = kept_of(length);
@@ -178,7 +178,7 @@ typedef struct {
 } Waiting;
 
 /* The running greenlet is about to wait at that site; `starts`: and its watcher begins to watch, at that one. */
-static inline void
+static INLINED void
 park_from(Ring *ring, uint64_t now, const Waiting *for_what, int starts, uint32_t starts_at, uint32_t site)
 {
     uint64_t deadline_ms = for_what->deadline_ms > UINT32_MAX ? UINT32_MAX : for_what->deadline_ms;
@@ -186,7 +186,7 @@ park_from(Ring *ring, uint64_t now, const Waiting *for_what, int starts, uint32_
     Slot *slot = slot_of(ring, ring->current);
     if (slot != NULL) {
         slot_begin(slot);
-        if (slot->state == GS_STATE_RUNNING)
+        if (LIKELY(slot->state == GS_STATE_RUNNING))
             slot->run_ns += now - slot->since_ns;
         slot->state = GS_STATE_WAITING;
         slot->reason = (uint8_t) for_what->reason;
@@ -195,7 +195,8 @@ park_from(Ring *ring, uint64_t now, const Waiting *for_what, int starts, uint32_
         slot->fd_plus_1 = fd_plus_1;
         slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
         /* A resource's peer is always the same: the second cache line is not touched for nothing. */
-        if (slot->resource != (uint32_t) for_what->resource || slot->peer_length != kept_of(for_what->peer_length)) {
+        if (UNLIKELY(slot->resource != (uint32_t) for_what->resource ||
+                     slot->peer_length != kept_of(for_what->peer_length))) {
             set_peer(slot, for_what->peer, for_what->peer_length);
             slot->origin = (uint8_t) (for_what->reason >> GS_RING_ORIGIN_SHIFT);
         }

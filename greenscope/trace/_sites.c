@@ -153,7 +153,7 @@ site_from(Ring *ring, Frame frame)
     uint32_t second_best = 0;
     for (; frame != NULL; frame = frame_back(frame)) {
         PyCodeObject *code = frame_code(frame), **own = own_place(ring, code);
-        if (*own == code)
+        if (*own == code || !frame_runs(frame))
             continue;
         int lasti = frame_lasti(frame);
         KnownSite *place = known_place(ring, code, lasti, 0);
@@ -208,7 +208,9 @@ stack_from(Ring *ring, Frame frame)
 {
     PyCodeObject *codes[GS_RING_STACK_FRAMES];
     int lastis[GS_RING_STACK_FRAMES], count = 0, first = -1;
-    while (frame != NULL && count < GS_RING_STACK_FRAMES) {
+    for (; frame != NULL && count < GS_RING_STACK_FRAMES; frame = frame_back(frame)) {
+        if (!frame_runs(frame))
+            continue;
         codes[count] = frame_code(frame);
         lastis[count] = frame_lasti(frame);
         uint32_t class = class_of(ring, codes[count]);
@@ -217,7 +219,6 @@ stack_from(Ring *ring, Frame frame)
                 first = count;
             count++;
         }
-        frame = frame_back(frame);
     }
     if (frame != NULL)
         frame_done(frame);

@@ -165,7 +165,7 @@ class request:  # noqa: N801  (as above)
         if recorder is not None and recorder is here.recorder:
             how, error = _ending(kind)
             number: object = self.status  # if it is none, an error here would hide the program's own
-            recorder.request_end(self._number, how, number if isinstance(number, int) else 0, error)
+            recorder.request_end(self._number, number if isinstance(number, int) else 0, how, error)
 
 
 def mark(text: str) -> None:

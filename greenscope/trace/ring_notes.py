@@ -10,7 +10,7 @@ from __future__ import annotations
 from types import CodeType
 from typing import TYPE_CHECKING
 
-from greenscope.trace.events import Detail, Kind, pack
+from greenscope.trace.events import Detail, Exit, Kind, pack
 from greenscope.trace.levels import hear
 from greenscope.trace.ring_layout import HANDLE_BITS, write_field
 
@@ -74,8 +74,8 @@ class Notes:
         self._event_with_text(Kind.REQUEST_BEGIN, 0, 0, self._site(), request, text)
         return request
 
-    def request_end(self, request: int, how: int, status: int, error: str) -> None:
-        """It was served: how (``Exit``), with which status (0: none), by which exception, if by one."""
+    def request_end(self, request: int, status: int, how: int = Exit.RETURNED, error: str = "") -> None:
+        """It was served: with which status (0: none), how (``Exit``), by which exception, if by one."""
         if not self._detached:
             arg = pack(request, self.string(error))
             self._event(self.current, Kind.REQUEST_END, how, status & 0xFFFF, 0, arg)

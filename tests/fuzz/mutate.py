@@ -70,7 +70,7 @@ def _write(ring, file, rounds: int) -> None:
         if number % 2:
             ring.exit(worker, number % 3)
         if number % 3:
-            ring.request_end(request, number % 3, 200 + number, "KeyError" if number % 4 else "")
+            ring.request_end(request, 200 + number, number % 3, "KeyError" if number % 4 else "")
     ring.ready(hub, 0, 0)
     ring.loop_exit(main, 2)
 

@@ -46,7 +46,7 @@ CALLS: dict[str, tuple[Any, ...]] = {
     "release": (1, NUMBER, NUMBER),
     "rename": (NUMBER, 0, 1),
     "request_begin": (PEER,),
-    "request_end": (NUMBER, 0, 200, TEXT),
+    "request_end": (NUMBER, 200, 0, TEXT),
     "resource": (),
     "set_detail": (2,),
     "site": (CODE, 0),

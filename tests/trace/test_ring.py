@@ -160,7 +160,7 @@ def test_what_the_program_says_and_what_a_level_adds_reads_back(writer: str, tmp
     ring.mark("m\N{LATIN SMALL LETTER A WITH DIAERESIS}rk ".encode() * 30)
     ring.acquire(0, Resource.LOCK, 0, 9, 0)
     ring.release(Resource.LOCK, 9, 1)
-    ring.request_end(request, Exit.RAISED, 500, "KeyError")
+    ring.request_end(request, 500, Exit.RAISED, "KeyError")
     ring.span_end(span, Exit.RAISED, "KeyError")
     with contextlib.closing(RingReader(tmp_path / "a.gsr")) as reader:
         events = [event for event in reader.read() if isinstance(event, Event)][5:]
@@ -454,7 +454,7 @@ calls = st.one_of(
     st.tuples(st.just("job_put"), st.integers(0, 300), st.integers(0, 1 << 17), st.sampled_from(["", "f"]), peers),
     st.tuples(st.just("job_end"), numbers, small, numbers),
     st.tuples(st.just("request_begin"), peers),
-    st.tuples(st.just("request_end"), numbers, small, st.integers(0, 1 << 17), st.sampled_from(["", "KeyError"])),
+    st.tuples(st.just("request_end"), numbers, st.integers(0, 1 << 17), small, st.sampled_from(["", "KeyError"])),
     st.tuples(st.just("op_begin"), small, small, numbers, st.integers(-1, 1 << 17)),
     st.tuples(st.just("op_end"), small, st.integers(0, 1 << 17), numbers, peers),
     st.tuples(st.just("acquire"), small, small, small, numbers, numbers),

@@ -40,7 +40,7 @@ def settings_of(enabled: bool | None, prefix: str, bar: bool) -> Settings:
         # Now, and not with the first request for the dashboard: an import of http.client keeps a hub for a while.
         import greenscope.web.beside  # noqa: F401
 
-        debugging.always_traced = True  # what goes on from here is to be in its record
+        debugging.always_traced = debugging.named = True  # what goes on from here is to be in its record
         if f"{prefix}/" not in debugging.unrecorded:
             debugging.unrecorded += (f"{prefix}/",)
     return Settings(bool(enabled), prefix, bool(bar))
