@@ -40,6 +40,7 @@ typedef struct {
 /* How much its thread had computed at one look: the kernel was asked between the two times. */
 typedef struct {
     uint64_t from_ns, to_ns, cpu_ns; /* UINT64_MAX: it did not say */
+    int idle;                        /* the hub waited in its poll */
 } Look;
 
 #define LOOKS 8
@@ -55,6 +56,7 @@ typedef struct Watched {
     uint64_t switches; /* of these, those that say what runs; the hub has run from the second on */
     Doing doing;
     uint64_t idle_ns;                  /* when it was last seen to idle in a poll */
+    uint64_t called_ns;                /* and since when at the latest it has called a function there, after that */
     uint64_t idle_number, idle_cpu_ns; /* `doing.number` of that one, and what its thread had computed then */
     uintptr_t idle_code;               /* the code object that was seen to call the poll */
     uint64_t stall_number;             /* `doing.number` of the stall that is on; 0: none */

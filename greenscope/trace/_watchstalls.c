@@ -127,31 +127,38 @@ computed_by(const Watched *ring)
     return (uint64_t) now.tv_sec * NS_A_SECOND + (uint64_t) now.tv_nsec;
 }
 
+/* The newest look; `ago`: one of those before. */
 static Look *
-newest_look(Watched *ring)
+look_of(Watched *ring, unsigned ago)
 {
-    return &ring->looks[ring->looked % LOOKS];
+    return &ring->looks[(ring->looked - ago) % LOOKS];
 }
 
 static void
 look_at_processor(Watched *ring)
 {
     ring->looked++;
-    Look *look = newest_look(ring);
+    Look *look = look_of(ring, 0);
     look->from_ns = clock_ns();
     look->cpu_ns = computed_by(ring);
     look->to_ns = clock_ns();
 }
 
-/* Whether it computed less than an eighth short of all the time since the look before. */
-static int
-computes(Watched *ring)
+/* How much it computed since the look before; UINT64_MAX: not known. */
+static uint64_t
+computed_since(Watched *ring)
 {
-    const Look *now = newest_look(ring), *before = &ring->looks[(ring->looked - 1) % LOOKS];
-    if (before->to_ns == 0 || now->cpu_ns == UINT64_MAX || before->cpu_ns == UINT64_MAX)
-        return 0;
-    uint64_t passed = now->from_ns - before->to_ns;
-    return now->cpu_ns - before->cpu_ns >= passed - passed / 8;
+    const Look *now = look_of(ring, 0), *before = look_of(ring, 1);
+    int known = before->to_ns != 0 && now->cpu_ns != UINT64_MAX && before->cpu_ns != UINT64_MAX;
+    return known ? now->cpu_ns - before->cpu_ns : UINT64_MAX;
+}
+
+/* Whether it had a processor since the look before, or an eighth less than all the time; or idled then. */
+static int
+has_processor(Watched *ring)
+{
+    uint64_t computed = computed_since(ring), passed = look_of(ring, 0)->from_ns - look_of(ring, 1)->to_ns;
+    return computed != UINT64_MAX && (look_of(ring, 1)->idle || computed >= passed - passed / 8);
 }
 
 /* The least that it had computed by a time: what it had at a look before, or at one after without all that is between.
@@ -223,7 +230,7 @@ calls_poll(Watched *ring)
 static int
 idles(Watched *ring, uint64_t now)
 {
-    uint64_t computed = newest_look(ring)->cpu_ns;
+    uint64_t computed = look_of(ring, 0)->cpu_ns;
     if (!ring->doing.polls)
         return 0;
     if (ring->idle_number != ring->doing.number || ring->idle_cpu_ns != computed || computed == UINT64_MAX) {
@@ -234,6 +241,17 @@ idles(Watched *ring, uint64_t now)
     }
     ring->idle_ns = now;
     return 1;
+}
+
+/* Since when a function is called in a poll in which the hub has idled, which is recorded nowhere: since it has
+ * computed so much, or longer. */
+static uint64_t
+called_since(Watched *ring, uint64_t now)
+{
+    uint64_t computed = look_of(ring, 0)->cpu_ns - ring->idle_cpu_ns;
+    if (ring->called_ns < ring->idle_ns)
+        ring->called_ns = computed < now - ring->idle_ns ? now - computed : ring->idle_ns;
+    return ring->called_ns;
 }
 
 /* -- stalls ----------------------------------------------------------------------------------- */
@@ -270,18 +288,18 @@ watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t fr
     atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_ALIVE_NS), now, memory_order_relaxed);
     uint64_t over_at = watch_look(ring, ring->stall_number ? ring->stall_number : UINT64_MAX);
     look_at_processor(ring);
-    int idle = idles(ring, now), on = ring->stall_number != 0;
+    int idle = look_of(ring, 0)->idle = idles(ring, now), on = ring->stall_number != 0;
     if (on && over_at == 0 && ring->doing.number != ring->stall_number)
         over_at = ring->doing.since_ns; /* somebody else has looked meanwhile */
     if (on && (over_at || idle))
         stall_ends(ring, over_at ? over_at : now);
-    if (idle) /* when it goes on, what it calls from the poll tells nobody */
-        return now + 2 * (soon - now);
+    if (idle) /* what it calls from the poll is found out about here */
+        return now + (look_of(ring, 1)->idle && computed_since(ring) == 0 ? 4 : 2) * (soon - now);
     if (ring->doing.number == 0 || ring->switches < 2)
         return soon;
     since = ring->doing.since_ns;
     if (ring->doing.polls && ring->idle_ns > since)
-        since = ring->idle_ns; /* it has idled in this poll before */
+        since = called_since(ring, now);
     if (from > since)
         since = from;
     if (ring->stall_number == 0 && now > since && now - since > thresholds->stall_ns)
@@ -292,7 +310,7 @@ watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t fr
         if (snapshot_allowed(GS_SNAPSHOT_STALL, now))
             snapshot_ask(GS_SNAPSHOT_STALL);
     }
-    if (ring->stall_number || !computes(ring))
+    if (ring->stall_number || !has_processor(ring))
         return soon;
     return since + (now < since + thresholds->stall_ns / 2 ? thresholds->stall_ns / 2 : thresholds->stall_ns) + 1;
 }
