@@ -4,6 +4,10 @@ import os
 
 from setuptools import Extension, setup
 
+# A record's code is fetched anew each time, so in few lines of the cache: nothing is on the way to a function
+# of the interpreter's, and no function begins in the middle of a line.
+FLAGS = ["-O2", "-fno-plt", "-falign-functions=64", "-std=c11", "-Wall", "-Wextra", "-fvisibility=hidden"]
+
 
 def sanitizers(name: str) -> list[str]:
     """Flags of a build for ``tools/sanitize``; none otherwise."""
@@ -20,7 +24,18 @@ setup(
             name,
             sources=sources,
             depends=depends,
-            extra_compile_args=["-O2", "-fno-plt", "-falign-functions=64", "-fno-align-loops", "-fno-align-jumps", "-std=c11", "-Wall", "-Wextra", "-fvisibility=hidden", *sanitizers(name)],
+            extra_compile_args=[
+                "-O2",
+                "-fno-plt",
+                "-falign-functions=64",
+                "-fno-align-loops",
+                "-fno-align-jumps",
+                "-std=c11",
+                "-Wall",
+                "-Wextra",
+                "-fvisibility=hidden",
+                *sanitizers(name),
+            ],
             extra_link_args=sanitizers(name),
             # Each has a twin in Python that does the same, slowly (but for _stacks.c, without which there
             # is just nothing kept), so an interpreter without a compiler still gets a greenscope. Where we
