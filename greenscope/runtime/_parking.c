@@ -25,7 +25,7 @@ board_init(Board *board, PyObject *args, PyObject *Py_UNUSED(kwargs))
     int recording;
     if (!PyArg_ParseTuple(args, "OOp:Board", &ready, &recorder, &recording))
         return -1;
-    board->active = 0;
+    board->active = board->rounds = 0;
     board->closed = 0;
     board->thread = PyThread_get_thread_ident();
     Py_XSETREF(board->ready, Py_NewRef(ready));
@@ -307,6 +307,7 @@ board_run_ready(Board *board, PyObject *Py_UNUSED(unused))
     Py_ssize_t count = PyObject_Size(board->ready);
     if (count < 0)
         return NULL;
+    board->rounds++;
     for (Py_ssize_t i = 0; i < count; i++) {
         /* Ctrl-C is to strike here, in the hub, and not in the first line of whoever is next. */
         if (PyErr_CheckSignals() < 0)
@@ -369,6 +370,7 @@ static PyMemberDef board_members[] = {
     MEMBER(Board, ready, "Who is ready: a deque of wakeables."),
     {"recorder", T_OBJECT, offsetof(Board, recorder), READONLY, PyDoc_STR("Is told of every step.")},
     {"active", T_PYSSIZET, offsetof(Board, active), 0, PyDoc_STR("How much there is to wait for.")},
+    {"rounds", T_PYSSIZET, offsetof(Board, rounds), READONLY, PyDoc_STR("How many the hub has begun.")},
     {"closed", T_BOOL, offsetof(Board, closed), 0, PyDoc_STR("Whether nothing waits here any more.")},
     {"thread", T_ULONG, offsetof(Board, thread), 0, PyDoc_STR("The thread whose board it is.")},
     {NULL, 0, 0, 0, NULL},

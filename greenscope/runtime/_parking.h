@@ -83,6 +83,7 @@ typedef struct Board {
     PyObject *append;
     PyObject *popleft;
     Py_ssize_t active;
+    Py_ssize_t rounds;
     unsigned long thread;
     char closed;
     char recording;

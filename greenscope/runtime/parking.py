@@ -209,6 +209,8 @@ class Board:
         self.ready = ready
         self.recorder = recorder
         self.active = 0
+        self.rounds = 0
+        """How many the hub has begun: as long as it is the same, whoever runs has kept it."""
         self.closed = False
         self.thread = get_ident()
         self.record_wait = recorder.wait
@@ -283,6 +285,7 @@ class Board:
         """
         ready = self.ready
         count = len(ready)
+        self.rounds += 1
         entry: Wakeable | None = None
         try:
             for _ in range(count):

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from greenlet import GreenletExit
 
 from greenscope.runtime.greenlet import Greenlet
+from greenscope.runtime.hub import get_hub, sleep
 from greenscope.runtime.layers import BufferedReader
 from greenscope.runtime.waiter import running
 from greenscope.runtime.wsgi_names import name_of_request
@@ -41,6 +42,7 @@ NEVER = sys.maxsize
 _HEAD = 16384
 _BODY = 65536
 _ID = 100  # characters of a request's id that are recorded
+_MOST_IN_A_ROW = 8  # requests of a connection before the others have their turn
 _RAISED, _KILLED = int(Exit.RAISED), int(Exit.KILLED)
 
 
@@ -90,12 +92,21 @@ class WSGIHandler(Response):
         self.greenlet = running()
         self._recorder = here.recorder
         server = self.server
+        loop = get_hub().loop
+        round_before, in_a_row = loop.rounds, 0
         server.connection_begins(self)
         try:
             while (request := self.read_request()) is not None:
                 self.handle_one_request(request)
                 if self.close_connection:
                     break
+                # Who asks ahead, or is quick, has the next request here before it is read: then nobody waits.
+                if loop.rounds != round_before:
+                    round_before, in_a_row = loop.rounds, 0
+                else:
+                    in_a_row += 1
+                    if in_a_row == _MOST_IN_A_ROW:
+                        sleep(0)
             self._end()
         finally:
             self._parser.close()

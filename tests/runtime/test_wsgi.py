@@ -14,7 +14,18 @@ import pytest
 import greenscope.runtime as runtime
 from greenscope.runtime import pywsgi, socket
 from greenscope.runtime.wsgi import WSGIHandler, WSGIServer
-from tests.runtime.wsgi_help import CLOSING, GET, ask, connect, echo, head_and_body, hello, one_answer, serving
+from tests.runtime.wsgi_help import (
+    CLOSING,
+    GET,
+    ask,
+    connect,
+    echo,
+    head_and_body,
+    hello,
+    one_answer,
+    read_all,
+    serving,
+)
 
 
 def test_an_application_is_called_and_answers():
@@ -44,6 +55,29 @@ def test_requests_that_are_sent_ahead_are_answered_in_order():
     with serving(path) as server, connect(server) as client, client.makefile("rb") as file:
         client.sendall(b"".join(b"GET /%d HTTP/1.1\r\nHost: x\r\n\r\n" % number for number in range(50)))
         assert [one_answer(file)[2] for _ in range(50)] == [b"/%d" % number for number in range(50)]
+
+
+def test_a_connection_whose_requests_are_there_already_lets_others_have_their_turn():
+    turns, served = 0, []
+
+    def other():
+        nonlocal turns
+        while True:
+            turns += 1
+            runtime.sleep(0)
+
+    def application(environ, start_response):
+        served.append(turns)
+        return hello(environ, start_response)
+
+    with serving(application) as server, connect(server) as greedy:
+        neighbour = runtime.spawn(other)
+        greedy.sendall(GET * 40)
+        greedy.shutdown(socket.SHUT_WR)
+        read_all(greedy)
+        neighbour.kill()
+    assert len(served) == 40
+    assert max(served.count(turn) for turn in served) <= 9
 
 
 def test_the_environ_is_as_the_specification_says():
