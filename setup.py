@@ -49,6 +49,7 @@ setup(
                     "greenscope/trace/_ring.c",
                     "greenscope/trace/_ring_api.c",
                     "greenscope/trace/_ring_follow.c",
+                    "greenscope/trace/_clock.c",
                     "greenscope/trace/_sites.c",
                     "greenscope/trace/_notes.c",
                     "greenscope/trace/_figures.c",

@@ -382,7 +382,7 @@ ring_get_head(Ring *ring, void *Py_UNUSED(closure))
 static PyObject *
 ring_get_clock(Ring *ring, void *Py_UNUSED(closure))
 {
-    return PyLong_FromUnsignedLongLong(ring->clock_ns);
+    return PyLong_FromUnsignedLongLong(ring->clock.test_ns);
 }
 
 static int
@@ -391,7 +391,7 @@ ring_set_clock(Ring *ring, PyObject *value, void *Py_UNUSED(closure))
     unsigned long long clock = value != NULL ? PyLong_AsUnsignedLongLong(value) : 0;
     if (PyErr_Occurred())
         return -1;
-    ring->clock_ns = clock;
+    ring->clock = (Clock){.test_ns = clock};
     return 0;
 }
 

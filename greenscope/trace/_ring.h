@@ -15,7 +15,19 @@
 #include <string.h>
 #include <time.h>
 
+#if defined(__x86_64__) && defined(__linux__)
+#define HAVE_COUNTER 1
+#include <x86intrin.h>
+#endif
+
 #include "_ring_layout.h"
+
+/* Records are rare among all that a program does, so that their code is fetched anew each time, which takes longer than
+ * to run it: what is nearly always the case is laid out in one piece. */
+#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
+#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+#define COLD                __attribute__((cold, noinline))
+#define INLINED             inline __attribute__((always_inline))
 
 #define ID_MASK ((UINT64_C(1) << GS_RING_HANDLE_BITS) - 1)
 
@@ -85,6 +97,15 @@ typedef struct {
     uint64_t offset, size, step, reserved;
 } Section;
 
+/* A clock that is read in two instructions, as _clock.c says. */
+typedef struct {
+    uint64_t counter, ns;           /* both, at one moment of this millisecond or of one before */
+    uint64_t limit;                 /* how far the counter may be on from there; 0: it is of no use, or not yet */
+    uint64_t rate;                  /* nanoseconds for 2 ** 32 of it */
+    uint64_t from_counter, from_ns; /* since when the rate is measured; 0: not yet */
+    unsigned long long test_ns;     /* a test's clock, that stands still; 0: the real one */
+} Clock;
+
 typedef struct {
     PyObject_HEAD
     /* What every record looks at, side by side: between two records a program has had the cache to itself. */
@@ -98,11 +119,11 @@ typedef struct {
     PyCodeObject **own; /* OWN_CODES of them, each at the place of its address, if no other has taken that */
     uint32_t slot_used;
     uint32_t known_count, known_size;
-    int stacks;                  /* whether the whole stack is recorded where a greenlet parks */
-    int detail;                  /* Detail: how much is recorded */
-    _Atomic int detail_wanted;   /* what another thread asks for, without the GIL; -1: nothing */
-    _Atomic int stall_over;      /* the watchdog saw one end, and nobody was told yet */
-    unsigned long long clock_ns; /* a test's clock; 0: the real one */
+    int stacks;                /* whether the whole stack is recorded where a greenlet parks */
+    int detail;                /* Detail: how much is recorded */
+    _Atomic int detail_wanted; /* what another thread asks for, without the GIL; -1: nothing */
+    _Atomic int stall_over;    /* the watchdog saw one end, and nobody was told yet */
+    Clock clock;
     uint64_t next_greenlet;
     uint32_t next_resource;
     /* What is rare. */
@@ -147,10 +168,27 @@ real_ns(void)
     return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
 }
 
+/* -- _clock.c --------------------------------------------------------------------------------- */
+
+/* The time by the kernel, and the clock is set by it. */
+COLD uint64_t clock_set(Clock *clock);
+
+/* Nanoseconds by CLOCK_MONOTONIC, to less than a microsecond. */
+static inline uint64_t
+clock_now(Clock *clock)
+{
+#ifdef HAVE_COUNTER
+    uint64_t passed = __rdtsc() - clock->counter;
+    if (LIKELY(passed < clock->limit))
+        return clock->ns + (passed * clock->rate >> 32);
+#endif
+    return clock_set(clock);
+}
+
 static inline uint64_t
 now_ns(Ring *ring)
 {
-    return ring->clock_ns ? ring->clock_ns : real_ns();
+    return clock_now(&ring->clock);
 }
 
 static inline void
@@ -158,13 +196,6 @@ publish(Ring *ring)
 {
     atomic_store_explicit((_Atomic uint64_t *) (ring->base + GS_HEADER_HEAD), ring->head, memory_order_release);
 }
-
-/* Records are rare among all that a program does, so that their code is fetched anew each time, which takes longer than
- * to run it: what is nearly always the case is laid out in one piece. */
-#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define COLD                __attribute__((cold, noinline))
-#define INLINED             inline __attribute__((always_inline))
 
 /* The next segment of the events, or their beginning again: sets `next` and `limit`. */
 COLD void ring_turn(Ring *ring);

@@ -14,7 +14,7 @@ ms_until(Ring *ring, uint64_t due_ns, uint64_t now)
 {
     if (due_ns == 0)
         return 0;
-    if (ring->clock_ns)
+    if (ring->clock.test_ns)
         now = real_ns();
     return due_ns <= now + 1000 ? 1 : (due_ns - now + 999000) / 1000000;
 }

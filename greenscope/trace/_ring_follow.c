@@ -80,6 +80,8 @@ follow_run(PyObject *self, const RingRun *run)
     const Slot *slot = slot_of(ring, run->handle);
     if (slot != NULL && at < slot->since_ns)
         at = slot->since_ns;
+    if (at > now) /* by another ring's clock */
+        at = now;
     if (run->reason >= 0) {
         if (run->watch && !run->throws)
             put(ring, at, run->handle, GS_KIND_WATCHER_FIRE, (uint8_t) run->watch, 0, waits_at_if_taught(ring, slot),
