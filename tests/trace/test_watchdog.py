@@ -287,6 +287,20 @@ g.sleep(1.2)
     assert stalls(trace_directory) == []
 
 
+def test_a_hub_that_idles_is_looked_at_once_a_threshold(run: Callable[..., str]):
+    took, looks = run("""
+def looks():
+    other, = set(os.listdir("/proc/self/task")) - {str(os.getpid())}
+    with open(f"/proc/self/task/{other}/status") as status:
+        return int(re.search("\\nvoluntary_ctxt_switches:\\t([0-9]+)", status.read())[1])
+g.sleep(0.3)
+began, before = time.monotonic(), looks()
+g.sleep(1)
+print(time.monotonic() - began, looks() - before)
+""").split()
+    assert 0 < int(looks) <= float(took) / 0.1 + 3  # and when it begins to
+
+
 def test_a_program_that_starts_keeps_nobody_from_anything(run: Callable[..., str], trace_directory: Path):
     run("""
 g.get_hub()
