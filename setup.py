@@ -24,18 +24,7 @@ setup(
             name,
             sources=sources,
             depends=depends,
-            extra_compile_args=[
-                "-O2",
-                "-fno-plt",
-                "-falign-functions=64",
-                "-fno-align-loops",
-                "-fno-align-jumps",
-                "-std=c11",
-                "-Wall",
-                "-Wextra",
-                "-fvisibility=hidden",
-                *sanitizers(name),
-            ],
+            extra_compile_args=[*FLAGS, *sanitizers(name)],
             extra_link_args=sanitizers(name),
             # Each has a twin in Python that does the same, slowly (but for _stacks.c, without which there
             # is just nothing kept), so an interpreter without a compiler still gets a greenscope. Where we

@@ -119,7 +119,8 @@ due_of(PyObject *timeout)
 {
     PyObject *found = _PyType_Lookup(Py_TYPE(timeout), str_due);
     if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type) &&
-        ((PyMemberDescrObject *) found)->d_member->type == T_OBJECT_EX) {
+        ((PyMemberDescrObject *) found)->d_member->type == T_OBJECT_EX &&
+        PyObject_TypeCheck(timeout, PyDescr_TYPE(found))) {
         due_offset = ((PyMemberDescrObject *) found)->d_member->offset;
         Py_XSETREF(due_type, (PyTypeObject *) Py_NewRef((PyObject *) Py_TYPE(timeout)));
     }

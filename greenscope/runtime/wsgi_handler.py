@@ -25,7 +25,7 @@ from greenscope.runtime.hub import get_hub, sleep
 from greenscope.runtime.layers import BufferedReader
 from greenscope.runtime.waiter import running
 from greenscope.runtime.wsgi_names import name_of_request
-from greenscope.runtime.wsgi_parser import NO_INPUT, Request, RequestError, RequestParser
+from greenscope.runtime.wsgi_parser import NAMING, NO_INPUT, Request, RequestError, RequestParser
 from greenscope.runtime.wsgi_response import Response
 from greenscope.runtime.wsgi_rest import rest_of
 from greenscope.trace.debugging import debugging
@@ -84,6 +84,10 @@ class WSGIHandler(Response):
         is_pair = isinstance(address, tuple) and len(address) >= 2
         self._remote = (str(address[0]), str(address[1])) if is_pair else ("", "")
         self._parser = RequestParser(server.environ, server.limits, self)
+        if not debugging.named and (
+            type(self).get_environ is not WSGIHandler.get_environ or not NAMING.isdisjoint(server.environ)
+        ):
+            debugging.named = True  # it need not come with the request
 
     # Its life.
 
@@ -106,6 +110,7 @@ class WSGIHandler(Response):
                 else:
                     in_a_row += 1
                     if in_a_row == _MOST_IN_A_ROW:
+                        in_a_row = 0
                         sleep(0)
             self._end()
         finally:

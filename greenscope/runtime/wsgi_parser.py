@@ -32,12 +32,13 @@ from httptools import (
 from greenscope.runtime.wsgi_input import Input, NoInput
 from greenscope.trace.debugging import debugging
 
-__all__ = ["NO_INPUT", "Limits", "Request", "RequestError", "RequestParser"]
+__all__ = ["NAMING", "NO_INPUT", "Limits", "Request", "RequestError", "RequestParser"]
 
 NO_INPUT = NoInput()
+NAMING = frozenset({"HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT"})
+"""What gives a request a name. A process that has never seen one looks for none in each request."""
 _MOST_KEYS = 1000
 _AT_ONCE = 4096  # bytes that are parsed at a time; more of a body, of which the length is known
-_NAMING = frozenset({"HTTP_X_REQUEST_ID", "HTTP_TRACEPARENT"})  # who sees none looks for none in each request
 _keys: dict[bytes, str] = {}  # of the environ, by the header's name as it was sent
 
 
@@ -313,7 +314,7 @@ def _key(name: bytes) -> str:
     key = text.replace("-", "_")
     if key not in {"CONTENT_TYPE", "CONTENT_LENGTH"}:
         key = f"HTTP_{key}"
-    if key in _NAMING:
+    if key in NAMING:
         debugging.named = True
     if len(_keys) < _MOST_KEYS and len(name) < 100:
         _keys[name] = key

@@ -7,8 +7,8 @@
  *
  * Only where the kernel itself trusts the counter (its clocksource is "tsc"): it is the same on all processors then,
  * and its rate constant. How fast it counts is measured by the kernel's clock over ten milliseconds at least, and anew
- * each second; until then, and for ten more wherever the two do not agree (the machine slept, or moved to another), the
- * kernel is asked.
+ * each second. It is used while two measurements, one after the other, agree: not before, and not for a while after the
+ * machine slept, or moved to another. Until then the kernel is asked.
  */
 #include "_ring.h"
 
@@ -52,7 +52,7 @@ measure(Clock *clock, uint64_t counter, uint64_t ns)
 {
     uint64_t passed_ns = ns - clock->from_ns, passed = counter - clock->from_counter;
     if (clock->from_ns == 0 || passed == 0 || passed_ns > NS_A_SECOND * 60) {
-        clock->limit = 0;
+        clock->limit = clock->rate = 0;
         measure_from(clock, counter, ns);
         return;
     }
@@ -60,9 +60,9 @@ measure(Clock *clock, uint64_t counter, uint64_t ns)
         return;
     uint64_t rate = (uint64_t) (((unsigned __int128) passed_ns << 32) / passed),
              off = rate > clock->rate ? rate - clock->rate : clock->rate - rate;
-    int agrees = clock->limit == 0 || off <= clock->rate >> 10;
+    int agrees = rate != 0 && clock->rate != 0 && off <= clock->rate >> 10;
     clock->rate = rate;
-    clock->limit = agrees && rate != 0 ? (NS_A_MS << 32) / rate : 0;
+    clock->limit = agrees ? (NS_A_MS << 32) / rate : 0;
     measure_from(clock, counter, ns);
 }
 
@@ -77,7 +77,7 @@ clock_set(Clock *clock)
     if (is_trusted()) {
         uint64_t before = __rdtsc(), now = real_ns(), passed = __rdtsc() - before;
         uint64_t least = clock->ns + (clock->limit * clock->rate >> 32); /* what it may have said last */
-        if (passed > 10000) /* somebody else had the processor in between: the next time, then */
+        if (passed > 2000) /* somebody else had the processor in between: the next time, then */
             return now > least ? now : least;
         measure(clock, before + passed / 2, now);
         clock->counter = before + passed / 2;

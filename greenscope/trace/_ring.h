@@ -178,9 +178,11 @@ static inline uint64_t
 clock_now(Clock *clock)
 {
 #ifdef HAVE_COUNTER
-    uint64_t passed = __rdtsc() - clock->counter;
-    if (LIKELY(passed < clock->limit))
-        return clock->ns + (passed * clock->rate >> 32);
+    if (LIKELY(clock->limit != 0)) { /* else the processor may not even have one that may be read */
+        uint64_t passed = __rdtsc() - clock->counter;
+        if (LIKELY(passed < clock->limit))
+            return clock->ns + (passed * clock->rate >> 32);
+    }
 #endif
     return clock_set(clock);
 }

@@ -52,6 +52,7 @@ typedef struct Watched {
     uint8_t *base;     /* NULL: a fork left it to the parent */
     char *path;        /* NULL: in memory only */
     uintptr_t thread;  /* PyThreadState of the hub's thread; only ever read through `peek` */
+    uint64_t due_ns;   /* when to look at it again; 0: at once */
     uint64_t seen;     /* records that were looked at */
     uint64_t switches; /* of these, those that say what runs; the hub has run from the second on */
     Doing doing;
@@ -100,8 +101,8 @@ typedef struct {
     uint64_t stall_ns, kept_ns; /* from when on it is a stall; from when on one is worth a snapshot, 0: never */
 } Thresholds;
 
-/* Look at one ring. `from`: since when the watchdog itself was never late. When to look again. */
-uint64_t watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from);
+/* Look at one ring, and say when to look again. `from`: since when the watchdog itself was never late. */
+void watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from);
 
 /* The ring is about to be closed. */
 void watch_last(Watched *ring);

@@ -51,7 +51,7 @@ static int directory_error; /* of the thread's beginning, when it is `ready` */
 static sem_t ready;
 static FileIdentity wake_file, hear_file;
 static Thresholds thresholds;
-static uint64_t due_ns, from_ns; /* under the lock: when to look at rings again; since when the thread was never late */
+static uint64_t from_ns; /* since when the thread was never late; its own */
 
 FileIdentity
 identity_of(int fd)
@@ -162,6 +162,29 @@ own_descriptors(void)
 #endif
 }
 
+/* At all rings that are due; when the next one is. */
+static uint64_t
+look(uint64_t now)
+{
+    uint64_t next = UINT64_MAX, late = thresholds.stall_ns / 2;
+    if (late < 2 * NS_A_MS) /* what `poll` is late by itself */
+        late = 2 * NS_A_MS;
+    /* It was stopped. Of what was stopped for a whole threshold, half of that is seen at least; a little late is
+     * everybody on a busy machine, where stalls are looked for most. */
+    for (Watched *ring = watched; ring != NULL; ring = ring->next)
+        if (ring->base != NULL && ring->due_ns != 0 && ring->due_ns < now && now - ring->due_ns > late)
+            from_ns = now;
+    for (Watched *ring = watched; ring != NULL; ring = ring->next) {
+        if (ring->base == NULL)
+            continue;
+        if (ring->due_ns <= now)
+            watch_one(ring, &thresholds, now, from_ns);
+        if (ring->due_ns < next)
+            next = ring->due_ns;
+    }
+    return next;
+}
+
 static void *
 watch_run(void *Py_UNUSED(unused))
 {
@@ -185,20 +208,8 @@ watch_run(void *Py_UNUSED(unused))
         if (atomic_exchange(&signalled, 0))
             snapshot_ask(GS_SNAPSHOT_SIGNAL);
         pthread_mutex_lock(&watch_lock);
-        if (now >= due_ns) {
-            /* It was stopped. Of what was stopped for a whole threshold, half of that is
-             * seen at least; a little late is everybody on a busy machine, where stalls are looked for most. */
-            if (now - due_ns > thresholds.stall_ns / 2)
-                from_ns = now;
-            due_ns = UINT64_MAX; /* with none to look at */
-            for (Watched *ring = watched; ring != NULL; ring = ring->next) {
-                uint64_t next = ring->base != NULL ? watch_one(ring, &thresholds, now, from_ns) : UINT64_MAX;
-                if (next < due_ns)
-                    due_ns = next;
-            }
-        }
+        uint64_t due = look(now);
         snapshot_asked();
-        uint64_t due = due_ns;
         pthread_mutex_unlock(&watch_lock);
         server_work(now, heard);
         deadline = server_deadline();
@@ -242,7 +253,10 @@ thread_begins(void)
             return errno;
         atomic_store(&wake_fd, fd);
     }
-    due_ns = clock_ns();
+    pthread_mutex_lock(&watch_lock);
+    for (Watched *ring = watched; ring != NULL; ring = ring->next) /* that there was no thread is not to be late */
+        ring->due_ns = 0;
+    pthread_mutex_unlock(&watch_lock);
     atomic_store(&stopping, 0);
     sem_init(&ready, 0, 0);
     int error = watch_thread(&thread, watch_run);
@@ -441,7 +455,6 @@ ring_watch(Ring *ring, PyObject *path)
     entry->serial = ++serials;
     entry->next = watched;
     watched = entry;
-    due_ns = clock_ns();
     pthread_mutex_unlock(&watch_lock);
     watch_wake();
     Py_RETURN_NONE;

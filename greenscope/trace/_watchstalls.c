@@ -70,6 +70,8 @@ watch_look(Watched *ring, uint64_t after)
      * at least. */
     uint64_t runs = __atomic_load_n(&ring->ring->current, __ATOMIC_RELAXED) & ID_MASK;
     if (newest == 0 && oldest != ring->seen && runs != ring->doing.greenlet) {
+        while (events[oldest % capacity].kind == GS_KIND_TEXT && oldest < head) /* which has no time */
+            oldest++;
         ring->doing = (Doing){oldest + 1, events[oldest % capacity].time_ns, runs, 0};
         ring->switches = 2;
     }
@@ -280,8 +282,8 @@ stall_ends(Watched *ring, uint64_t at)
     atomic_store_explicit(&ring->ring->stall_over, 1, memory_order_relaxed);
 }
 
-uint64_t
-watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from)
+static uint64_t
+look_at(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from)
 {
     uint64_t soon = now + (thresholds->stall_ns / 4 > NS_A_MS ? thresholds->stall_ns / 4 : NS_A_MS), since;
     /* Who looks at what a killed process left knows by this how long it hung. */
@@ -294,7 +296,7 @@ watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t fr
     if (on && (over_at || idle))
         stall_ends(ring, over_at ? over_at : now);
     if (idle) /* what it calls from the poll is found out about here */
-        return now + (look_of(ring, 1)->idle && computed_since(ring) == 0 ? 4 : 2) * (soon - now);
+        return now + 2 * (soon - now);
     if (ring->doing.number == 0 || ring->switches < 2)
         return soon;
     since = ring->doing.since_ns;
@@ -302,6 +304,8 @@ watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t fr
         since = called_since(ring, now);
     if (from > since)
         since = from;
+    if (since > now) /* newer than this look, or written over while it was read */
+        since = now;
     if (ring->stall_number == 0 && now > since && now - since > thresholds->stall_ns)
         stall_begins(ring, now, since);
     if (ring->stall_number && !ring->stall_kept && thresholds->kept_ns && now > ring->stall_from_ns &&
@@ -313,6 +317,12 @@ watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t fr
     if (ring->stall_number || !has_processor(ring))
         return soon;
     return since + (now < since + thresholds->stall_ns / 2 ? thresholds->stall_ns / 2 : thresholds->stall_ns) + 1;
+}
+
+void
+watch_one(Watched *ring, const Thresholds *thresholds, uint64_t now, uint64_t from)
+{
+    ring->due_ns = look_at(ring, thresholds, now, from);
 }
 
 void

@@ -5,7 +5,11 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import pytest
+
 import greenscope.runtime as runtime
+from greenscope.runtime.wsgi import WSGIHandler
+from greenscope.trace.debugging import debugging
 from greenscope.trace.events import Exit, Kind
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event
@@ -49,6 +53,21 @@ def test_a_request_without_an_id_has_none_and_a_long_one_is_cut(hub: runtime.Hub
         ask(server, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         ask(server, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-ID: " + b"i" * 2000 + b"\r\n\r\n")
     assert requests(hub) == [("\nGET /", "RETURNED", 200), ("i" * 100 + "\nGET /", "RETURNED", 200)]
+
+
+@pytest.mark.parametrize("by", ["handler", "server"])
+def test_an_id_need_not_come_with_the_request(hub: runtime.Hub, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who has never seen one looks for none; but a handler or a server may give one to each."""
+    monkeypatch.setattr(debugging, "named", False)
+
+    class Naming(WSGIHandler):
+        def get_environ(self) -> dict[str, Any]:
+            return {**super().get_environ(), "HTTP_X_REQUEST_ID": "ours"}
+
+    given: dict[str, Any] = {"handler": {"handler_class": Naming}, "server": {"environ": {"HTTP_X_REQUEST_ID": "ours"}}}
+    with serving(hello, **given[by]) as server:
+        ask(server, b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert requests(hub) == [("ours\nGET /", "RETURNED", 200)]
 
 
 def test_a_request_whose_greenlet_is_killed_ends_so(hub: runtime.Hub) -> None:
