@@ -57,6 +57,8 @@ setup(
                     "greenscope/trace/_ring_api.h",
                     "greenscope/trace/_ring_follow.h",
                     "greenscope/trace/_ring_steps.h",
+                    "greenscope/trace/_clock.h",
+                    "greenscope/trace/_hot.h",
                     "greenscope/trace/_frames.h",
                     "greenscope/trace/_ring_layout.h",
                     "greenscope/trace/_watch.h",

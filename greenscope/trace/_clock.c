@@ -10,14 +10,13 @@
  * each second. It is used while two measurements, one after the other, agree: not before, and not for a while after the
  * machine slept, or moved to another. Until then the kernel is asked.
  */
-#include "_ring.h"
-
-#define NS_A_MS     UINT64_C(1000000)
-#define NS_A_SECOND UINT64_C(1000000000)
+#define _GNU_SOURCE
+#include "_clock.h"
 
 #ifdef HAVE_COUNTER
 
 #include <fcntl.h>
+#include <string.h>
 #include <unistd.h>
 
 #define MEASURED_NS (10 * NS_A_MS)

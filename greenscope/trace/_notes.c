@@ -82,9 +82,10 @@ ring_request_begin(Ring *ring, PyObject *text)
 NOTE(request_end)
 {
     uint64_t v[3] = {0, 0, GS_EXIT_RETURNED}, error = 0; /* request, status, how; then the exception's class */
+    int usual = nargs == 2;                              /* it returned */
     UNLESS_DETACHED(NONE);
-    if ((nargs != 2 && nargs != 4) || numbers(args, nargs == 2 ? 2 : 3, nargs == 2 ? 2 : 3, v) < 0 ||
-        (nargs == 4 && string_id(ring, args[3], &error) < 0))
+    if ((!usual && nargs != 4) || numbers(args, usual ? 2 : 3, usual ? 2 : 3, v) < 0 ||
+        (!usual && string_id(ring, args[3], &error) < 0))
         return wrong(nargs, 4);
     record(ring, now_ns(ring), ring->current, GS_KIND_REQUEST_END, (uint8_t) v[2], (uint16_t) v[1], 0,
            pack(v[0], error));

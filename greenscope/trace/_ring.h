@@ -1,7 +1,8 @@
 /* What the C files of the ring share: its structures, and how a record and a slot are written.
  *
- * _ring.c says what is written and by which rules; _sites.c owns strings and call sites;
- * _reserve.c sees to it that there is space before it is touched.
+ * _ring.c says what is written and by which rules; _sites.c owns strings and call sites; _clock.c says when it is;
+ * _reserve.c sees to it that there is space before it is touched. _hot.h is how what is run for each record is laid
+ * out.
  */
 #ifndef GREENSCOPE_RING_H
 #define GREENSCOPE_RING_H
@@ -13,21 +14,10 @@
 #include <stdint.h>
 #include <stddef.h>
 #include <string.h>
-#include <time.h>
 
-#if defined(__x86_64__) && defined(__linux__)
-#define HAVE_COUNTER 1
-#include <x86intrin.h>
-#endif
-
+#include "_clock.h"
+#include "_hot.h"
 #include "_ring_layout.h"
-
-/* Records are rare among all that a program does, so that their code is fetched anew each time, which takes longer than
- * to run it: what is nearly always the case is laid out in one piece. */
-#define LIKELY(condition)   __builtin_expect(!!(condition), 1)
-#define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
-#define COLD                __attribute__((cold, noinline))
-#define INLINED             inline __attribute__((always_inline))
 
 #define ID_MASK ((UINT64_C(1) << GS_RING_HANDLE_BITS) - 1)
 
@@ -97,15 +87,6 @@ typedef struct {
     uint64_t offset, size, step, reserved;
 } Section;
 
-/* A clock that is read in two instructions, as _clock.c says. */
-typedef struct {
-    uint64_t counter, ns;           /* both, at one moment of this millisecond or of one before */
-    uint64_t limit;                 /* how far the counter may be on from there; 0: it is of no use, or not yet */
-    uint64_t rate;                  /* nanoseconds for 2 ** 32 of it */
-    uint64_t from_counter, from_ns; /* since when the rate is measured; 0: not yet */
-    unsigned long long test_ns;     /* a test's clock, that stands still; 0: the real one */
-} Clock;
-
 typedef struct {
     PyObject_HEAD
     /* What every record looks at, side by side: between two records a program has had the cache to itself. */
@@ -158,33 +139,6 @@ store_u32(Ring *ring, size_t offset, uint32_t value)
 {
     if (ring->base != NULL)
         atomic_store_explicit((_Atomic uint32_t *) (ring->base + offset), value, memory_order_release);
-}
-
-static inline uint64_t
-real_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * UINT64_C(1000000000) + (uint64_t) now.tv_nsec;
-}
-
-/* -- _clock.c --------------------------------------------------------------------------------- */
-
-/* The time by the kernel, and the clock is set by it. */
-COLD uint64_t clock_set(Clock *clock);
-
-/* Nanoseconds by CLOCK_MONOTONIC, to less than a microsecond. */
-static inline uint64_t
-clock_now(Clock *clock)
-{
-#ifdef HAVE_COUNTER
-    if (LIKELY(clock->limit != 0)) { /* else the processor may not even have one that may be read */
-        uint64_t passed = __rdtsc() - clock->counter;
-        if (LIKELY(passed < clock->limit))
-            return clock->ns + (passed * clock->rate >> 32);
-    }
-#endif
-    return clock_set(clock);
 }
 
 static inline uint64_t

@@ -206,7 +206,7 @@ write_copy(int fd, Watched *ring, unsigned reason)
     set_u64(header, GS_HEADER_EVENT_LIMIT, kept);
     set_u64(header, GS_HEADER_HEAD, head);
     set_u64(header, GS_HEADER_FIRST, first);
-    set_u64(header, GS_HEADER_SNAPSHOT_NS, clock_ns());
+    set_u64(header, GS_HEADER_SNAPSHOT_NS, real_ns());
     set_u32(header, GS_HEADER_SNAPSHOT_REASON, reason);
     return write_at(fd, header, sizeof header, 0);
 }

@@ -15,18 +15,7 @@
 
 #include <pthread.h>
 
-#define HUB         1 /* the number of a ring's hub, which it hears of first: Hub.__init__ */
-#define NS_A_MS     UINT64_C(1000000)
-#define NS_A_SECOND UINT64_C(1000000000)
-
-static inline uint64_t
-clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t) now.tv_sec * NS_A_SECOND + (uint64_t) now.tv_nsec;
-}
-
+#define HUB 1 /* the number of a ring's hub, which it hears of first: Hub.__init__ */
 /* -- the rings -------------------------------------------------------------------------------- */
 
 /* What the end of a ring says its thread does now. */

@@ -204,7 +204,7 @@ watch_run(void *Py_UNUSED(unused))
         if (heard && polls[0].revents && (own_files || is_still(fd, hear_file)) &&
             recv(fd, drained, sizeof drained, 0) == 0)
             fd = -1; /* the other end is closed, and this one would be ready for ever */
-        uint64_t now = clock_ns(), deadline;
+        uint64_t now = real_ns(), deadline;
         if (atomic_exchange(&signalled, 0))
             snapshot_ask(GS_SNAPSHOT_SIGNAL);
         pthread_mutex_lock(&watch_lock);
@@ -215,7 +215,7 @@ watch_run(void *Py_UNUSED(unused))
         deadline = server_deadline();
         if (deadline == 0 || deadline > due)
             deadline = due;
-        now = clock_ns();
+        now = real_ns();
         if (deadline > now + NS_A_SECOND) /* and not for ever: the program may have closed what would wake it */
             deadline = now + NS_A_SECOND;
         timeout = deadline > now ? (int) ((deadline - now + NS_A_MS - 1) / NS_A_MS) : 0;
@@ -284,8 +284,8 @@ watch_gone(_Atomic pid_t *id)
     struct timespec moment = {0, 20000};
     pid_t process = getpid(), ended = atomic_exchange(id, 0);
     /* Not for ever: whoever traces the process may keep it, and its number may be another's. */
-    uint64_t late = clock_ns() + NS_A_SECOND;
-    for (int tries = 0; ended != 0 && syscall(SYS_tgkill, process, ended, 0) == 0 && clock_ns() < late; tries++)
+    uint64_t late = real_ns() + NS_A_SECOND;
+    for (int tries = 0; ended != 0 && syscall(SYS_tgkill, process, ended, 0) == 0 && real_ns() < late; tries++)
         if (tries < 20)
             sched_yield();
         else
@@ -393,7 +393,7 @@ watchdog_start(PyObject *Py_UNUSED(module), PyObject *args)
     snapshot_settings(kept);
     free(directory);
     directory = strdup(PyBytes_AS_STRING(path));
-    from_ns = clock_ns();
+    from_ns = real_ns();
     error = directory == NULL ? ENOMEM : thread_begins();
     if (error == 0) {
         running = 1;
@@ -502,7 +502,7 @@ watchdog_trigger(PyObject *Py_UNUSED(module), PyObject *reason)
     unsigned long number = PyLong_AsUnsignedLong(reason);
     if (PyErr_Occurred())
         return NULL;
-    if (running && snapshot_allowed((unsigned) number, clock_ns()))
+    if (running && snapshot_allowed((unsigned) number, real_ns()))
         snapshot_ask((unsigned) number);
     Py_RETURN_NONE;
 }

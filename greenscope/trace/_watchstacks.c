@@ -400,7 +400,7 @@ stacks_answer(Text *answer, int with_gil)
     Places places = {0};
     HubSeen *hubs;
     int count, first = 1;
-    text_format(answer, "{\"pid\":%ld,\"now_ns\":%llu,\"gil\":%s,", (long) getpid(), (unsigned long long) clock_ns(),
+    text_format(answer, "{\"pid\":%ld,\"now_ns\":%llu,\"gil\":%s,", (long) getpid(), (unsigned long long) real_ns(),
                 with_gil ? "true" : "false");
     if (with_gil)
         watch_lock_soon();

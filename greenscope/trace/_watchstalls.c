@@ -141,9 +141,9 @@ look_at_processor(Watched *ring)
 {
     ring->looked++;
     Look *look = look_of(ring, 0);
-    look->from_ns = clock_ns();
+    look->from_ns = real_ns();
     look->cpu_ns = computed_by(ring);
-    look->to_ns = clock_ns();
+    look->to_ns = real_ns();
 }
 
 /* How much it computed since the look before; UINT64_MAX: not known. */
@@ -155,7 +155,7 @@ computed_since(Watched *ring)
     return known ? now->cpu_ns - before->cpu_ns : UINT64_MAX;
 }
 
-/* Whether it had a processor since the look before, or an eighth less than all the time; or idled then. */
+/* Whether it has computed all the time since the look before, but for an eighth at most; or idled then. */
 static int
 has_processor(Watched *ring)
 {
@@ -329,5 +329,5 @@ void
 watch_last(Watched *ring)
 {
     if (ring->stall_number)
-        stall_ends(ring, clock_ns());
+        stall_ends(ring, real_ns());
 }

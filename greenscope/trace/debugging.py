@@ -1,4 +1,4 @@
-"""What a debug middleware of this process asks of whoever records its requests.
+"""What whoever records this process's requests has to look for: what a debug middleware asks of it, and names.
 
 The server that records requests itself does so before the application, and so the middleware, is called.
 """
@@ -13,7 +13,8 @@ class _Debugging:
     """Whether each request's record has a ``traceparent``, though none came with it: somebody passes it on."""
 
     named: bool
-    """Whether a request of this process ever came with an id or a place in a trace, or is given one."""
+    """Whether a request of this process ever came with an id or a place in a trace, or is given one: if none did, it is
+    looked for in none."""
 
     unrecorded: tuple[str, ...]
     """Requests with one of these in their path are no business of the application: the dashboard's own."""
