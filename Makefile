@@ -116,7 +116,7 @@ $(addprefix test-,$(VERSIONS)): test-%:
 
 # What writes the ring, and what calls it: parking, switching, queues, stacks.
 SANITIZE_TESTS ?= $(addprefix tests/trace/test_, figures.py leaks.py levels.py notes.py ring.py snapshot.py watchdog.py \
-	watchdog_forks.py) \
+	watchdog_forks.py watchdog_snapshots.py watchdog_socket.py) \
 	$(addprefix tests/crash/test_, crash.py rings.py) \
 	$(addprefix tests/runtime/test_, attempt.py local.py parking.py queue.py socket_waits.py stacks.py) \
 	$(addprefix tests/integrations/test_gevent_, edges.py life.py steps.py)
