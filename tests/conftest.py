@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,23 @@ CHROMIUM_FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_stalls_of_the_machine() -> Iterator[None]:
+    """What the machine has held up is no stall in a test's program, which would have an event more than was done in it.
+
+    A test about stalls says itself from when on a run is one, or asks for ``default_stalls``.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GREENSCOPE_STALL_MS", "2000")
+        yield
+
+
+@pytest.fixture
+def default_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run is a stall from when on it is one for a user who has set nothing."""
+    monkeypatch.delenv("GREENSCOPE_STALL_MS", raising=False)
 
 
 @pytest.fixture(autouse=True)

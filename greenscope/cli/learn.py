@@ -30,6 +30,7 @@ from greenscope.trace.analysis.replay import Replay
 from greenscope.trace.events import Kind
 from greenscope.trace.replaying import Replaying
 from greenscope.trace.rings import rings_in
+from greenscope.trace.watchdog import STALL_MS
 from greenscope.web.app import create_app
 from greenscope.web.lesson_page import lesson_page
 from greenscope.web.source import Source
@@ -89,7 +90,10 @@ def learn(program: tuple[str, ...], port: int, lang: str | None, output: Path | 
     listener = listen(port) if output is None else None
     with tempfile.TemporaryDirectory(prefix="greenscope-learn-") as name:
         directory = Path(name)
-        code = run_to_end(command, traced_environment(directory, detail="teach", keep_all=True))
+        environment = dict(traced_environment(directory, detail="teach", keep_all=True))
+        if lesson is not None:  # which is about stalls of that length, whatever one's own services are set to
+            environment["GREENSCOPE_STALL_MS"] = str(STALL_MS)
+        code = run_to_end(command, environment)
         if code in {128 + number for number in end_signals()}:
             sys.exit(code)  # who ends the program so wants no dashboard, either
         called = lesson.name if lesson is not None else _called(program)

@@ -77,6 +77,7 @@ def found_in(pid: int) -> list[dict[str, object]]:
     raise AssertionError("nothing was found")
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_who_blocks_the_hub_is_named_with_its_line_and_still_is_when_it_is_dead():
     with service(BLOCKED) as process:
         (finding,) = found_in(process.pid)
@@ -99,6 +100,7 @@ def test_who_blocks_the_hub_is_named_with_its_line_and_still_is_when_it_is_dead(
     assert "kept the hub for" in done.stdout
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_the_exit_code_says_whether_what_was_asked_for_was_found():
     with service(BLOCKED) as process:
         found_in(process.pid)
@@ -135,6 +137,7 @@ def test_forty_runs_at_one_line_are_one_finding(tmp_path: Path):
     assert "the longest of 40 such runs" in finding["sentence"]
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_a_threshold_comes_from_the_option_or_the_environment_or_the_file_in_that_order(tmp_path: Path):
     (tmp_path / "app.py").write_text(FORTY_RUNS)
     subprocess.run([sys.executable, "-m", "greenscope", "record", "-o", "a.gsr", "app.py"], cwd=tmp_path, check=True)
@@ -145,13 +148,14 @@ def test_a_threshold_comes_from_the_option_or_the_environment_or_the_file_in_tha
         assert done.returncode in {0, 1}
         return bool(done.returncode)
 
-    assert not stalls()
-    (tmp_path / "greenscope.toml").write_text("[diagnose]\nstall_ms = 4\n")
-    assert stalls()
+    for milliseconds, found in (5000, False), (4, True):
+        (tmp_path / "greenscope.toml").write_text(f"[diagnose]\nstall_ms = {milliseconds}\n")
+        assert stalls() == found
     assert not stalls(GREENSCOPE_STALL_MS="5000")
     assert stalls("--threshold", "stall_ms=4", GREENSCOPE_STALL_MS="5000")
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_run_says_at_the_end_what_was_wrong_and_gives_the_programs_exit_code(tmp_path: Path):
     (tmp_path / "app.py").write_text(f"{FORTY_RUNS}time.sleep(0.2)\ng.sleep(0)\nraise SystemExit(7)\n")
     command = [sys.executable, "-m", "greenscope", "run", "--port", "0", "--diagnose", "app.py"]

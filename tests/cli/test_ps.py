@@ -115,6 +115,7 @@ def test_every_greenlet_is_listed_with_what_it_waits_for() -> None:
     assert "hub" not in {row["name"] for row in hub["greenlets"]}
 
 
+@pytest.mark.usefixtures("default_stalls")
 @pytest.mark.parametrize("source", [BLOCKED_IN_C, BLOCKED_IN_PYTHON], ids=["in C", "in time.sleep"])
 def test_who_blocks_the_hub_comes_first_and_the_hub_is_said_to_be_away(source: str) -> None:
     with service(source) as process:

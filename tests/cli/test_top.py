@@ -154,6 +154,7 @@ def test_it_shows_who_waits_on_what_and_what_the_hub_does(size: tuple[int, int],
         looking(process.pid, trace_directory, do, size)
 
 
+@pytest.mark.usefixtures("default_stalls")
 @pytest.mark.parametrize("size", SIZES)
 def test_who_blocks_the_hub_is_a_finding_and_enter_shows_its_stack_evidence_and_advice(
     size: tuple[int, int], trace_directory: Path
@@ -177,6 +178,7 @@ def test_who_blocks_the_hub_is_a_finding_and_enter_shows_its_stack_evidence_and_
         looking(process.pid, trace_directory, do, size)
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_the_worst_comes_first_and_each_can_be_gone_to(trace_directory: Path) -> None:
     both = STUCK.replace("serve()\n", "sleep(0.01)\n") + BLOCKED_IN_C.removeprefix(SERVICE)
 
@@ -359,6 +361,7 @@ def test_help_names_every_key_that_does_something(trace_directory: Path) -> None
     assert app.theme == "greenscope-light"
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_without_colours_there_are_none_and_everything_is_said(
     trace_directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,8 @@ _STARVED = frozenset({"starved", "hog-by-slices"})
 _BUSY = 0.2
 SECONDS = float(os.environ.get("GREENSCOPE_HEALTHY_SECONDS", "4"))
 
+pytestmark = pytest.mark.usefixtures("default_stalls")
+
 
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda path: path.stem)
 def test_nothing_is_found(program: Path, tmp_path: Path):

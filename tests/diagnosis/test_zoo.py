@@ -13,6 +13,8 @@ from greenscope.trace.ring_layout import HEADER_SIZE, read_field
 from greenscope.trace.snapshot import snapshot
 from tests.diagnosis.programs import Program, examined, programs, ring_of, until
 
+pytestmark = pytest.mark.usefixtures("default_stalls")
+
 PROGRAMS = programs()
 LASTING = [program for program in PROGRAMS if not program.ends]
 ENDING = [program for program in PROGRAMS if program.ends]

@@ -84,6 +84,7 @@ def line_of(source: str) -> int:
     return next(number for number, line in enumerate(lines, start=1) if line.strip() == source)
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_a_service_is_watched_live_and_its_death_is_seen(page: Page, demo: Demo, complaints: Complaints) -> None:
     page.goto(demo.url)
 

@@ -31,11 +31,11 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A viewer of two recordings, in which something is wrong."""
     directory = tmp_path_factory.mktemp("rings")
     directory.chmod(0o700)
+    environment = os.environ | {"GREENSCOPE_DIR": str(directory), "GREENSCOPE_STALL_MS": "100"}
     for _ in range(2):
-        environment = os.environ | {"GREENSCOPE_DIR": str(directory)}
         subprocess.run([sys.executable, "-c", PROGRAM], env=environment, check=True, timeout=60)
     serve = [sys.executable, "-m", "greenscope", "serve", "--port", "0", *map(str, Path(directory).glob("*.gsr"))]
-    with subprocess.Popen(serve, stderr=subprocess.PIPE, text=True) as viewer:
+    with subprocess.Popen(serve, env=environment, stderr=subprocess.PIPE, text=True) as viewer:
         assert viewer.stderr is not None
         found = re.search(r"http://\S+", viewer.stderr.readline())
         assert found is not None

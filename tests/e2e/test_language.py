@@ -142,6 +142,7 @@ def open_tab(page: Page, number: int, name: str) -> None:
     expect(page.locator(f"#panel-{name}")).to_be_visible()
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_every_tab_is_in_chinese(page: Page, recorded: Recorded) -> None:
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

@@ -11,11 +11,13 @@ from typing import Any
 
 from greenscope.learn import Lesson, Run, as_json
 from greenscope.trace.replaying import Replaying
+from greenscope.trace.watchdog import STALL_MS
 
 
 def record(program: Path, directory: Path, opened: ExitStack, **environment: str) -> Run:
     """Run a program to its end, however that is, and take its hub's recording, which is open as long as that."""
-    traced = {**os.environ, "GREENSCOPE_DIR": str(directory), "GREENSCOPE_DETAIL": "teach", **environment}
+    settings = {"GREENSCOPE_DIR": str(directory), "GREENSCOPE_DETAIL": "teach", "GREENSCOPE_STALL_MS": str(STALL_MS)}
+    traced = {**os.environ, **settings, **environment}
     subprocess.run([sys.executable, str(program)], env=traced, capture_output=True, timeout=60)
     (ring,) = directory.glob("*.gsr")
     return Run(opened.enter_context(closing(Replaying(ring))).replay)

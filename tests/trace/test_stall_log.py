@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.usefixtures("default_stalls")
+
 PROGRAM = """
 import logging, sys, time
 {configure}

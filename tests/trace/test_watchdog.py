@@ -17,6 +17,8 @@ from tests.trace.watched import BEGIN, functions, line, stalls, wait_for
 if sys.platform != "linux":
     pytest.skip("the watchdog reads what Linux has", allow_module_level=True)
 
+pytestmark = pytest.mark.usefixtures("default_stalls")
+
 CULPRITS = {
     "a loop in Python": ("spin()", ["spin", "culprit"], Blocked.RUNNING),
     "a native sleep": ("time.sleep(0.4)", ["culprit"], Blocked.SLEEP),

@@ -18,6 +18,8 @@ from greenscope.trace.records import Event
 if sys.platform != "linux":
     pytest.skip("the watchdog reads what Linux has", allow_module_level=True)
 
+pytestmark = pytest.mark.usefixtures("default_stalls")
+
 BEGIN = """
 import contextlib, ctypes, os, socket, struct, sys, threading, time
 import greenscope.runtime as g

@@ -20,6 +20,8 @@ from tests.trace.watched import functions, line, stalls
 if sys.platform != "linux":
     pytest.skip("the watchdog reads what Linux has", allow_module_level=True)
 
+pytestmark = pytest.mark.usefixtures("default_stalls")
+
 
 def kept(directory: Path) -> dict[str, int]:
     """The snapshots' reasons, by what their names say."""

@@ -80,6 +80,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             child.kill()
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_a_process_has_its_series_while_it_lives(viewer: Viewer) -> None:
     assert httpx.get(f"{viewer.url}/metrics").status_code == 200  # nobody is there yet
     with running("-X", "utf8", "-c", SERVES) as child:
