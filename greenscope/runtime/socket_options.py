@@ -1,13 +1,14 @@
 """A part of the green socket: what it is, what it is set to, and what it passes on to the kernel as it is.
 
 Refuses to be pickled, in the standard library's words. ``timeout`` is the socket's own, because the C
-socket inside never waits.
+socket inside never waits: to set it is no system call, and the GIL is kept. Some clients set it for every answer.
 """
 
 from __future__ import annotations
 
 import os
 import socket as stdlib
+from errno import EBADF
 from typing import Any, NoReturn
 
 from greenscope.runtime.seconds import seconds_of
@@ -15,6 +16,7 @@ from greenscope.runtime.socket_parts import SocketPart
 
 __all__ = ["Options"]
 
+_BAD = os.strerror(EBADF)
 _get_inheritable = os.get_inheritable
 _set_inheritable = os.set_inheritable
 _AddressFamily = stdlib.AddressFamily
@@ -36,7 +38,8 @@ class Options(SocketPart):
             value = seconds_of(value)
             if value < 0:
                 raise ValueError(f"a timeout is 0 or more seconds, or None; not {value}")
-        self._sock.setblocking(False)  # says so if it is closed
+        if self._sock.fileno() < 0:
+            raise OSError(EBADF, _BAD)
         self.timeout = value  # type: ignore[misc]
 
     def gettimeout(self) -> float | None:
@@ -45,7 +48,8 @@ class Options(SocketPart):
 
     def setblocking(self, flag: bool) -> None:
         """Whether calls may wait."""
-        self._sock.setblocking(False)  # says so if it is closed
+        if self._sock.fileno() < 0:
+            raise OSError(EBADF, _BAD)
         self.timeout = None if flag else 0.0  # type: ignore[misc]
 
     def getblocking(self) -> bool:
