@@ -150,8 +150,28 @@ arm(Wakeable *entry)
     return 0;
 }
 
+/* Keeps an error that is set, unless there is a newer one: that stays, as that of a `finally` does; it may be Ctrl-C.
+ */
 static PyObject *
-board_wait_io(Board *board, PyObject *object)
+over(Board *board, Wakeable *entry, State *state, PyObject *back)
+{
+    PyObject *kind, *value, *trace;
+    PyErr_Fetch(&kind, &value, &trace);
+    if ((entry->stopped || record_stop(board, entry) == 0) &&
+        (state->timeout == 0 || record_cancel(board, state) == 0)) {
+        PyErr_Restore(kind, value, trace);
+        return back;
+    }
+    Py_XDECREF(back);
+    Py_XDECREF(kind);
+    Py_XDECREF(value);
+    Py_XDECREF(trace);
+    return NULL;
+}
+
+/* `within`: the greenlet's last timeout is of this wait alone. */
+static inline PyObject *
+wait_for(Board *board, PyObject *object, int within)
 {
     Wakeable *entry = (Wakeable *) object;
     State *state = NULL;
@@ -169,17 +189,18 @@ board_wait_io(Board *board, PyObject *object)
     }
     if (arm(entry) < 0)
         goto failed;
-    uint64_t due = 0;
-    if (board->recording && due_ns(state, &due) < 0)
+    uint64_t due = 0, timeout = 0;
+    if (board->recording && (due_ns(state, &due) < 0 || (within && due_of_last(state, due, &timeout) < 0)))
         goto failed;
     Py_INCREF(entry); /* whoever closes it meanwhile does not free it */
+    Py_INCREF(state);
     char counts = entry->counts;
     park_on(entry, me, state);
     board->active += counts;
     entry->waits = 1;
     entry->stopped = 0;
     PyObject *back = NULL;
-    if (record_wait(board, entry, due) == 0) {
+    if (record_wait(board, entry, state, due, timeout) == 0) {
         back = switch_to_hub(board, entry, me, state);
     } else {
         Py_CLEAR(entry->greenlet);
@@ -188,24 +209,27 @@ board_wait_io(Board *board, PyObject *object)
     }
     entry->waits = 0;
     board->active -= counts;
-    if (!entry->stopped && board->recording) {
-        PyObject *kind, *value, *trace;
-        PyErr_Fetch(&kind, &value, &trace);
-        if (record_stop(board, entry) == 0) {
-            PyErr_Restore(kind, value, trace);
-        } else { /* the newer error stays, as that of a `finally` does: it may be Ctrl-C */
-            Py_CLEAR(back);
-            Py_XDECREF(kind);
-            Py_XDECREF(value);
-            Py_XDECREF(trace);
-        }
-    }
+    if (board->recording && !(entry->stopped && state->timeout == 0))
+        back = over(board, entry, state, back);
+    Py_DECREF(state);
     Py_DECREF(entry);
     return back;
 failed:
     Py_DECREF(me);
     Py_DECREF(state);
     return NULL;
+}
+
+static PyObject *
+board_wait_io(Board *board, PyObject *object)
+{
+    return wait_for(board, object, 0);
+}
+
+static PyObject *
+board_wait_io_within(Board *board, PyObject *object)
+{
+    return wait_for(board, object, 1);
 }
 
 static PyObject *
@@ -378,6 +402,8 @@ static PyMemberDef board_members[] = {
 
 static PyMethodDef board_methods[] = {
     {"wait_io", (PyCFunction) board_wait_io, METH_O, PyDoc_STR("wait_io(watcher): park until it fires.")},
+    {"wait_io_within", (PyCFunction) board_wait_io_within, METH_O,
+     PyDoc_STR("wait_io_within(watcher): the same, and the last timeout, which is of this wait, is recorded with it.")},
     {"park", (PyCFunction) board_park, METH_O, PyDoc_STR("park(waiter): park until it is woken.")},
     {"give_way", (PyCFunction) board_give_way, METH_NOARGS, PyDoc_STR("Let the others who are ready run.")},
     {"run_ready", (PyCFunction) board_run_ready, METH_NOARGS, PyDoc_STR("Switch to all who are ready; how many.")},
@@ -515,14 +541,14 @@ static PyType_Spec armed_spec = {
 static PyObject *
 parking_use_numbers(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    if (!PyArg_ParseTuple(args, "iii:use_numbers", &wait_yield, &ready_other, &ready_greenlet))
+    if (!PyArg_ParseTuple(args, "iiii:use_numbers", &wait_yield, &ready_other, &ready_greenlet, &timeouts_socket))
         return NULL;
     Py_RETURN_NONE;
 }
 
 static PyMethodDef module_methods[] = {
     {"use_numbers", parking_use_numbers, METH_VARARGS,
-     PyDoc_STR("use_numbers(wait_yield, ready_other, ready_greenlet): the numbers of trace.events.")},
+     PyDoc_STR("use_numbers(wait_yield, ready_other, ready_greenlet, timeouts_socket): the numbers of trace.events.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -29,8 +29,8 @@ static PyObject *str_state, *str_state_of, *str_due, *str_wake, *str_arm, *str_r
 static PyObject *no_bytes;
 static PyTypeObject *state_type, *wakeable_type, *waiter_type, *place_type, *board_type, *armed_type;
 
-/* Numbers of Wait and Ready in trace/events.py; waiter.py hands them over. */
-static int wait_yield, ready_other, ready_greenlet;
+/* Numbers of Wait, Ready and Timeouts in trace/events.py; waiter.py hands them over. */
+static int wait_yield, ready_other, ready_greenlet, timeouts_socket;
 
 /* NULL where the ring is the Python twin. */
 static const RingAPI *ring_api;
@@ -43,6 +43,7 @@ typedef struct {
     PyObject *yielder;
     struct Board *board;
     unsigned long long handle;
+    unsigned int timeout; /* the number of the timeout of the wait that it is in, until it fires; 0: it has none */
 } State;
 
 typedef struct {
@@ -138,6 +139,14 @@ in_ns(double seconds)
 
 static int due_of_several(State *state, uint64_t *due);
 
+/* When one timeout is due, if it is of the class of the last that was asked; 0: that has to be found out. */
+static inline uint64_t
+due_of_usual(PyObject *timeout)
+{
+    PyObject *found = Py_IS_TYPE(timeout, due_type) ? *(PyObject **) ((char *) timeout + due_offset) : NULL;
+    return found != NULL && PyFloat_CheckExact(found) ? in_ns(PyFloat_AS_DOUBLE(found)) : 0;
+}
+
 /* When the first of the greenlet's timeouts is due, in nanoseconds; 0 if it has none. */
 static inline int
 due_ns(State *state, uint64_t *due)
@@ -145,15 +154,27 @@ due_ns(State *state, uint64_t *due)
     *due = 0;
     if (state->timeouts == NULL || PyList_GET_SIZE(state->timeouts) == 0)
         return 0;
-    if (PyList_GET_SIZE(state->timeouts) == 1) { /* nearly always, and of the class that it was before */
-        PyObject *timeout = PyList_GET_ITEM(state->timeouts, 0);
-        PyObject *found = Py_IS_TYPE(timeout, due_type) ? *(PyObject **) ((char *) timeout + due_offset) : NULL;
-        if (found != NULL && PyFloat_CheckExact(found)) {
-            *due = in_ns(PyFloat_AS_DOUBLE(found));
-            return 0;
-        }
-    }
+    /* Nearly always there is one, and of the class that it was before. */
+    if (PyList_GET_SIZE(state->timeouts) == 1 && (*due = due_of_usual(PyList_GET_ITEM(state->timeouts, 0))) != 0)
+        return 0;
     return due_of_several(state, due);
+}
+
+/* When the last of them is due, of which the first is so then; 0: there is none. */
+static inline int
+due_of_last(State *state, uint64_t first, uint64_t *due)
+{
+    Py_ssize_t count = state->timeouts == NULL ? 0 : PyList_GET_SIZE(state->timeouts);
+    *due = first;
+    if (count > 1 && (*due = due_of_usual(PyList_GET_ITEM(state->timeouts, count - 1))) == 0) {
+        PyObject *timeout = Py_NewRef(PyList_GET_ITEM(state->timeouts, count - 1));
+        double seconds = due_of(timeout);
+        Py_DECREF(timeout);
+        if (seconds == -1.0 && PyErr_Occurred())
+            return -1;
+        *due = in_ns(seconds);
+    }
+    return 0;
 }
 
 static int __attribute__((noinline))
@@ -200,17 +221,52 @@ ms_until(uint64_t due)
             (board)->ring->in_c; \
             return 0; \
         } \
+        TELL_PYTHON(board, __VA_ARGS__); \
+    } while (0)
+
+#define TELL_PYTHON(board, ...) \
+    do { \
         PyObject *done = PyObject_CallMethod((board)->recorder, __VA_ARGS__); \
         Py_XDECREF(done); \
         return done == NULL ? -1 : 0; \
     } while (0)
 
-static inline int
-record_wait(Board *board, Wakeable *entry, uint64_t due)
+/* The number of a timeout that begins, from the method of that name; -1: an error is set. */
+static int __attribute__((noinline))
+record_timeout(Board *board, State *state, uint64_t due)
 {
-    TELL(board, wait(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd, due, entry->peer), "wait",
-         "iLiKO", entry->reason, entry->resource, entry->fd, ms_until(due),
-         entry->peer != NULL ? entry->peer : no_bytes);
+    PyObject *number = PyObject_CallMethod(board->recorder, "timeout_start", "iK", timeouts_socket, ms_until(due));
+    if (number == NULL)
+        return -1;
+    state->timeout = (unsigned int) PyLong_AsUnsignedLongMask(number);
+    Py_DECREF(number);
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+/* `timeout`: when that of the wait itself is due; 0: it has none. */
+static inline int
+record_wait(Board *board, Wakeable *entry, State *state, uint64_t due, uint64_t timeout)
+{
+    if (!board->recording)
+        return 0;
+    if (board->ring != NULL) {
+        state->timeout = board->ring->wait(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd, due,
+                                           timeout, entry->peer);
+        return 0;
+    }
+    if (timeout != 0 && record_timeout(board, state, timeout) < 0)
+        return -1;
+    TELL_PYTHON(board, "wait", "iLiKO", entry->reason, entry->resource, entry->fd, ms_until(due),
+                entry->peer != NULL ? entry->peer : no_bytes);
+}
+
+/* The timeout of a wait that is over, if it has not fired. */
+static inline int
+record_cancel(Board *board, State *state)
+{
+    unsigned int timeout = state->timeout;
+    state->timeout = 0;
+    TELL(board, timeout_cancel(board->recorder, timeout), "timeout_cancel", "iI", timeouts_socket, timeout);
 }
 
 static inline int
@@ -253,13 +309,18 @@ record_run(Board *board, State *state)
     TELL(board, run(board->recorder, state->handle), "switch", "K", state->handle);
 }
 
-/* The switch, and the end of the watcher's wait, which is the first thing that the greenlet would say. */
+/* The switch, and the end of the watcher's wait and of its timeout, which is what the greenlet would say first. */
 static inline int
 record_resume(Board *board, Wakeable *entry)
 {
-    entry->stopped = board->ring != NULL;
-    TELL(board, resume(board->recorder, entry->state->handle, entry->reason, (uint32_t) entry->resource, entry->fd),
-         "switch", "K", entry->state->handle);
+    State *state = entry->state;
+    if (board->ring == NULL)
+        TELL_PYTHON(board, "switch", "K", state->handle);
+    unsigned int timeout = state->timeout;
+    state->timeout = 0;
+    entry->stopped = 1;
+    board->ring->resume(board->recorder, state->handle, entry->reason, (uint32_t) entry->resource, entry->fd, timeout);
+    return 0;
 }
 
 /* Who runs, for the record of whom it wakes. */

@@ -119,7 +119,7 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
         timer = SocketTimeout(seconds, timeout_exc, ref=False)  # type: ignore[arg-type]
         timer.start()
         try:
-            hub.wait_io(watcher)
+            hub.wait_io_within(watcher)
         finally:
             timer.cancel()
 

@@ -96,6 +96,7 @@ class Hub(_greenlet.greenlet):
         "recorder",
         "thread",
         "wait_io",
+        "wait_io_within",
     )
 
     give_way: Callable[[], None]
@@ -106,6 +107,9 @@ class Hub(_greenlet.greenlet):
 
     wait_io: Callable[[IoWatcher], None]
     """``wait``, for a descriptor's watcher."""
+
+    wait_io_within: Callable[[IoWatcher], None]
+    """The same, and the last timeout that was started, which is of this wait alone, is recorded with it."""
 
     def __init__(self) -> None:
         main = running()
@@ -121,6 +125,7 @@ class Hub(_greenlet.greenlet):
         self.give_way = self.loop.give_way
         self.park = self.loop.park
         self.wait_io = self.loop.wait_io
+        self.wait_io_within = self.loop.wait_io_within
         self._joiners: list[Parking] = []
         self.record_park = recorder.park
         self.record_ready = recorder.ready

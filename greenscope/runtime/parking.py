@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
-from greenscope.trace.events import Ready, Wait
+from greenscope.trace.events import Ready, Timeouts, Wait
 
 if TYPE_CHECKING:
     from greenlet import greenlet
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["Armed", "Board", "Place", "State", "Waiter", "Wakeable"]
 
 _BY_GREENLET = int(Ready.GREENLET)
+_OF_SOCKET = int(Timeouts.SOCKET)
 _READ = 1
 
 
@@ -39,22 +40,26 @@ class State:
     Holds no reference to the greenlet while it runs, so that one that ended is freed at once.
     """
 
-    __slots__ = ("board", "handle", "hub", "timeouts", "waiting_on", "yielder")
+    __slots__ = ("board", "handle", "hub", "timeout", "timeouts", "waiting_on", "yielder")
 
     def __init__(self, hub: Hub, board: Board, handle: int) -> None:
         self.hub = hub
         self.board = board
         self.handle = handle
+        self.timeout = 0
+        """The number of the timeout of the wait that it is in, until it fires; 0: it has none."""
         self.waiting_on: Wakeable | None = None
         self.timeouts: list[Timeout] = []
         self.yielder: Waiter | None = None
 
     def deadline_ms(self) -> int:
         """Milliseconds until the first of the active timeouts is due, at least 1; 0 if there is none."""
-        if not self.timeouts:
-            return 0
-        left = min(timeout.due for timeout in self.timeouts) - monotonic()
-        return max(1, int(left * 1000 + 0.999))
+        return ms_until(min(timeout.due for timeout in self.timeouts)) if self.timeouts else 0
+
+
+def ms_until(due: float) -> int:
+    """Milliseconds until then, by ``monotonic``, at least 1."""
+    return max(1, int((due - monotonic()) * 1000 + 0.999))
 
 
 class Wakeable:
@@ -220,6 +225,8 @@ class Board:
         self.record_switch = recorder.switch
         self.record_fire = recorder.fire
         self.record_stop = recorder.watcher_stop
+        self.record_timeout = recorder.timeout_start
+        self.record_cancel = recorder.timeout_cancel
 
     def call_threadsafe(self, function: Any, *arguments: object) -> None:
         """Have this thread call ``function`` soon; the loop knows how."""
@@ -244,6 +251,17 @@ class Board:
             watcher.greenlet = None
             self.active -= counts
             self.record_stop(watcher.reason, watcher.resource, watcher.fd)
+
+    def wait_io_within(self, watcher: Wakeable) -> None:
+        """The same, and the greenlet's last timeout, which is of this wait alone, is recorded with it: a socket's."""
+        state = self._current()[1]
+        try:
+            state.timeout = self.record_timeout(_OF_SOCKET, ms_until(state.timeouts[-1].due))
+            self.wait_io(watcher)
+        finally:
+            number, state.timeout = state.timeout, 0
+            if number:  # it has not fired
+                self.record_cancel(_OF_SOCKET, number)
 
     def park(self, waiter: Wakeable) -> None:
         """Park until somebody calls ``waiter.wake``; not at all if that was done before."""

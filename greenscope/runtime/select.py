@@ -297,7 +297,7 @@ if _epoll is not None:
                     hub.wait_io(watcher)
                 else:
                     with SocketTimeout(seconds, False, ref=False):
-                        hub.wait_io(watcher)
+                        hub.wait_io_within(watcher)
             finally:
                 if mine is not None:
                     mine.close()

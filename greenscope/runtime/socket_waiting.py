@@ -63,7 +63,7 @@ def wait(watcher: IoWatcher, timeout: float | None = None, timeout_exc: Any = ti
         hub.wait_io(watcher)
         return
     with SocketTimeout(timeout, None if timeout_exc is timeout_default else timeout_exc, ref=False):
-        hub.wait_io(watcher)
+        hub.wait_io_within(watcher)
 
 
 def wait_read(fileno: int, timeout: float | None = None, timeout_exc: Any = timeout_default) -> None:

@@ -46,6 +46,7 @@ class Timeout(BaseException):
     __slots__ = ("_greenlet", "_number", "_ref", "_state", "_timer", "due", "exception", "seconds")
 
     _reason = int(Timeouts.SCOPE)
+    _alone = True  # recorded by itself, and not with the one wait that it is for
 
     due: float
     """When it is raised, by ``time.monotonic``."""
@@ -103,7 +104,8 @@ class Timeout(BaseException):
         loop = hub.loop
         ms = milliseconds(seconds)
         self.due = monotonic() + seconds  # and then what the recording has as its beginning: no more is left than `ms`
-        self._number = hub.record_timeout(self._reason, ms)
+        if self._alone:
+            self._number = hub.record_timeout(self._reason, ms)
         self._state = state
         self._greenlet = me
         state.timeouts.append(self)
@@ -125,9 +127,9 @@ class Timeout(BaseException):
         if timer is not None:
             self._timer = None
             timer.stop()
-            hub.record_cancel(self._reason, self._number)
-        elif self.due:  # else it has fired, and is about to be raised
+        elif self.due:
             _take(hub.loop.unarmed, self)
+        if self._alone and self.due:  # else it has fired, and is about to be raised
             hub.record_cancel(self._reason, self._number)
         _take(state.timeouts, self)
 
@@ -220,12 +222,25 @@ def _take(timeouts: list[Timeout], timeout: Timeout) -> None:
         timeouts.remove(timeout)
 
 
-class SocketTimeout(Timeout):
-    """The timeout of one wait of a socket: raises the standard library's TimeoutError."""
+class PollTimeout(Timeout):
+    """The timeout of a wait for several sockets."""
 
     __slots__ = ()
 
     _reason = int(Timeouts.SOCKET)
+
+
+class SocketTimeout(PollTimeout):
+    """The timeout of one wait of a socket, by ``Hub.wait_io_within``: raises the standard library's TimeoutError."""
+
+    __slots__ = ()
+
+    _alone = False
+
+    def _expire(self) -> None:
+        state = self._state
+        self._number, state.timeout = state.timeout, 0
+        super()._expire()
 
     def _error(self) -> BaseException:
         return TimeoutError("timed out") if self.exception is None else super()._error()

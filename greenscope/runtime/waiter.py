@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from greenlet import getcurrent
 
-from greenscope.trace.events import Ready, Wait
+from greenscope.trace.events import Ready, Timeouts, Wait
 
 if TYPE_CHECKING:
     from greenscope.runtime.parking import Armed, Board, Place, State, Waiter, Wakeable
@@ -38,7 +38,7 @@ else:
     except ImportError:
         from greenscope.runtime.parking import Armed, Board, Place, State, Waiter, Wakeable
     else:
-        use_numbers(int(Wait.YIELD), int(Ready.OTHER), int(Ready.GREENLET))
+        use_numbers(int(Wait.YIELD), int(Ready.OTHER), int(Ready.GREENLET), int(Timeouts.SOCKET))
 
 __all__ = ["Armed", "Board", "Callback", "Place", "State", "Waiter", "Wakeable", "running"]
 

@@ -122,6 +122,13 @@ ring_turn(Ring *ring)
     ring->next = (Event *) (ring->base + events->offset);
 }
 
+void
+ring_copy(Ring *ring, const Event *aside, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        *advance(ring) = aside[i];
+}
+
 static Section
 section_of(Ring *ring, size_t offset, size_t capacity, uint64_t item, uint64_t step)
 {

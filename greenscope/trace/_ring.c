@@ -130,7 +130,11 @@ park(Ring *ring, PyObject *const *args, Py_ssize_t nargs, int starts)
     if (numbers(args, 4, 4, v) < 0)
         return NULL;
     Waiting waiting = {v[0], v[1], v[2], v[3], PyBytes_AS_STRING(args[4]), PyBytes_GET_SIZE(args[4])};
-    park_at(ring, moment(ring), &waiting, starts);
+    Moment here = moment(ring);
+    if (starts)
+        wait_from(ring, here, &waiting, 0);
+    else
+        park_from(ring, here.now, &waiting, here.site);
     Py_RETURN_NONE;
 }
 
@@ -148,7 +152,7 @@ METHOD(park_there)
 {
     NUMBERS(5, NONE); /* site, reason, resource, fd, deadline_ms */
     Waiting waiting = {v[1], v[2], v[3], v[4], "", 0};
-    park_from(ring, now_ns(ring), &waiting, 0, 0, (uint32_t) v[0]);
+    park_from(ring, now_ns(ring), &waiting, (uint32_t) v[0]);
     Py_RETURN_NONE;
 }
 

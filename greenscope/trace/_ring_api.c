@@ -19,17 +19,18 @@ ms_until(Ring *ring, uint64_t due_ns, uint64_t now)
     return due_ns <= now + 1000 ? 1 : (due_ns - now + 999000) / 1000000;
 }
 
-static void
-api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t due_ns, PyObject *peer)
+static uint32_t
+api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t due_ns, uint64_t timeout_ns, PyObject *peer)
 {
-    RING_OR_RETURN(self);
+    RING_OR_RETURN(self) 0;
     Moment here = moment(ring);
     Waiting waiting = {(uint64_t) reason, resource, (uint64_t) fd, ms_until(ring, due_ns, here.now), "", 0};
     if (peer != NULL && PyBytes_Check(peer)) {
         waiting.peer = PyBytes_AS_STRING(peer);
         waiting.peer_length = PyBytes_GET_SIZE(peer);
     }
-    park_at(ring, here, &waiting, 1);
+    return wait_from(ring, here, &waiting,
+                     timeout_ns == due_ns ? waiting.deadline_ms : ms_until(ring, timeout_ns, here.now));
 }
 
 static void
@@ -37,8 +38,9 @@ api_park(PyObject *self, int reason, uint32_t resource, int fd, uint64_t due_ns)
 {
     RING_OR_RETURN(self);
     Moment here = moment(ring);
-    Waiting waiting = {(uint64_t) reason, resource, (uint64_t) fd, ms_until(ring, due_ns, here.now), "", 0};
-    park_at(ring, here, &waiting, 0);
+    park_from(ring, here.now,
+              &(Waiting){(uint64_t) reason, resource, (uint64_t) fd, ms_until(ring, due_ns, here.now), "", 0},
+              here.site);
 }
 
 static void
@@ -72,19 +74,25 @@ api_run(PyObject *self, uint64_t handle)
 }
 
 static void
-api_resume(PyObject *self, uint64_t handle, int watch, uint32_t resource, int fd)
+api_resume(PyObject *self, uint64_t handle, int watch, uint32_t resource, int fd, uint32_t timeout)
 {
     RING_OR_RETURN(self);
-    uint64_t now = now_ns(ring);
-    run_at(ring, now, handle, GS_KIND_GREENLET_SWITCH);
-    stop_at(ring, now, watch, resource, fd);
+    resume(ring, handle, (uint8_t) watch, pack(resource, (uint64_t) fd), timeout);
 }
 
 static void
 api_watcher_stop(PyObject *self, int watch, uint32_t resource, int fd)
 {
     RING_OR_RETURN(self);
-    stop_at(ring, now_ns(ring), watch, resource, fd);
+    record(ring, now_ns(ring), ring->current, GS_KIND_WATCHER_STOP, (uint8_t) watch, 0, 0,
+           pack(resource, (uint64_t) fd));
+}
+
+static void
+api_timeout_cancel(PyObject *self, uint32_t timeout)
+{
+    RING_OR_RETURN(self);
+    cancel(ring, GS_TIMEOUTS_SOCKET, timeout);
 }
 
 static uint64_t
@@ -105,8 +113,7 @@ static void
 api_park_there(PyObject *self, uint32_t site, int reason, uint32_t resource, int fd, uint64_t deadline_ms)
 {
     RING_OR_RETURN(self);
-    park_from(ring, now_ns(ring), &(Waiting){(uint64_t) reason, resource, (uint64_t) fd, deadline_ms, "", 0}, 0, 0,
-              site);
+    park_from(ring, now_ns(ring), &(Waiting){(uint64_t) reason, resource, (uint64_t) fd, deadline_ms, "", 0}, site);
 }
 
 RingAPI ring_interface = {
@@ -118,6 +125,7 @@ RingAPI ring_interface = {
     .run = api_run,
     .resume = api_resume,
     .watcher_stop = api_watcher_stop,
+    .timeout_cancel = api_timeout_cancel,
     .current = api_current,
     .site = api_site,
     .park_there = api_park_there,

@@ -66,7 +66,7 @@ follow_park(PyObject *self, const RingPark *park)
     if (park->watch)
         put(ring, now, handle, GS_KIND_WATCHER_START, (uint8_t) park->watch, 0,
             ring->detail >= GS_DETAIL_TEACH ? site : 0, pack(park->resource, park->high));
-    park_from(ring, now, &waiting, 0, 0, site);
+    park_from(ring, now, &waiting, site);
     if (park->reason == GS_WAIT_YIELD)
         make_ready(ring, now, handle, GS_READY_YIELD, handle & ID_MASK);
     return now;

@@ -59,15 +59,6 @@ exit_at(Ring *ring, uint64_t now, uint64_t handle, int how)
         ring->current = ring->hub;
 }
 
-/* The record before, if it is of this kind and of what runs. One that the same call makes right after it has its time,
- * for which the clock is read once, and its site. */
-static inline const Event *
-just_before(Ring *ring, uint8_t kind)
-{
-    const Event *last = ring->next - 1;
-    return ring->head != 0 && last->kind == kind && last->greenlet == (ring->current & ID_MASK) ? last : NULL;
-}
-
 /* A timeout begins for what runs: its number. */
 static inline uint32_t
 timeout_at(Ring *ring, uint8_t reason, uint64_t milliseconds)
@@ -78,13 +69,11 @@ timeout_at(Ring *ring, uint8_t reason, uint64_t milliseconds)
     return number;
 }
 
-/* It was stopped in time; that of a socket's wait is, as soon as that is over. */
+/* It was stopped in time. */
 static inline void
 cancel(Ring *ring, uint8_t reason, uint64_t timeout)
 {
-    const Event *over = reason == GS_TIMEOUTS_SOCKET ? just_before(ring, GS_KIND_WATCHER_STOP) : NULL;
-    record(ring, over != NULL ? over->time_ns : now_ns(ring), ring->current, GS_KIND_TIMEOUT_CANCEL, reason, 0,
-           site_if_taught(ring), timeout);
+    record(ring, now_ns(ring), ring->current, GS_KIND_TIMEOUT_CANCEL, reason, 0, site_if_taught(ring), timeout);
 }
 
 /* What other threads want of this one, at the end of a poll. */
@@ -96,8 +85,8 @@ hear_if_asked(Ring *ring)
         ring_hear(ring);
 }
 
-static inline void
-make_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason, uint64_t by)
+static INLINED Slot *
+slot_is_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason)
 {
     Slot *slot = slot_of(ring, handle);
     if (slot != NULL) {
@@ -107,6 +96,13 @@ make_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason, uint64_t 
         slot->since_ns = now;
         slot_end(slot);
     }
+    return slot;
+}
+
+static inline void
+make_ready(Ring *ring, uint64_t now, uint64_t handle, uint64_t reason, uint64_t by)
+{
+    const Slot *slot = slot_is_ready(ring, now, handle, reason);
     uint32_t site = site_if_taught(ring);
     put(ring, now, handle, GS_KIND_GREENLET_READY, (uint8_t) reason, 0, site ? site : waits_at_if_taught(ring, slot),
         by);
@@ -132,16 +128,18 @@ static inline void
 fire(Ring *ring, uint64_t handle, uint64_t watch, uint64_t resource, uint64_t high)
 {
     uint64_t now = ring->head == ring->fired_head ? ring->fired_ns : now_ns(ring);
-    put(ring, now, handle, GS_KIND_WATCHER_FIRE, (uint8_t) watch, 0, waits_at_if_taught(ring, slot_of(ring, handle)),
-        pack(resource, high));
-    make_ready(ring, now, handle, GS_READY_WATCHER, resource);
+    Event aside[ROW], *from = row_begins(ring, aside), *to = from;
+    uint32_t waits_at = waits_at_if_taught(ring, slot_is_ready(ring, now, handle, GS_READY_WATCHER));
+    uint32_t site = site_if_taught(ring);
+    write_event(to++, now, handle, GS_KIND_WATCHER_FIRE, (uint8_t) watch, 0, waits_at, pack(resource, high));
+    write_event(to++, now, handle, GS_KIND_GREENLET_READY, GS_READY_WATCHER, 0, site ? site : waits_at, resource);
+    row_ends(ring, aside, from, to);
     ring->fired_head = ring->head;
     ring->fired_ns = now;
 }
 
-/* It runs from now on; `head` is for the caller to publish. */
-static inline void
-run_at(Ring *ring, uint64_t now, uint64_t handle, uint8_t kind)
+static INLINED Slot *
+slot_runs(Ring *ring, uint64_t now, uint64_t handle)
 {
     Slot *slot = slot_of(ring, handle);
     if (slot != NULL) {
@@ -152,7 +150,30 @@ run_at(Ring *ring, uint64_t now, uint64_t handle, uint8_t kind)
         slot_end(slot);
     }
     ring->current = handle;
+    return slot;
+}
+
+/* It runs from now on; `head` is for the caller to publish. */
+static inline void
+run_at(Ring *ring, uint64_t now, uint64_t handle, uint8_t kind)
+{
+    const Slot *slot = slot_runs(ring, now, handle);
     put(ring, now, handle, kind, 0, 0, waits_at_if_taught(ring, slot), 0);
+}
+
+/* It runs from now on, since what it waited for has come: its watcher watches no more, and the wait's timeout, if there
+ * is one, is stopped. */
+static inline void
+resume(Ring *ring, uint64_t handle, uint8_t watch, uint64_t what, uint32_t timeout)
+{
+    uint64_t now = now_ns(ring);
+    Event aside[ROW], *from = row_begins(ring, aside), *to = from;
+    uint32_t site = waits_at_if_taught(ring, slot_runs(ring, now, handle));
+    write_event(to++, now, handle, GS_KIND_GREENLET_SWITCH, 0, 0, site, 0);
+    write_event(to++, now, handle, GS_KIND_WATCHER_STOP, watch, 0, 0, what);
+    if (timeout != 0)
+        write_event(to++, now, handle, GS_KIND_TIMEOUT_CANCEL, GS_TIMEOUTS_SOCKET, 0, site, timeout);
+    row_ends(ring, aside, from, to);
 }
 
 static inline size_t
@@ -177,37 +198,60 @@ typedef struct {
     Py_ssize_t peer_length;
 } Waiting;
 
-/* The running greenlet is about to wait at that site; `starts`: and its watcher begins to watch, at that one. */
-static INLINED void
-park_from(Ring *ring, uint64_t now, const Waiting *for_what, int starts, uint32_t starts_at, uint32_t site)
+static inline uint64_t
+milliseconds_of(const Waiting *for_what)
 {
-    uint64_t deadline_ms = for_what->deadline_ms > UINT32_MAX ? UINT32_MAX : for_what->deadline_ms;
-    uint32_t fd_plus_1 = (uint32_t) (for_what->fd + 1);
+    return for_what->deadline_ms > UINT32_MAX ? UINT32_MAX : for_what->deadline_ms;
+}
+
+static INLINED void
+slot_waits(Ring *ring, uint64_t now, const Waiting *for_what, uint32_t site)
+{
+    uint64_t deadline_ms = milliseconds_of(for_what);
     Slot *slot = slot_of(ring, ring->current);
-    if (slot != NULL) {
-        slot_begin(slot);
-        if (LIKELY(slot->state == GS_STATE_RUNNING))
-            slot->run_ns += now - slot->since_ns;
-        slot->state = GS_STATE_WAITING;
-        slot->reason = (uint8_t) for_what->reason;
-        slot->since_ns = now;
-        slot->site = site;
-        slot->fd_plus_1 = fd_plus_1;
-        slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
-        /* A resource's peer is always the same: the second cache line is not touched for nothing. */
-        if (UNLIKELY(slot->resource != (uint32_t) for_what->resource ||
-                     slot->peer_length != kept_of(for_what->peer_length))) {
-            set_peer(slot, for_what->peer, for_what->peer_length);
-            slot->origin = (uint8_t) (for_what->reason >> GS_RING_ORIGIN_SHIFT);
-        }
-        slot->resource = (uint32_t) for_what->resource;
-        slot_end(slot);
+    if (slot == NULL)
+        return;
+    slot_begin(slot);
+    if (LIKELY(slot->state == GS_STATE_RUNNING))
+        slot->run_ns += now - slot->since_ns;
+    slot->state = GS_STATE_WAITING;
+    slot->reason = (uint8_t) for_what->reason;
+    slot->since_ns = now;
+    slot->site = site;
+    slot->fd_plus_1 = (uint32_t) (for_what->fd + 1);
+    slot->deadline_ns = deadline_ms ? now + deadline_ms * 1000000 : 0;
+    /* A resource's peer is always the same: the second cache line is not touched for nothing. */
+    if (UNLIKELY(slot->resource != (uint32_t) for_what->resource ||
+                 slot->peer_length != kept_of(for_what->peer_length))) {
+        set_peer(slot, for_what->peer, for_what->peer_length);
+        slot->origin = (uint8_t) (for_what->reason >> GS_RING_ORIGIN_SHIFT);
     }
-    if (starts)
-        put(ring, now, ring->current, GS_KIND_WATCHER_START, (uint8_t) for_what->reason, 0, starts_at,
-            pack(for_what->resource, for_what->fd));
-    put(ring, now, ring->current, GS_KIND_GREENLET_PARK, (uint8_t) for_what->reason,
-        (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site, pack(for_what->resource, deadline_ms));
+    slot->resource = (uint32_t) for_what->resource;
+    slot_end(slot);
+}
+
+static INLINED void
+write_start(Event *event, uint64_t now, uint64_t handle, const Waiting *for_what, uint32_t site)
+{
+    write_event(event, now, handle, GS_KIND_WATCHER_START, (uint8_t) for_what->reason, 0, site,
+                pack(for_what->resource, for_what->fd));
+}
+
+static INLINED void
+write_park(Event *event, uint64_t now, uint64_t handle, const Waiting *for_what, uint32_t site)
+{
+    uint32_t fd_plus_1 = (uint32_t) (for_what->fd + 1);
+    write_event(event, now, handle, GS_KIND_GREENLET_PARK, (uint8_t) for_what->reason,
+                (uint16_t) (fd_plus_1 > UINT16_MAX ? UINT16_MAX : fd_plus_1), site,
+                pack(for_what->resource, milliseconds_of(for_what)));
+}
+
+/* The running greenlet is about to wait at that site. */
+static inline void
+park_from(Ring *ring, uint64_t now, const Waiting *for_what, uint32_t site)
+{
+    slot_waits(ring, now, for_what, site);
+    write_park(advance(ring), now, ring->current, for_what, site);
     publish(ring);
     ring->current = ring->hub;
 }
@@ -217,22 +261,32 @@ typedef struct {
     uint32_t site;
 } Moment;
 
-/* When and where what runs is about to wait: as its timeout says, if that is a socket's, begun for this. */
+/* When and where what runs is about to wait. */
 static inline Moment
 moment(Ring *ring)
 {
-    const Event *timeout = just_before(ring, GS_KIND_TIMEOUT_START);
-    int begun = timeout != NULL && timeout->reason == GS_TIMEOUTS_SOCKET;
-    return (Moment) {begun ? timeout->time_ns : now_ns(ring), ring->stacks ? ring_stack_here(ring)
-                                                              : begun      ? timeout->site
-                                                                           : ring_site_here(ring)};
+    return (Moment) {now_ns(ring), UNLIKELY(ring->stacks) ? ring_stack_here(ring) : ring_site_here(ring)};
 }
 
-/* The running greenlet is about to wait at the line that runs. */
-static inline void
-park_at(Ring *ring, Moment here, const Waiting *for_what, int starts)
+/* The running greenlet is about to wait for a descriptor: its watcher begins to watch. `timeout_ms`: and a socket's
+ * timeout begins for this, if it is not 0; its number. */
+static inline uint32_t
+wait_from(Ring *ring, Moment here, const Waiting *for_what, uint64_t timeout_ms)
 {
-    park_from(ring, here.now, for_what, starts, starts ? site_if_taught(ring) : 0, here.site);
+    uint64_t handle = ring->current;
+    uint32_t timeout = 0, taught = site_if_taught(ring);
+    Event aside[ROW], *from = row_begins(ring, aside), *to = from;
+    if (timeout_ms != 0) {
+        timeout = take_resource(ring);
+        write_event(to++, here.now, handle, GS_KIND_TIMEOUT_START, GS_TIMEOUTS_SOCKET, 0, here.site,
+                    pack(timeout, timeout_ms > UINT32_MAX ? UINT32_MAX : timeout_ms));
+    }
+    write_start(to++, here.now, handle, for_what, taught);
+    slot_waits(ring, here.now, for_what, here.site);
+    write_park(to++, here.now, handle, for_what, here.site);
+    row_ends(ring, aside, from, to);
+    ring->current = ring->hub;
+    return timeout;
 }
 
 /* Whom it waits for has changed, if it still waits for that. */
@@ -251,7 +305,7 @@ awaits(Ring *ring, uint64_t handle, uint32_t resource, uint64_t whom)
 static inline void
 give_way(Ring *ring, Moment here, uint64_t handle, uint64_t deadline_ms)
 {
-    park_at(ring, here, &(Waiting) {GS_WAIT_YIELD, 0, (uint64_t) -1, deadline_ms, "", 0}, 0);
+    park_from(ring, here.now, &(Waiting) {GS_WAIT_YIELD, 0, (uint64_t) -1, deadline_ms, "", 0}, here.site);
     make_ready(ring, here.now, handle, GS_READY_YIELD, handle & ID_MASK);
 }
 

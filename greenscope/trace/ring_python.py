@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 import time
 
-from greenscope.trace.events import FOR_ONE, NOT_STARTED, ORIGIN_SHIFT, Detail, Kind, Ready, Spawn, Timeouts, Wait
+from greenscope.trace.events import FOR_ONE, NOT_STARTED, ORIGIN_SHIFT, Detail, Kind, Ready, Spawn, Wait
 from greenscope.trace.ring_figures import Figures
 from greenscope.trace.ring_layout import (
     CAPACITY_UNIT,
@@ -303,10 +303,8 @@ class Ring(Notes, Figures, Sites):
         self._event(handle, Kind.TIMEOUT_FIRE, reason, 0, 0, timeout)
 
     def timeout_cancel(self, reason: int, timeout: int) -> None:
-        """It was stopped in time; that of a socket's wait is, as soon as that is over."""
-        over = self._just_before(Kind.WATCHER_STOP) if reason & _U8 == Timeouts.SOCKET else None
-        now = over[0] if over is not None else None
-        self._event(self.current, Kind.TIMEOUT_CANCEL, reason, 0, self._site_if_taught(), timeout, now)
+        """It was stopped in time."""
+        self._event(self.current, Kind.TIMEOUT_CANCEL, reason, 0, self._site_if_taught(), timeout)
 
     def poll_begin(self, blocks: int) -> None:
         """The hub asks the kernel."""
@@ -391,22 +389,9 @@ class Ring(Notes, Figures, Sites):
     def _publish(self) -> None:
         write_field(self._buffer, "head", self._head)
 
-    def _just_before(self, kind: int) -> tuple[int, int, int] | None:
-        """Of the record before, if it is of this kind and of what runs: its time, reason and site.
-
-        One that the same call makes right after it has its time, for which the clock is read once, and its site.
-        """
-        if self._detached or self._head == 0:
-            return None
-        now, greenlet, its_kind, reason, _, site, _ = EVENT.unpack_from(self._buffer, self._next - EVENT.size)
-        return (now, reason, site) if its_kind == kind and greenlet == self.current & _ID_MASK else None
-
     def _moment(self) -> tuple[int, int]:
-        """When and where what runs is about to wait: as its timeout says, if that is a socket's, begun for this."""
-        timeout = self._just_before(Kind.TIMEOUT_START)
-        if timeout is None or timeout[1] != Timeouts.SOCKET:
-            return self._now(), self._stack() if self.stacks else self._site()
-        return timeout[0], self._stack() if self.stacks else timeout[2]
+        """When and where what runs is about to wait."""
+        return self._now(), self._stack() if self.stacks else self._site()
 
     def _watcher(self, kind: int, watch: int, resource: int, high: int, now: int | None = None) -> None:
         arg = (resource & _U32) | (high & _U32) << 32

@@ -9,8 +9,11 @@ import contextlib
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+
+import pytest
 
 from greenscope.trace.analysis import State, Timeline
 from greenscope.trace.events import Kind, Ready, Timeouts, Wait, Watch, unpack
@@ -19,8 +22,7 @@ from greenscope.trace.records import Event, Site
 from tests.trace.analysis.batches import apply
 
 PREAMBLE = """
-import sys
-from greenscope.runtime import Timeout, getcurrent, sleep, socket, spawn
+from greenscope.runtime import Timeout, getcurrent, sleep, socket, spawn, spawn_later
 from greenscope.runtime.lock import Semaphore
 left, right = socket.socketpair()
 def marker(name):  # what comes after this is what the test is about
@@ -77,27 +79,38 @@ class Recording:
         return self.source[self.sites[event.site].line - 1].strip()
 
 
-def record(program: str, tmp_path: Path, trace_directory: Path) -> Recording:
-    """Run a program to its end, and read what it left."""
-    script = tmp_path / "program.py"
-    script.write_text(PREAMBLE + textwrap.dedent(program))
-    subprocess.run([sys.executable, script], check=True, timeout=30)
-    (path,) = trace_directory.glob("*.gsr")
-    with contextlib.closing(RingReader(path)) as reader:
-        records = reader.read()
-        events = [record for record in records if isinstance(record, Event)]
-        assert len(events) == len(records)
-        timeline = Timeline(0, reader.string)
-        apply(timeline, records)
-        assert timeline.illegal == 0
-        names = {e.greenlet: reader.string(e.arg) for e in events if e.kind == Kind.GREENLET_NAME}
-        sites = {e.site: site for e in events if (site := reader.site(e.site)) is not None}
-    return Recording(events, names, sites, script.read_text().splitlines(), timeline)
+Record = Callable[[str], Recording]
+
+# What does the waiting and the writing: each in C, or as it is written in Python.
+WITHOUT = {"in C": (), "the ring in Python": ("trace._ring",), "parking in Python": ("runtime._parking",)}
 
 
-def test_recv_on_an_empty_socket_with_a_timeout_whose_peer_then_sends(tmp_path: Path, trace_directory: Path) -> None:
-    recording = record(
-        """
+@pytest.fixture(params=WITHOUT)
+def record(request: pytest.FixtureRequest, tmp_path: Path, trace_directory: Path) -> Record:
+    """Runs a program to its end, and reads what it left."""
+    without = "".join(f'sys.modules["greenscope.{name}"] = None\n' for name in WITHOUT[request.param])
+
+    def run(program: str) -> Recording:
+        script = tmp_path / "program.py"
+        script.write_text(f"import sys\n{without}{PREAMBLE}{textwrap.dedent(program)}")
+        subprocess.run([sys.executable, script], check=True, timeout=30)
+        (path,) = trace_directory.glob("*.gsr")
+        with contextlib.closing(RingReader(path)) as reader:
+            records = reader.read()
+            events = [record for record in records if isinstance(record, Event)]
+            assert len(events) == len(records)
+            timeline = Timeline(0, reader.string)
+            apply(timeline, records)
+            assert timeline.illegal == 0
+            names = {e.greenlet: reader.string(e.arg) for e in events if e.kind == Kind.GREENLET_NAME}
+            sites = {e.site: site for e in events if (site := reader.site(e.site)) is not None}
+        return Recording(events, names, sites, script.read_text().splitlines(), timeline)
+
+    return run
+
+
+def test_recv_on_an_empty_socket_with_a_timeout_whose_peer_then_sends(record: Record) -> None:
+    recording = record("""
         def receive():
             left.settimeout(5)
             marker("receiver")
@@ -106,10 +119,7 @@ def test_recv_on_an_empty_socket_with_a_timeout_whose_peer_then_sends(tmp_path: 
         sleep(0)
         right.sendall(b"news")
         receiver.get()
-        """,
-        tmp_path,
-        trace_directory,
-    )
+        """)
     words = recording.of("receiver")
     assert [word for word in words if not word.startswith("watcher_open")] == [
         "timeout_start(socket)",
@@ -136,14 +146,14 @@ def test_recv_on_an_empty_socket_with_a_timeout_whose_peer_then_sends(tmp_path: 
     ready = [e for e in recording.events if e.greenlet == park.greenlet and e.kind == Kind.GREENLET_READY][-1]
     assert ready.arg == resource
     assert recording.one("receiver", Kind.TIMEOUT_CANCEL).arg == timeout
+    assert started.site == park.site
     (waited,) = [s for s in recording.timeline.lanes[park.greenlet].spans() if s.state is State.WAITING]
     assert (waited.reason, waited.fd, waited.resource) == (Wait.READ, fd, resource)
     assert waited.deadline == park.time_ns + milliseconds * 1_000_000
 
 
-def test_a_timeout_that_fires(tmp_path: Path, trace_directory: Path) -> None:
-    recording = record(
-        """
+def test_a_timeout_that_fires(record: Record) -> None:
+    recording = record("""
         def receive():
             marker("receiver")
             try:
@@ -152,10 +162,7 @@ def test_a_timeout_that_fires(tmp_path: Path, trace_directory: Path) -> None:
             except Timeout:
                 pass
         spawn(receive).get()
-        """,
-        tmp_path,
-        trace_directory,
-    )
+        """)
     words = recording.of("receiver")
     assert [word for word in words if not word.startswith("watcher_open")] == [
         "timeout_start(scope)",
@@ -177,9 +184,74 @@ def test_a_timeout_that_fires(tmp_path: Path, trace_directory: Path) -> None:
     assert recording.line(recording.one("receiver", Kind.GREENLET_PARK)) == "left.recv(10)"
 
 
-def test_close_in_another_greenlet(tmp_path: Path, trace_directory: Path) -> None:
-    recording = record(
-        """
+def test_a_sockets_timeout_that_fires_is_not_stopped(record: Record) -> None:
+    recording = record("""
+        def receive():
+            left.settimeout(0.02)
+            marker("receiver")
+            try:
+                left.recv(10)
+            except TimeoutError:
+                pass
+        spawn(receive).get()
+        """)
+    words = recording.of("receiver")
+    assert [word for word in words if not word.startswith("watcher_open")] == [
+        "timeout_start(socket)",
+        "watcher_start(read)",
+        "park(read)",
+        "timeout_fire(socket)",
+        "ready(timeout)",
+        "throw",
+        "watcher_stop(read)",
+        "exit",
+    ]
+    started, fired = (recording.one("receiver", kind) for kind in (Kind.TIMEOUT_START, Kind.TIMEOUT_FIRE))
+    assert unpack(started.arg) == (fired.arg, 20)
+    assert fired.time_ns - started.time_ns >= 19_000_000
+
+
+@pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        ("with Timeout(0.02, False): left.recv(10)", ["timeout_fire(scope)", "ready(timeout)"]),
+        ("spawn_later(0.001, getcurrent().kill); left.recv(10)", ["ready(kill)"]),
+    ],
+    ids=["a scope around it is over", "killed"],
+)
+def test_a_sockets_timeout_is_stopped_when_something_else_ends_the_wait(
+    ends: str, said: list[str], record: Record
+) -> None:
+    recording = record(f"""
+        def receive():
+            left.settimeout(5)
+            marker("receiver")
+            {ends}
+        spawn(receive).join()
+        """)
+    words = [
+        word
+        for word in recording.of("receiver")
+        if not word.startswith("watcher_open") and word not in {"timeout_start(scope)", "watcher_start(timer)"}
+    ]
+    assert words == [
+        "timeout_start(socket)",
+        "watcher_start(read)",
+        "park(read)",
+        *said,
+        "throw",
+        "watcher_stop(read)",
+        "timeout_cancel(socket)",
+        "exit",
+    ]
+    (started,) = [
+        event for event in recording.events if event.kind == Kind.TIMEOUT_START and event.reason == Timeouts.SOCKET
+    ]
+    assert unpack(started.arg) == (recording.one("receiver", Kind.TIMEOUT_CANCEL).arg, 5000)
+
+
+def test_close_in_another_greenlet(record: Record) -> None:
+    recording = record("""
         def receive():
             marker("receiver")
             try:
@@ -195,10 +267,7 @@ def test_close_in_another_greenlet(tmp_path: Path, trace_directory: Path) -> Non
         receiver = spawn(receive)
         closer = spawn(close)
         receiver.get()
-        """,
-        tmp_path,
-        trace_directory,
-    )
+        """)
     words = recording.of("receiver")
     assert [word for word in words if not word.startswith("watcher_open")] == [
         "watcher_start(read)",
@@ -215,9 +284,8 @@ def test_close_in_another_greenlet(tmp_path: Path, trace_directory: Path) -> Non
     assert resource in {unpack(event.arg)[0] for event in closed}
 
 
-def test_send_on_a_full_buffer(tmp_path: Path, trace_directory: Path) -> None:
-    recording = record(
-        """
+def test_send_on_a_full_buffer(record: Record) -> None:
+    recording = record("""
         sent = 0
         left.settimeout(0)
         try:
@@ -233,10 +301,7 @@ def test_send_on_a_full_buffer(tmp_path: Path, trace_directory: Path) -> None:
         while sent:
             sent -= len(right.recv(min(sent, 1 << 20)))
         sender.get()
-        """,
-        tmp_path,
-        trace_directory,
-    )
+        """)
     words = recording.of("sender")
     assert [word for word in words if not word.startswith("watcher_open")] == [
         "watcher_start(write)",
@@ -250,17 +315,13 @@ def test_send_on_a_full_buffer(tmp_path: Path, trace_directory: Path) -> None:
     assert recording.line(recording.one("sender", Kind.GREENLET_PARK)) == 'assert left.send(b"y") == 1'
 
 
-def test_a_sleep_is_a_timer_and_its_end_is_not_a_deadline(tmp_path: Path, trace_directory: Path) -> None:
-    recording = record(
-        """
+def test_a_sleep_is_a_timer_and_its_end_is_not_a_deadline(record: Record) -> None:
+    recording = record("""
         def nap():
             marker("napper")
             sleep(0.015)
         spawn(nap).get()
-        """,
-        tmp_path,
-        trace_directory,
-    )
+        """)
     words = recording.of("napper")
     assert [word for word in words if not word.startswith("watcher_open")] == [
         "watcher_start(timer)",
@@ -275,9 +336,8 @@ def test_a_sleep_is_a_timer_and_its_end_is_not_a_deadline(tmp_path: Path, trace_
     assert unpack(recording.one("napper", Kind.GREENLET_PARK).arg)[1] == 0
 
 
-def test_a_lock_says_who_handed_it_over(tmp_path: Path, trace_directory: Path) -> None:
-    recording = record(
-        """
+def test_a_lock_says_who_handed_it_over(record: Record) -> None:
+    recording = record("""
         lock = Semaphore(0)
         def wait():
             marker("waiter")
@@ -287,17 +347,14 @@ def test_a_lock_says_who_handed_it_over(tmp_path: Path, trace_directory: Path) -
             lock.release()
         waiter, giver = spawn(wait), spawn(give)
         waiter.get()
-        """,
-        tmp_path,
-        trace_directory,
-    )
+        """)
     assert recording.of("waiter") == ["park(lock)", "ready(greenlet)", "switch", "exit"]
     ready = [e for e in recording.events if e.greenlet == recording.named("waiter") and e.kind == Kind.GREENLET_READY]
     assert ready[-1].arg == recording.named("giver")
 
 
-def test_every_poll_of_the_loop_is_there(tmp_path: Path, trace_directory: Path) -> None:
-    recording = record("sleep(0.001)\nsleep(0)", tmp_path, trace_directory)
+def test_every_poll_of_the_loop_is_there(record: Record) -> None:
+    recording = record("sleep(0.001)\nsleep(0)")
     polls = [event for event in recording.events if event.kind in (Kind.POLL_BEGIN, Kind.POLL_END)]
     assert [event.kind for event in polls] == [Kind.POLL_BEGIN, Kind.POLL_END] * (len(polls) // 2)
     assert {event.greenlet for event in polls} == {1}

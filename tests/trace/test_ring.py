@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenscope.trace.events import Detail, Exit, Kind, Op, Ready, Resource, Spawn, Timeouts, Wait, Watch, unpack
+from greenscope.trace.events import Detail, Exit, Kind, Op, Ready, Resource, Spawn, Wait, Watch, unpack
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Gap
 from greenscope.trace.ring_file import RingSizes
@@ -74,48 +74,6 @@ def test_what_fires_one_after_the_other_has_one_time(writer: str, tmp_path: Path
             ring.ready(main, Ready.OTHER, 0)
     times = [event.time_ns for event in events_of(tmp_path / "a.gsr") if isinstance(event, Event)][4:]
     assert times[-12:] == [2000] * 6 + [5000] + [6000] * 2 + [7000] + [8000] * 2
-
-
-def waits_after(timeout: int, between: Callable[[Any], object], writer: str, path: Path) -> list[Event]:
-    """A timeout, a wait and the timeout's end, with something in between, each a microsecond after the other."""
-    ring, _ = new_ring(writer, path)
-    _, main = begin(ring)
-    ring.clock_ns = 1000
-    number = ring.timeout_start(timeout, 50)
-    ring.clock_ns = 2000
-    between(ring)
-    ring.clock_ns = 3000
-    ring.wait(Watch.READ, 1, 7, 50, b"")
-    ring.clock_ns = 4000
-    ring.switch(main)
-    ring.watcher_stop(Watch.READ, 1, 7)
-    ring.clock_ns = 5000
-    between(ring)
-    ring.timeout_cancel(timeout, number)
-    return [event for event in events_of(path) if isinstance(event, Event) and event.kind != Kind.TEXT][5:]
-
-
-def test_a_sockets_wait_and_its_timeout_have_one_time_and_one_line(writer: str, tmp_path: Path) -> None:
-    """They begin, and end, in one call."""
-    events = waits_after(Timeouts.SOCKET, lambda _: None, writer, tmp_path / "a.gsr")
-    begins, starts, parks, switch, stops, cancel = events
-    assert (begins.kind, parks.kind, cancel.kind) == (Kind.TIMEOUT_START, Kind.GREENLET_PARK, Kind.TIMEOUT_CANCEL)
-    assert [begins.time_ns, starts.time_ns, parks.time_ns] == [1000] * 3
-    assert [switch.time_ns, stops.time_ns, cancel.time_ns] == [4000] * 3
-    assert parks.site == begins.site != 0
-
-
-def test_a_timeout_of_a_scope_has_a_time_and_a_line_of_its_own(writer: str, tmp_path: Path) -> None:
-    """Any amount of the program may lie between it and a wait."""
-    begins, starts, parks, _, stops, cancel = waits_after(Timeouts.SCOPE, lambda _: None, writer, tmp_path / "a.gsr")
-    assert [event.time_ns for event in (begins, starts, parks, stops, cancel)] == [1000, 3000, 3000, 4000, 5000]
-    assert parks.site != begins.site
-
-
-def test_a_wait_has_a_time_of_its_own_if_something_was_recorded_since_its_timeout(writer: str, tmp_path: Path) -> None:
-    events = waits_after(Timeouts.SOCKET, lambda ring: ring.mark(b""), writer, tmp_path / "a.gsr")
-    assert [event.time_ns for event in events] == [1000, 2000, 3000, 3000, 4000, 4000, 5000, 5000]
-    assert events[3].site != events[0].site
 
 
 @pytest.mark.parametrize("stacks", [False, True])
