@@ -12,11 +12,12 @@ client says until when (``deadline``, in the server's ticks), and the server loo
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from socket import SHUT_WR
 from time import localtime, strftime, time
 from traceback import format_exception
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from greenlet import GreenletExit
 
@@ -32,9 +33,6 @@ from greenscope.trace.debugging import debugging
 from greenscope.trace.events import Exit
 from greenscope.trace.here import here
 from greenscope.trace.traceparent import traced
-
-if TYPE_CHECKING:
-    from greenscope.trace.recorder import Recorder
 
 __all__ = ["WSGIHandler"]
 
@@ -78,7 +76,9 @@ class WSGIHandler(Response):
         self._ticks = server.ticks
         self._name = self._asked_for = ""
         self._line = b"\n"
-        self._recorder: Recorder | None = None
+        # The recorder's, if there is one: bound, since Python has no fast way to call an inherited method of C.
+        self._request_begin: Callable[[bytes], int] | None = None
+        self._request_end: Any = None
         self._served = self._refused = False
         self._rfile: BufferedReader | None = None
         is_pair = isinstance(address, tuple) and len(address) >= 2
@@ -94,7 +94,9 @@ class WSGIHandler(Response):
     def handle(self) -> None:
         """Serve what comes until one side has had enough; the server closes the connection then."""
         self.greenlet = running()
-        self._recorder = here.recorder
+        recorder = here.recorder
+        if recorder is not None:
+            self._request_begin, self._request_end = recorder.request_begin, recorder.request_end
         server = self.server
         loop = get_hub().loop
         round_before, in_a_row = loop.rounds, 0
@@ -170,26 +172,27 @@ class WSGIHandler(Response):
         log = self.server.log
         if log is not None:
             self.time_start = time()
-        recorder = self._recorder
-        if recorder is None:
+        begin = self._request_begin
+        if begin is None:
             self.handle_one_response()
         elif debugging.named and (
             "HTTP_X_REQUEST_ID" in environ or "HTTP_TRACEPARENT" in environ or debugging.always_traced
         ):
-            self._handle_named(recorder, environ)
+            self._handle_named(begin, environ)
         else:  # nearly always, and so without another call
-            number = recorder.request_begin(self._line)
+            number = begin(self._line)
             try:
                 self.handle_one_response()
             except BaseException as error:
-                self._record_failure(recorder, number, error)
+                self._record_failure(number, error)
                 raise
-            recorder.request_end(number, self.code)
+            end = self._request_end
+            end(number, self.code)
         if log is not None:
             self.time_finish = time()
             self.log_request()
 
-    def _handle_named(self, recorder: Recorder, environ: dict[str, Any]) -> None:
+    def _handle_named(self, begin: Callable[[bytes], int], environ: dict[str, Any]) -> None:
         """The same, of a request that has an id, from its client or a proxy, or whose trace somebody asks for."""
         text = self._line
         identity = environ.get("HTTP_X_REQUEST_ID")
@@ -201,19 +204,19 @@ class WSGIHandler(Response):
                 self.handle_one_response()
                 return
             text, environ["greenscope.traceparent"] = traced(text, header)
-            number = environ["greenscope.request"] = recorder.request_begin(text)
+            number = environ["greenscope.request"] = begin(text)
         else:
-            number = recorder.request_begin(text)
+            number = begin(text)
         try:
             self.handle_one_response()
         except BaseException as error:
-            self._record_failure(recorder, number, error)
+            self._record_failure(number, error)
             raise
-        recorder.request_end(number, self.code)
+        self._request_end(number, self.code)
 
-    def _record_failure(self, recorder: Recorder, number: int, error: BaseException) -> None:
+    def _record_failure(self, number: int, error: BaseException) -> None:
         how = _KILLED if isinstance(error, GreenletExit) else _RAISED
-        recorder.request_end(number, self.code, how, type(error).__name__)
+        self._request_end(number, self.code, how, type(error).__name__)
 
     def get_environ(self) -> dict[str, Any]:
         """The environ of the request at hand."""
