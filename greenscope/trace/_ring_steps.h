@@ -182,12 +182,13 @@ kept_of(Py_ssize_t peer_length)
     return peer_length > GS_RING_PEER_BYTES ? GS_RING_PEER_BYTES : (size_t) peer_length;
 }
 
-static COLD void
+static void __attribute__((noinline))
 set_peer(Slot *slot, const char *peer, Py_ssize_t length)
 {
+    uint8_t bytes[GS_RING_PEER_BYTES] = {0};
     size_t kept = kept_of(length);
-    memcpy(slot->peer, peer, kept);
-    memset(slot->peer + kept, 0, GS_RING_PEER_BYTES - kept);
+    memcpy(bytes, peer, kept);
+    memcpy(slot->peer, bytes, sizeof bytes);
     slot->peer_length = (uint8_t) kept;
 }
 
