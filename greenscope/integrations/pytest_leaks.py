@@ -27,7 +27,7 @@ from greenscope.runtime.greenlet import Greenlet
 from greenscope.runtime.hub import sleep
 from greenscope.runtime.parked import line_of, name_of
 from greenscope.runtime.raw_greenlet import RawGreenlet
-from greenscope.runtime.timeout import PollTimeout, Timeout
+from greenscope.runtime.timeout import SocketTimeout, Timeout
 from greenscope.runtime.waiter import running
 from greenscope.runtime.watcher import Watcher
 
@@ -161,7 +161,7 @@ class Leaks:
             )
 
     def _timeout_made(self, made: Timeout) -> None:
-        if isinstance(made, PollTimeout) or running().parent is not None:  # a greenlet takes its own with it
+        if isinstance(made, SocketTimeout) or running().parent is not None:  # a greenlet takes its own with it
             return
 
         self._timeouts.append(made)

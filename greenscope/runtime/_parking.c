@@ -150,26 +150,26 @@ arm(Wakeable *entry)
     return 0;
 }
 
-/* Keeps an error that is set, unless there is a newer one: that stays, as that of a `finally` does; it may be Ctrl-C.
- */
+/* What is left to record of a wait that is over. Keeps an error that is set, unless there is a newer one: that stays,
+ * as that of a `finally` does; it may be Ctrl-C. */
 static PyObject *
-over(Board *board, Wakeable *entry, State *state, PyObject *back)
+record_over(Board *board, Wakeable *entry, State *state, PyObject *back)
 {
     PyObject *kind, *value, *trace;
     PyErr_Fetch(&kind, &value, &trace);
-    if ((entry->stopped || record_stop(board, entry) == 0) &&
-        (state->timeout == 0 || record_cancel(board, state) == 0)) {
+    if ((!entry->stopped && record_stop(board, entry) < 0) ||
+        (state->timeout_number != 0 && record_cancel(board, state) < 0)) {
+        Py_CLEAR(back);
+        Py_XDECREF(kind);
+        Py_XDECREF(value);
+        Py_XDECREF(trace);
+    } else {
         PyErr_Restore(kind, value, trace);
-        return back;
     }
-    Py_XDECREF(back);
-    Py_XDECREF(kind);
-    Py_XDECREF(value);
-    Py_XDECREF(trace);
-    return NULL;
+    return back;
 }
 
-/* `within`: the greenlet's last timeout is of this wait alone. */
+/* `within`: the greenlet's last timeout is of this wait only. */
 static inline PyObject *
 wait_for(Board *board, PyObject *object, int within)
 {
@@ -189,18 +189,25 @@ wait_for(Board *board, PyObject *object, int within)
     }
     if (arm(entry) < 0)
         goto failed;
-    uint64_t due = 0, timeout = 0;
-    if (board->recording && (due_ns(state, &due) < 0 || (within && due_of_last(state, due, &timeout) < 0)))
-        goto failed;
+    uint64_t due = 0;
+    int64_t granted = -1;
+    if (board->recording) {
+        if (due_ns(state, &due) < 0)
+            goto failed;
+        if (within && (granted = granted_by_last(state)) < 0 && PyErr_Occurred())
+            goto failed;
+    }
     Py_INCREF(entry); /* whoever closes it meanwhile does not free it */
     Py_INCREF(state);
     char counts = entry->counts;
+    unsigned int earlier =
+        state->timeout_number; /* of the wait that a signal's handler, which waits here, interrupted */
     park_on(entry, me, state);
     board->active += counts;
     entry->waits = 1;
     entry->stopped = 0;
     PyObject *back = NULL;
-    if (record_wait(board, entry, state, due, timeout) == 0) {
+    if (record_wait(board, entry, state, due, granted) == 0) {
         back = switch_to_hub(board, entry, me, state);
     } else {
         Py_CLEAR(entry->greenlet);
@@ -209,8 +216,9 @@ wait_for(Board *board, PyObject *object, int within)
     }
     entry->waits = 0;
     board->active -= counts;
-    if (board->recording && !(entry->stopped && state->timeout == 0))
-        back = over(board, entry, state, back);
+    if (board->recording && !(entry->stopped && state->timeout_number == 0))
+        back = record_over(board, entry, state, back);
+    state->timeout_number = earlier;
     Py_DECREF(state);
     Py_DECREF(entry);
     return back;
@@ -565,6 +573,7 @@ module_exec(PyObject *module)
         {&str_state, "_state"},
         {&str_state_of, "state_of"},
         {&str_due, "due"},
+        {&str_granted, "granted"},
         {&str_wake, "wake"},
         {&str_arm, "arm"},
         {&str_refuse, "refuse_second_wait"},

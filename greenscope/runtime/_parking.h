@@ -24,8 +24,8 @@ static void **greenlet_api;
 
 #define IS_NONE(object) ((object) == NULL || (PyObject *) (object) == Py_None)
 
-static PyObject *str_state, *str_state_of, *str_due, *str_wake, *str_arm, *str_refuse, *str_refuse_switch, *str_special,
-    *str_several, *str_appendleft;
+static PyObject *str_state, *str_state_of, *str_due, *str_granted, *str_wake, *str_arm, *str_refuse, *str_refuse_switch,
+    *str_special, *str_several, *str_appendleft;
 static PyObject *no_bytes;
 static PyTypeObject *state_type, *wakeable_type, *waiter_type, *place_type, *board_type, *armed_type;
 
@@ -43,7 +43,7 @@ typedef struct {
     PyObject *yielder;
     struct Board *board;
     unsigned long long handle;
-    unsigned int timeout; /* the number of the timeout of the wait that it is in, until it fires; 0: it has none */
+    unsigned int timeout_number; /* of the timeout of the wait that it is in, until it fires; 0: it has none */
 } State;
 
 typedef struct {
@@ -109,20 +109,30 @@ missing(const char *what)
 
 /* -- when a wait is over at the latest ----------------------------------------------------------- */
 
-/* The class of the last timeout that was asked, and where its instances have the slot `due`. */
+/* The class of the last timeout that was asked, and where its instances have the slots `due` and `granted`. */
 static PyTypeObject *due_type;
-static Py_ssize_t due_offset;
+static Py_ssize_t due_offset, granted_offset;
+
+/* Where instances of a class have a slot; -1: elsewhere, if at all. */
+static Py_ssize_t
+slot_offset(PyTypeObject *class, PyObject *name)
+{
+    PyObject *found = _PyType_Lookup(class, name);
+    if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type) &&
+        ((PyMemberDescrObject *) found)->d_member->type == T_OBJECT_EX && PyType_IsSubtype(class, PyDescr_TYPE(found)))
+        return ((PyMemberDescrObject *) found)->d_member->offset;
+    return -1;
+}
 
 /* When a timeout is due: its slot is read where it is, which a descriptor takes several times as long for. -1.0 with
  * an error set. */
 static double
 due_of(PyObject *timeout)
 {
-    PyObject *found = _PyType_Lookup(Py_TYPE(timeout), str_due);
-    if (found != NULL && Py_IS_TYPE(found, &PyMemberDescr_Type) &&
-        ((PyMemberDescrObject *) found)->d_member->type == T_OBJECT_EX &&
-        PyObject_TypeCheck(timeout, PyDescr_TYPE(found))) {
-        due_offset = ((PyMemberDescrObject *) found)->d_member->offset;
+    Py_ssize_t due_at = slot_offset(Py_TYPE(timeout), str_due), granted_at = slot_offset(Py_TYPE(timeout), str_granted);
+    if (due_at >= 0 && granted_at >= 0) {
+        due_offset = due_at;
+        granted_offset = granted_at;
         Py_XSETREF(due_type, (PyTypeObject *) Py_NewRef((PyObject *) Py_TYPE(timeout)));
     }
     PyObject *due = PyObject_GetAttr(timeout, str_due);
@@ -139,14 +149,6 @@ in_ns(double seconds)
 
 static int due_of_several(State *state, uint64_t *due);
 
-/* When one timeout is due, if it is of the class of the last that was asked; 0: that has to be found out. */
-static inline uint64_t
-due_of_usual(PyObject *timeout)
-{
-    PyObject *found = Py_IS_TYPE(timeout, due_type) ? *(PyObject **) ((char *) timeout + due_offset) : NULL;
-    return found != NULL && PyFloat_CheckExact(found) ? in_ns(PyFloat_AS_DOUBLE(found)) : 0;
-}
-
 /* When the first of the greenlet's timeouts is due, in nanoseconds; 0 if it has none. */
 static inline int
 due_ns(State *state, uint64_t *due)
@@ -154,27 +156,34 @@ due_ns(State *state, uint64_t *due)
     *due = 0;
     if (state->timeouts == NULL || PyList_GET_SIZE(state->timeouts) == 0)
         return 0;
-    /* Nearly always there is one, and of the class that it was before. */
-    if (PyList_GET_SIZE(state->timeouts) == 1 && (*due = due_of_usual(PyList_GET_ITEM(state->timeouts, 0))) != 0)
-        return 0;
+    if (PyList_GET_SIZE(state->timeouts) == 1) { /* nearly always, and of the class that it was before */
+        PyObject *timeout = PyList_GET_ITEM(state->timeouts, 0);
+        PyObject *found = Py_IS_TYPE(timeout, due_type) ? *(PyObject **) ((char *) timeout + due_offset) : NULL;
+        if (found != NULL && PyFloat_CheckExact(found)) {
+            *due = in_ns(PyFloat_AS_DOUBLE(found));
+            return 0;
+        }
+    }
     return due_of_several(state, due);
 }
 
-/* When the last of them is due, of which the first is so then; 0: there is none. */
-static inline int
-due_of_last(State *state, uint64_t first, uint64_t *due)
+/* How many milliseconds the last of the greenlet's timeouts, which is of one wait, was to last; -1: there is none, or
+ * an error is set. */
+static inline int64_t
+granted_by_last(State *state)
 {
     Py_ssize_t count = state->timeouts == NULL ? 0 : PyList_GET_SIZE(state->timeouts);
-    *due = first;
-    if (count > 1 && (*due = due_of_usual(PyList_GET_ITEM(state->timeouts, count - 1))) == 0) {
-        PyObject *timeout = Py_NewRef(PyList_GET_ITEM(state->timeouts, count - 1));
-        double seconds = due_of(timeout);
-        Py_DECREF(timeout);
-        if (seconds == -1.0 && PyErr_Occurred())
-            return -1;
-        *due = in_ns(seconds);
-    }
-    return 0;
+    if (count == 0)
+        return -1;
+    PyObject *timeout = PyList_GET_ITEM(state->timeouts, count - 1);
+    PyObject *found = Py_IS_TYPE(timeout, due_type) ? *(PyObject **) ((char *) timeout + granted_offset) : NULL;
+    if (found == NULL || !PyLong_CheckExact(found))
+        found = PyObject_GetAttr(timeout, str_granted);
+    else
+        Py_INCREF(found);
+    int64_t granted = found == NULL ? -1 : PyLong_AsLongLong(found);
+    Py_XDECREF(found);
+    return granted;
 }
 
 static int __attribute__((noinline))
@@ -231,30 +240,32 @@ ms_until(uint64_t due)
         return done == NULL ? -1 : 0; \
     } while (0)
 
-/* The number of a timeout that begins, from the method of that name; -1: an error is set. */
+/* A timeout of so many milliseconds begins: its number, by the method of that name. -1: an error is set. */
 static int __attribute__((noinline))
-record_timeout(Board *board, State *state, uint64_t due)
+record_timeout(Board *board, State *state, int64_t granted)
 {
-    PyObject *number = PyObject_CallMethod(board->recorder, "timeout_start", "iK", timeouts_socket, ms_until(due));
-    if (number == NULL)
+    PyObject *found = PyObject_CallMethod(board->recorder, "timeout_start", "iL", timeouts_socket, (long long) granted);
+    unsigned long number = found == NULL ? 0 : PyLong_AsUnsignedLongMask(found);
+    Py_XDECREF(found);
+    if (PyErr_Occurred())
         return -1;
-    state->timeout = (unsigned int) PyLong_AsUnsignedLongMask(number);
-    Py_DECREF(number);
-    return PyErr_Occurred() ? -1 : 0;
+    state->timeout_number = (unsigned int) number;
+    return 0;
 }
 
-/* `timeout`: when that of the wait itself is due; 0: it has none. */
+/* `granted`: milliseconds of the timeout of this wait only; -1: it has none. */
 static inline int
-record_wait(Board *board, Wakeable *entry, State *state, uint64_t due, uint64_t timeout)
+record_wait(Board *board, Wakeable *entry, State *state, uint64_t due, int64_t granted)
 {
     if (!board->recording)
         return 0;
     if (board->ring != NULL) {
-        state->timeout = board->ring->wait(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd, due,
-                                           timeout, entry->peer);
+        state->timeout_number = board->ring->wait(board->recorder, entry->reason, (uint32_t) entry->resource, entry->fd,
+                                                  due, granted, entry->peer);
         return 0;
     }
-    if (timeout != 0 && record_timeout(board, state, timeout) < 0)
+    state->timeout_number = 0;
+    if (granted >= 0 && record_timeout(board, state, granted) < 0)
         return -1;
     TELL_PYTHON(board, "wait", "iLiKO", entry->reason, entry->resource, entry->fd, ms_until(due),
                 entry->peer != NULL ? entry->peer : no_bytes);
@@ -264,8 +275,8 @@ record_wait(Board *board, Wakeable *entry, State *state, uint64_t due, uint64_t 
 static inline int
 record_cancel(Board *board, State *state)
 {
-    unsigned int timeout = state->timeout;
-    state->timeout = 0;
+    unsigned int timeout = state->timeout_number;
+    state->timeout_number = 0;
     TELL(board, timeout_cancel(board->recorder, timeout), "timeout_cancel", "iI", timeouts_socket, timeout);
 }
 
@@ -316,8 +327,8 @@ record_resume(Board *board, Wakeable *entry)
     State *state = entry->state;
     if (board->ring == NULL)
         TELL_PYTHON(board, "switch", "K", state->handle);
-    unsigned int timeout = state->timeout;
-    state->timeout = 0;
+    unsigned int timeout = state->timeout_number;
+    state->timeout_number = 0;
     entry->stopped = 1;
     board->ring->resume(board->recorder, state->handle, entry->reason, (uint32_t) entry->resource, entry->fd, timeout);
     return 0;

@@ -21,7 +21,7 @@ state_init(State *state, PyObject *args, PyObject *kwargs)
     Py_XSETREF(state->hub, Py_NewRef(hub));
     Py_XSETREF(state->board, (Board *) Py_NewRef(board));
     state->handle = handle;
-    state->timeout = 0;
+    state->timeout_number = 0;
     Py_CLEAR(state->timeouts);
     Py_CLEAR(state->waiting_on);
     Py_CLEAR(state->yielder);
@@ -75,8 +75,8 @@ DEALLOC(state, State)
 static PyMemberDef state_members[] = {
     MEMBER(State, hub, "Its hub."),
     {"handle", T_ULONGLONG, offsetof(State, handle), 0, PyDoc_STR("Its number in the recording, with its slot.")},
-    {"timeout", T_UINT, offsetof(State, timeout), 0,
-     PyDoc_STR("The number of the timeout of the wait that it is in, until it fires; 0: it has none.")},
+    {"timeout_number", T_UINT, offsetof(State, timeout_number), 0,
+     PyDoc_STR("That of the timeout of the wait that it is in, until it fires; 0: it has none.")},
     MEMBER(State, waiting_on, "What it waits on, or waited on last."),
     MEMBER(State, yielder, "What it parks on in order to yield."),
     {NULL, 0, 0, 0, NULL},

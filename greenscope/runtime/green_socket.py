@@ -34,7 +34,7 @@ from greenscope.runtime.socket_messages import Messages
 from greenscope.runtime.socket_options import Options
 from greenscope.runtime.socket_sendfile import SendingFiles
 from greenscope.runtime.socket_waiting import let_go, release
-from greenscope.runtime.timeout import SocketTimeout
+from greenscope.runtime.timeout import WaitTimeout
 from greenscope.trace.events import Origin
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class socket(Messages, Connecting, SendingFiles, Options):  # noqa: N801  (the s
             return
         if watcher.greenlet is not None:
             hub.refuse_second_wait(watcher)
-        timer = SocketTimeout(seconds, timeout_exc, ref=False)  # type: ignore[arg-type]
+        timer = WaitTimeout(seconds, timeout_exc, ref=False)  # type: ignore[arg-type]
         timer.start()
         try:
             hub.wait_io_within(watcher)

@@ -109,7 +109,7 @@ class Hub(_greenlet.greenlet):
     """``wait``, for a descriptor's watcher."""
 
     wait_io_within: Callable[[IoWatcher], None]
-    """The same, and the last timeout that was started, which is of this wait alone, is recorded with it."""
+    """The same, and the last timeout that was started, which is of this wait only, is recorded with it."""
 
     def __init__(self) -> None:
         main = running()

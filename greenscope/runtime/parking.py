@@ -40,26 +40,24 @@ class State:
     Holds no reference to the greenlet while it runs, so that one that ended is freed at once.
     """
 
-    __slots__ = ("board", "handle", "hub", "timeout", "timeouts", "waiting_on", "yielder")
+    __slots__ = ("board", "handle", "hub", "timeout_number", "timeouts", "waiting_on", "yielder")
 
     def __init__(self, hub: Hub, board: Board, handle: int) -> None:
         self.hub = hub
         self.board = board
         self.handle = handle
-        self.timeout = 0
-        """The number of the timeout of the wait that it is in, until it fires; 0: it has none."""
+        self.timeout_number = 0
+        """That of the timeout of the wait that it is in, until it fires; 0: it has none."""
         self.waiting_on: Wakeable | None = None
         self.timeouts: list[Timeout] = []
         self.yielder: Waiter | None = None
 
     def deadline_ms(self) -> int:
         """Milliseconds until the first of the active timeouts is due, at least 1; 0 if there is none."""
-        return ms_until(min(timeout.due for timeout in self.timeouts)) if self.timeouts else 0
-
-
-def ms_until(due: float) -> int:
-    """Milliseconds until then, by ``monotonic``, at least 1."""
-    return max(1, int((due - monotonic()) * 1000 + 0.999))
+        if not self.timeouts:
+            return 0
+        left = min(timeout.due for timeout in self.timeouts) - monotonic()
+        return max(1, int(left * 1000 + 0.999))
 
 
 class Wakeable:
@@ -234,6 +232,13 @@ class Board:
 
     def wait_io(self, watcher: Wakeable) -> None:
         """Park until a descriptor's watcher fires; ``Hub.wait`` says what may be raised."""
+        self._wait_io(watcher, False)
+
+    def wait_io_within(self, watcher: Wakeable) -> None:
+        """The same, and the greenlet's last timeout, which is of this wait only, is recorded with it: a socket's."""
+        self._wait_io(watcher, True)
+
+    def _wait_io(self, watcher: Wakeable, within: bool) -> None:
         me, state = self._current()
         if watcher.greenlet is not None:
             self.hub.refuse_second_wait(watcher)
@@ -244,22 +249,17 @@ class Board:
         state.waiting_on = watcher
         counts = watcher.counts
         self.active += counts
+        earlier, state.timeout_number = state.timeout_number, 0  # of a wait that a signal's handler interrupted
         try:  # from here on, because Ctrl-C can strike in the next line
+            if within and state.timeouts:
+                state.timeout_number = self.record_timeout(_OF_SOCKET, state.timeouts[-1].granted)
             self.record_wait(watcher.reason, watcher.resource, watcher.fd, state.deadline_ms(), watcher.peer)
             self._switch(watcher)
         finally:
             watcher.greenlet = None
             self.active -= counts
             self.record_stop(watcher.reason, watcher.resource, watcher.fd)
-
-    def wait_io_within(self, watcher: Wakeable) -> None:
-        """The same, and the greenlet's last timeout, which is of this wait alone, is recorded with it: a socket's."""
-        state = self._current()[1]
-        try:
-            state.timeout = self.record_timeout(_OF_SOCKET, ms_until(state.timeouts[-1].due))
-            self.wait_io(watcher)
-        finally:
-            number, state.timeout = state.timeout, 0
+            number, state.timeout_number = state.timeout_number, earlier
             if number:  # it has not fired
                 self.record_cancel(_OF_SOCKET, number)
 

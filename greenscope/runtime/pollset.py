@@ -19,7 +19,7 @@ from typing import Any
 
 from greenscope.runtime.hub import get_hub
 from greenscope.runtime.resolve import peer_of
-from greenscope.runtime.timeout import PollTimeout, SocketTimeout
+from greenscope.runtime.timeout import SocketTimeout, WaitTimeout
 from greenscope.runtime.waiter import Waiter
 from greenscope.runtime.watcher import READ, WRITE
 from greenscope.trace.events import Ready, Wait
@@ -114,7 +114,7 @@ def _wait_for_one(fd: int, events: int, seconds: float | None, what: str) -> Non
         if seconds is None:
             hub.wait_io(watcher)
         else:
-            with SocketTimeout(seconds, False, ref=False):
+            with WaitTimeout(seconds, False, ref=False):
                 hub.wait_io_within(watcher)
     finally:
         watcher.close()
@@ -139,7 +139,7 @@ def _wait_for_each(interest: dict[int, int], seconds: float | None, what: str) -
         if seconds is None:
             hub.park(waiter)
         else:
-            with PollTimeout(seconds, False):
+            with SocketTimeout(seconds, False):
                 hub.park(waiter)
     finally:
         for watcher in watchers:

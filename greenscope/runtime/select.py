@@ -28,7 +28,7 @@ from greenscope.runtime.hub import get_hub
 from greenscope.runtime.pollset import READABLE, URGENT, WRITABLE, describe, wait_for_any
 from greenscope.runtime.seconds import seconds_of
 from greenscope.runtime.socket_waiting import release
-from greenscope.runtime.timeout import SocketTimeout
+from greenscope.runtime.timeout import WaitTimeout
 from greenscope.runtime.watcher import READ, IoWatcher
 
 __all__ = ["error", "poll", "select"]
@@ -296,7 +296,7 @@ if _epoll is not None:
                 if seconds is None:
                     hub.wait_io(watcher)
                 else:
-                    with SocketTimeout(seconds, False, ref=False):
+                    with WaitTimeout(seconds, False, ref=False):
                         hub.wait_io_within(watcher)
             finally:
                 if mine is not None:

@@ -2,6 +2,7 @@
 
 Refuses to be pickled, in the standard library's words. ``timeout`` is the socket's own, because the C
 socket inside never waits: to set it is no system call, and the GIL is kept. Some clients set it for every answer.
+Where somebody else makes the descriptor wait (another process that has it, too), ``setblocking`` repairs that.
 """
 
 from __future__ import annotations
@@ -48,8 +49,7 @@ class Options(SocketPart):
 
     def setblocking(self, flag: bool) -> None:
         """Whether calls may wait."""
-        if self._sock.fileno() < 0:
-            raise OSError(EBADF, _BAD)
+        self._sock.setblocking(False)  # says so if it is closed; and again, if somebody else made the descriptor wait
         self.timeout = None if flag else 0.0  # type: ignore[misc]
 
     def getblocking(self) -> bool:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 from greenscope.runtime.hub import ConcurrentObjectUseError, get_hub
-from greenscope.runtime.timeout import SocketTimeout
+from greenscope.runtime.timeout import WaitTimeout
 from greenscope.runtime.watcher import READ, WRITE, IoWatcher
 
 __all__ = [
@@ -62,7 +62,7 @@ def wait(watcher: IoWatcher, timeout: float | None = None, timeout_exc: Any = ti
     if timeout is None:
         hub.wait_io(watcher)
         return
-    with SocketTimeout(timeout, None if timeout_exc is timeout_default else timeout_exc, ref=False):
+    with WaitTimeout(timeout, None if timeout_exc is timeout_default else timeout_exc, ref=False):
         hub.wait_io_within(watcher)
 
 

@@ -43,13 +43,16 @@ class Timeout(BaseException):
         ref: whether it keeps the loop alive.
     """
 
-    __slots__ = ("_greenlet", "_number", "_ref", "_state", "_timer", "due", "exception", "seconds")
+    __slots__ = ("_greenlet", "_number", "_ref", "_state", "_timer", "due", "exception", "granted", "seconds")
 
     _reason = int(Timeouts.SCOPE)
-    _alone = True  # recorded by itself, and not with the one wait that it is for
+    _with_wait = False  # whether it is recorded with the one wait that it is for, and not by itself
 
     due: float
     """When it is raised, by ``time.monotonic``."""
+
+    granted: int
+    """Milliseconds from its start to then, as the recording says."""
 
     def __init__(
         self,
@@ -102,9 +105,13 @@ class Timeout(BaseException):
             state = get_hub().state_of(me)
         hub = state.hub
         loop = hub.loop
+        if loop.closed:  # that of a hub which was destroyed, where nobody would be told
+            hub = get_hub()
+            loop, state = hub.loop, hub.state_of(me)
         ms = milliseconds(seconds)
         self.due = monotonic() + seconds  # and then what the recording has as its beginning: no more is left than `ms`
-        if self._alone:
+        self.granted = ms
+        if not self._with_wait:
             self._number = hub.record_timeout(self._reason, ms)
         self._state = state
         self._greenlet = me
@@ -129,7 +136,7 @@ class Timeout(BaseException):
             timer.stop()
         elif self.due:
             _take(hub.loop.unarmed, self)
-        if self._alone and self.due:  # else it has fired, and is about to be raised
+        if self.due and not self._with_wait:  # else it has fired, and is about to be raised
             hub.record_cancel(self._reason, self._number)
         _take(state.timeouts, self)
 
@@ -183,7 +190,8 @@ class Timeout(BaseException):
         self.due = 0.0
         state = self._state
         hub = state.hub
-        hub.recorder.timeout_fire(state.handle, self._reason, self._number)
+        if self._number:
+            hub.recorder.timeout_fire(state.handle, self._reason, self._number)
         if not self._delivered(hub):
             hub.call(self._deliver, hub)
 
@@ -222,24 +230,26 @@ def _take(timeouts: list[Timeout], timeout: Timeout) -> None:
         timeouts.remove(timeout)
 
 
-class PollTimeout(Timeout):
-    """The timeout of a wait for several sockets."""
+class SocketTimeout(Timeout):
+    """The timeout of a wait for sockets."""
 
     __slots__ = ()
 
     _reason = int(Timeouts.SOCKET)
 
 
-class SocketTimeout(PollTimeout):
-    """The timeout of one wait of a socket, by ``Hub.wait_io_within``: raises the standard library's TimeoutError."""
+class WaitTimeout(SocketTimeout):
+    """That of one wait of a socket, by ``Hub.wait_io_within``: raises the standard library's TimeoutError."""
 
     __slots__ = ()
 
-    _alone = False
+    _with_wait = True
 
     def _expire(self) -> None:
         state = self._state
-        self._number, state.timeout = state.timeout, 0
+        self._number = 0
+        if state.timeouts[-1] is self:  # and not that of a handler which waits, while it struck before our wait began
+            self._number, state.timeout_number = state.timeout_number, 0
         super()._expire()
 
     def _error(self) -> BaseException:

@@ -132,7 +132,7 @@ park(Ring *ring, PyObject *const *args, Py_ssize_t nargs, int starts)
     Waiting waiting = {v[0], v[1], v[2], v[3], PyBytes_AS_STRING(args[4]), PyBytes_GET_SIZE(args[4])};
     Moment here = moment(ring);
     if (starts)
-        wait_from(ring, here, &waiting, 0);
+        wait_from(ring, here, &waiting, -1);
     else
         park_from(ring, here.now, &waiting, here.site);
     Py_RETURN_NONE;

@@ -197,7 +197,8 @@ record(Ring *ring, uint64_t time_ns, uint64_t handle, uint8_t kind, uint8_t reas
 }
 
 /* Records that one call makes in a row are written where they go, and counted once: `ROW` of them at most, beginning
- * where `row_begins` says. Where a segment ends they are written aside, and copied. */
+ * where `row_begins` says. Where a segment ends they are written aside, and copied. Until `row_ends` nothing else may
+ * record: what has to be looked up is so before. */
 #define ROW 3
 
 static INLINED Event *

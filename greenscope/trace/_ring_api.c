@@ -20,7 +20,7 @@ ms_until(Ring *ring, uint64_t due_ns, uint64_t now)
 }
 
 static uint32_t
-api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t due_ns, uint64_t timeout_ns, PyObject *peer)
+api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t due_ns, int64_t timeout_ms, PyObject *peer)
 {
     RING_OR_RETURN(self) 0;
     Moment here = moment(ring);
@@ -29,8 +29,7 @@ api_wait(PyObject *self, int reason, uint32_t resource, int fd, uint64_t due_ns,
         waiting.peer = PyBytes_AS_STRING(peer);
         waiting.peer_length = PyBytes_GET_SIZE(peer);
     }
-    return wait_from(ring, here, &waiting,
-                     timeout_ns == due_ns ? waiting.deadline_ms : ms_until(ring, timeout_ns, here.now));
+    return wait_from(ring, here, &waiting, timeout_ms);
 }
 
 static void

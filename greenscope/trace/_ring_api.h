@@ -1,9 +1,9 @@
 /* The ring's interface for C: what the runtime's hot half of a wait calls for each request.
  *
  * As the methods of the same names, without objects for numbers, and with the time at which the first timeout is
- * due (0: there is none), where those take milliseconds: so the clock is read once. A socket's timeout is recorded
- * with the wait that it is for: `wait` is told when it is due (0: there is none) and returns its number, which
- * `resume` takes, or `timeout_cancel`, where the wait ended otherwise and it had not fired. The capsule is
+ * due (0: there is none), where those take milliseconds: so the clock is read once. Beyond them, a socket's timeout
+ * is recorded with the wait that it is for: `wait` is told how long it is (-1: there is none) and returns its number,
+ * which `resume` takes, or `timeout_cancel`, where the wait ended otherwise and it had not fired. The capsule is
  * RING_API_CAPSULE. None of these raises, none runs Python code, and all return at once when the ring is detached.
  */
 #ifndef GREENSCOPE_RING_API_H
@@ -17,7 +17,7 @@
 
 typedef struct {
     PyTypeObject *type; /* of what the others take as `ring` */
-    uint32_t (*wait)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t due_ns, uint64_t timeout_ns,
+    uint32_t (*wait)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t due_ns, int64_t timeout_ms,
                      PyObject *peer);
     void (*park)(PyObject *ring, int reason, uint32_t resource, int fd, uint64_t due_ns);
     void (*give_way)(PyObject *ring, uint64_t handle, uint64_t due_ns);

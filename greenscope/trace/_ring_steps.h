@@ -128,9 +128,9 @@ static inline void
 fire(Ring *ring, uint64_t handle, uint64_t watch, uint64_t resource, uint64_t high)
 {
     uint64_t now = ring->head == ring->fired_head ? ring->fired_ns : now_ns(ring);
-    Event aside[ROW], *from = row_begins(ring, aside), *to = from;
     uint32_t waits_at = waits_at_if_taught(ring, slot_is_ready(ring, now, handle, GS_READY_WATCHER));
     uint32_t site = site_if_taught(ring);
+    Event aside[ROW], *from = row_begins(ring, aside), *to = from;
     write_event(to++, now, handle, GS_KIND_WATCHER_FIRE, (uint8_t) watch, 0, waits_at, pack(resource, high));
     write_event(to++, now, handle, GS_KIND_GREENLET_READY, GS_READY_WATCHER, 0, site ? site : waits_at, resource);
     row_ends(ring, aside, from, to);
@@ -167,8 +167,8 @@ static inline void
 resume(Ring *ring, uint64_t handle, uint8_t watch, uint64_t what, uint32_t timeout)
 {
     uint64_t now = now_ns(ring);
-    Event aside[ROW], *from = row_begins(ring, aside), *to = from;
     uint32_t site = waits_at_if_taught(ring, slot_runs(ring, now, handle));
+    Event aside[ROW], *from = row_begins(ring, aside), *to = from;
     write_event(to++, now, handle, GS_KIND_GREENLET_SWITCH, 0, 0, site, 0);
     write_event(to++, now, handle, GS_KIND_WATCHER_STOP, watch, 0, 0, what);
     if (timeout != 0)
@@ -269,18 +269,20 @@ moment(Ring *ring)
     return (Moment) {now_ns(ring), UNLIKELY(ring->stacks) ? ring_stack_here(ring) : ring_site_here(ring)};
 }
 
-/* The running greenlet is about to wait for a descriptor: its watcher begins to watch. `timeout_ms`: and a socket's
- * timeout begins for this, if it is not 0; its number. */
+/* The running greenlet is about to wait for a descriptor: its watcher begins to watch. And a socket's timeout
+ * begins for this, of so many milliseconds, unless that is -1: its number. */
 static inline uint32_t
-wait_from(Ring *ring, Moment here, const Waiting *for_what, uint64_t timeout_ms)
+wait_from(Ring *ring, Moment here, const Waiting *for_what, int64_t timeout_ms)
 {
     uint64_t handle = ring->current;
-    uint32_t timeout = 0, taught = site_if_taught(ring);
+    uint32_t timeout = 0, taught = site_if_taught(ring), line = here.site;
+    if (UNLIKELY(ring->stacks) && timeout_ms >= 0) /* timeouts are counted by their line, wherever it is called from */
+        line = ring_site_here(ring);
     Event aside[ROW], *from = row_begins(ring, aside), *to = from;
-    if (timeout_ms != 0) {
+    if (timeout_ms >= 0) {
         timeout = take_resource(ring);
-        write_event(to++, here.now, handle, GS_KIND_TIMEOUT_START, GS_TIMEOUTS_SOCKET, 0, here.site,
-                    pack(timeout, timeout_ms > UINT32_MAX ? UINT32_MAX : timeout_ms));
+        write_event(to++, here.now, handle, GS_KIND_TIMEOUT_START, GS_TIMEOUTS_SOCKET, 0, line,
+                    pack(timeout, timeout_ms > UINT32_MAX ? UINT32_MAX : (uint64_t) timeout_ms));
     }
     write_start(to++, here.now, handle, for_what, taught);
     slot_waits(ring, here.now, for_what, here.site);
@@ -308,12 +310,6 @@ give_way(Ring *ring, Moment here, uint64_t handle, uint64_t deadline_ms)
 {
     park_from(ring, here.now, &(Waiting) {GS_WAIT_YIELD, 0, (uint64_t) -1, deadline_ms, "", 0}, here.site);
     make_ready(ring, here.now, handle, GS_READY_YIELD, handle & ID_MASK);
-}
-
-static inline void
-stop_at(Ring *ring, uint64_t now, int watch, uint32_t resource, int fd)
-{
-    record(ring, now, ring->current, GS_KIND_WATCHER_STOP, (uint8_t) watch, 0, 0, pack(resource, (uint64_t) fd));
 }
 
 #endif

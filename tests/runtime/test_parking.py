@@ -199,11 +199,18 @@ def test_a_watcher_that_is_closed_while_the_kernel_is_told_is_not_waited_for(kin
 
 OUTLIVES = """
 from greenlet import GreenletExit, getcurrent, greenlet
-from greenscope.runtime import get_hub, sleep
+from greenscope.runtime import get_hub, sleep, socket
 from greenscope.runtime.hub import InvalidSwitchError
 from greenscope.runtime.queue import Queue
 from greenscope.trace.events import Ready
 main, queue, got = getcurrent(), Queue(), []
+one, other = socket.socketpair()
+one.settimeout(0.001)
+def receives():
+    try:
+        one.recv(1)
+    except TimeoutError as error:
+        return error
 def run():
     sleep(0)
     main.switch()
@@ -231,6 +238,7 @@ print(outlives.dead, got)
     [
         ("got.append(queue.get())", "queue.put(5)", [5]),
         ("sleep(10)", "hub.interrupt(outlives, GreenletExit(), Ready.OTHER, 0)", []),
+        ("got.append(str(receives()))", "sleep(0.05)", ["timed out"]),
     ],
 )
 @pytest.mark.parametrize("prelude", ["", 'import sys; sys.modules["greenscope.runtime._parking"] = None'])

@@ -348,3 +348,12 @@ def test_a_forked_child_goes_on_with_a_socket_that_its_parent_waits_on(run_scrip
         "other.close()\n"
     )
     assert done.stdout == "0 True\n", done.stderr
+
+
+def test_who_made_the_descriptor_wait_behind_its_back_is_put_right_by_setblocking():
+    one, other = socket.socketpair()
+    with one, other:
+        os.set_blocking(one.fileno(), True)
+        one.setblocking(True)
+        assert not os.get_blocking(one.fileno())
+        assert one.gettimeout() is None

@@ -250,6 +250,67 @@ def test_a_sockets_timeout_is_stopped_when_something_else_ends_the_wait(
     assert unpack(started.arg) == (recording.one("receiver", Kind.TIMEOUT_CANCEL).arg, 5000)
 
 
+def test_a_sockets_timeout_is_at_its_line_alone_though_whole_stacks_are_recorded(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Timeouts are counted by their line, from wherever it was called."""
+    monkeypatch.setenv("GREENSCOPE_STACKS", "1")
+    recording = record("""
+        def receive():
+            left.settimeout(5)
+            marker("receiver")
+            left.recv(10)
+        def serve():
+            receive()
+        spawn(serve)
+        sleep(0)
+        """)
+    started, parked = (recording.one("receiver", kind) for kind in (Kind.TIMEOUT_START, Kind.GREENLET_PARK))
+    assert recording.line(started) == recording.line(parked) == "left.recv(10)"
+    assert recording.sites[started.site].caller == 0 != recording.sites[parked.site].caller
+
+
+def test_a_handler_that_waits_when_a_sockets_wait_begins_has_a_timeout_of_its_own(record: Record) -> None:
+    recording = record("""
+        from greenscope.runtime.timeout import WaitTimeout
+        start = WaitTimeout.start
+        def interrupted(timeout):  # as by a signal, whose handler then waits
+            start(timeout)
+            if timeout.seconds == 0.02:
+                right.recv(1)
+        WaitTimeout.start = interrupted
+        right.settimeout(5)
+        left.settimeout(0.02)
+        def receive():
+            marker("receiver")
+            try:
+                left.recv(1)
+            except TimeoutError:
+                pass
+        spawn(receive).get()
+        """)
+    started, stopped = (recording.one("receiver", kind) for kind in (Kind.TIMEOUT_START, Kind.TIMEOUT_CANCEL))
+    assert unpack(started.arg) == (stopped.arg, 5000)
+    assert not [event for event in recording.events if event.kind == Kind.TIMEOUT_FIRE]
+
+
+def test_a_wait_that_is_refused_leaves_nothing(record: Record) -> None:
+    recording = record("""
+        from greenscope.runtime import get_hub
+        from greenscope.runtime.socket_waiting import wait
+        watcher = get_hub().loop.io(left.fileno(), 1)
+        watcher.close()
+        def receive():
+            marker("receiver")
+            try:
+                wait(watcher, 5)
+            except OSError:
+                pass
+        spawn(receive).get()
+        """)
+    assert recording.of("receiver") == ["exit"]
+
+
 def test_close_in_another_greenlet(record: Record) -> None:
     recording = record("""
         def receive():
