@@ -510,6 +510,7 @@ def test_a_program_that_still_runs_has_steps_so_far_and_more_when_one_looks(page
     program = tmp_path / "app.py"
     program.write_text(WAITS_TWICE)
     environment = {**os.environ, "GREENSCOPE_DETAIL": "teach", "GREENSCOPE_DIR": str(tmp_path / "rings")}
+    environment["GREENSCOPE_STALL_MS"] = "0"  # it waits for its input with the hub kept, and that would be a step, too
     command = [sys.executable, str(program)]
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -252,6 +252,7 @@ def test_QUIT_ends_at_once_what_TERM_would_wait_for(tmp_path: Path) -> None:
             assert {served.ring_of(pid).state for pid in workers} == {"ended"}
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_a_worker_that_is_killed_for_its_timeout_leaves_a_ring_that_says_at_which_line_it_hung(tmp_path: Path) -> None:
     directory = tmp_path / "hangs"
     with gunicorn(directory, "--timeout", "2") as served, open(directory / "locked", "w") as held:

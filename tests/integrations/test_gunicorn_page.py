@@ -80,6 +80,7 @@ def test_run_ends_with_gunicorn(here: Path) -> None:
         assert process.wait(SECONDS) == 0
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_the_worker_that_timed_out_is_diagnosed_as_the_page_says(here: Path) -> None:
     (beginning,) = (line for line in COMMANDS if "--timeout 2" in line)
     with open(here / "report.lock", "w") as held:

@@ -204,6 +204,7 @@ def marks(path: Path) -> list[str]:
         return [event.text for event in reader.read() if isinstance(event, Event) and event.kind == Kind.MARK]
 
 
+@pytest.mark.usefixtures("default_stalls")
 def test_what_fails_hangs_or_leaks_is_reported_with_its_recording(project: pytest.Pytester) -> None:
     project.makepyfile(test_it=PROJECT)
     result = run(project, "--greenscope-leaks")
