@@ -18,6 +18,8 @@ from tests.trace.watched import line, stalls, wait_for
 if sys.platform != "linux":
     pytest.skip("the watchdog reads what Linux has", allow_module_level=True)
 
+pytestmark = pytest.mark.usefixtures("default_stalls")
+
 PARKED = """
 def inner(event):
     event.wait()
