@@ -200,8 +200,7 @@ wait_for(Board *board, PyObject *object, int within)
     Py_INCREF(entry); /* whoever closes it meanwhile does not free it */
     Py_INCREF(state);
     char counts = entry->counts;
-    unsigned int earlier =
-        state->timeout_number; /* of the wait that a signal's handler, which waits here, interrupted */
+    unsigned int earlier = state->timeout_number; /* of a wait that a signal's handler interrupted */
     park_on(entry, me, state);
     board->active += counts;
     entry->waits = 1;

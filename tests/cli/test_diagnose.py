@@ -148,9 +148,9 @@ def test_a_threshold_comes_from_the_option_or_the_environment_or_the_file_in_tha
         assert done.returncode in {0, 1}
         return bool(done.returncode)
 
-    for milliseconds, found in (5000, False), (4, True):
-        (tmp_path / "greenscope.toml").write_text(f"[diagnose]\nstall_ms = {milliseconds}\n")
-        assert stalls() == found
+    assert not stalls()
+    (tmp_path / "greenscope.toml").write_text("[diagnose]\nstall_ms = 4\n")
+    assert stalls()
     assert not stalls(GREENSCOPE_STALL_MS="5000")
     assert stalls("--threshold", "stall_ms=4", GREENSCOPE_STALL_MS="5000")
 

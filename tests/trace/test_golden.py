@@ -52,6 +52,10 @@ class Recording:
         named = max(index for index, event in enumerate(mine) if event.kind == Kind.GREENLET_NAME)
         return [self.word(event) for event in mine[named + 1 :]]
 
+    def waits(self, name: str) -> list[str]:
+        """The same, without the watchers that it opens."""
+        return [word for word in self.of(name) if not word.startswith("watcher_open")]
+
     def word(self, event: Event) -> str:
         word = Kind(event.kind).name.lower().removeprefix("greenlet_")
         reasons = {
@@ -80,6 +84,9 @@ class Recording:
 
 
 Record = Callable[[str], Recording]
+
+# What it does that is raised in.
+ENDED = ("throw", "watcher_stop(read)")
 
 # What does the waiting and the writing: each in C, or as it is written in Python.
 WITHOUT = {"in C": (), "the ring in Python": ("trace._ring",), "parking in Python": ("runtime._parking",)}
@@ -120,8 +127,7 @@ def test_recv_on_an_empty_socket_with_a_timeout_whose_peer_then_sends(record: Re
         right.sendall(b"news")
         receiver.get()
         """)
-    words = recording.of("receiver")
-    assert [word for word in words if not word.startswith("watcher_open")] == [
+    assert recording.waits("receiver") == [
         "timeout_start(socket)",
         "watcher_start(read)",
         "park(read)",
@@ -152,6 +158,12 @@ def test_recv_on_an_empty_socket_with_a_timeout_whose_peer_then_sends(record: Re
     assert waited.deadline == park.time_ns + milliseconds * 1_000_000
 
 
+def ended_by_its_timeout(what: str) -> list[str]:
+    """A wait to read that only its timeout ends."""
+    timeout = f"timeout_start({what})", f"timeout_fire({what})"
+    return [timeout[0], "watcher_start(read)", "park(read)", timeout[1], "ready(timeout)", *ENDED, "exit"]
+
+
 def test_a_timeout_that_fires(record: Record) -> None:
     recording = record("""
         def receive():
@@ -163,17 +175,7 @@ def test_a_timeout_that_fires(record: Record) -> None:
                 pass
         spawn(receive).get()
         """)
-    words = recording.of("receiver")
-    assert [word for word in words if not word.startswith("watcher_open")] == [
-        "timeout_start(scope)",
-        "watcher_start(read)",
-        "park(read)",
-        "timeout_fire(scope)",
-        "ready(timeout)",
-        "throw",
-        "watcher_stop(read)",
-        "exit",
-    ]
+    assert recording.waits("receiver") == ended_by_its_timeout("scope")
     started, fired = (recording.one("receiver", kind) for kind in (Kind.TIMEOUT_START, Kind.TIMEOUT_FIRE))
     timeout, granted = unpack(started.arg)
     assert (granted, fired.arg) == (20, timeout)
@@ -195,17 +197,7 @@ def test_a_sockets_timeout_that_fires_is_not_stopped(record: Record) -> None:
                 pass
         spawn(receive).get()
         """)
-    words = recording.of("receiver")
-    assert [word for word in words if not word.startswith("watcher_open")] == [
-        "timeout_start(socket)",
-        "watcher_start(read)",
-        "park(read)",
-        "timeout_fire(socket)",
-        "ready(timeout)",
-        "throw",
-        "watcher_stop(read)",
-        "exit",
-    ]
+    assert recording.waits("receiver") == ended_by_its_timeout("socket")
     started, fired = (recording.one("receiver", kind) for kind in (Kind.TIMEOUT_START, Kind.TIMEOUT_FIRE))
     assert unpack(started.arg) == (fired.arg, 20)
     assert fired.time_ns - started.time_ns >= 19_000_000
@@ -229,18 +221,14 @@ def test_a_sockets_timeout_is_stopped_when_something_else_ends_the_wait(
             {ends}
         spawn(receive).join()
         """)
-    words = [
-        word
-        for word in recording.of("receiver")
-        if not word.startswith("watcher_open") and word not in {"timeout_start(scope)", "watcher_start(timer)"}
-    ]
+    besides = {"timeout_start(scope)", "watcher_start(timer)"}
+    words = [word for word in recording.waits("receiver") if word not in besides]
     assert words == [
         "timeout_start(socket)",
         "watcher_start(read)",
         "park(read)",
         *said,
-        "throw",
-        "watcher_stop(read)",
+        *ENDED,
         "timeout_cancel(socket)",
         "exit",
     ]
@@ -329,8 +317,7 @@ def test_close_in_another_greenlet(record: Record) -> None:
         closer = spawn(close)
         receiver.get()
         """)
-    words = recording.of("receiver")
-    assert [word for word in words if not word.startswith("watcher_open")] == [
+    assert recording.waits("receiver") == [
         "watcher_start(read)",
         "park(read)",
         "ready(close)",
@@ -363,8 +350,7 @@ def test_send_on_a_full_buffer(record: Record) -> None:
             sent -= len(right.recv(min(sent, 1 << 20)))
         sender.get()
         """)
-    words = recording.of("sender")
-    assert [word for word in words if not word.startswith("watcher_open")] == [
+    assert recording.waits("sender") == [
         "watcher_start(write)",
         "park(write)",
         "watcher_fire(write)",
@@ -383,8 +369,7 @@ def test_a_sleep_is_a_timer_and_its_end_is_not_a_deadline(record: Record) -> Non
             sleep(0.015)
         spawn(nap).get()
         """)
-    words = recording.of("napper")
-    assert [word for word in words if not word.startswith("watcher_open")] == [
+    assert recording.waits("napper") == [
         "watcher_start(timer)",
         "park(timer)",
         "watcher_fire(timer)",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 
 from crowd import Gauge, answer
 from flask import Flask, Response, request
@@ -17,6 +18,8 @@ from greenscope.runtime.wsgi import WSGIServer
 app = Flask(__name__)
 inside = Gauge()
 served = [0]
+asked: Counter[str] = Counter()
+"""How often each connection, by its client's port."""
 gates: dict[int, threading.Barrier] = {}
 
 
@@ -25,6 +28,7 @@ def greet(name: str) -> dict[str, str]:
     with inside:
         time.sleep(0.01)
     served[0] += 1
+    asked[request.environ["REMOTE_PORT"]] += 1
     return {"hello": name, "asked": request.args.get("asked", "")}
 
 
@@ -53,7 +57,7 @@ def stream(chunks: int) -> Response:
 
 @app.get("/served/statistics")
 def statistics() -> dict[str, int]:
-    return {"served": served[0], "peak": inside.peak}
+    return {"served": served[0], "peak": inside.peak, "again": sum(times > 1 for times in asked.values())}
 
 
 def main() -> None:
