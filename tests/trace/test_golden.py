@@ -158,6 +158,25 @@ def test_recv_on_an_empty_socket_with_a_timeout_whose_peer_then_sends(record: Re
     assert waited.deadline == park.time_ns + milliseconds * 1_000_000
 
 
+@pytest.mark.parametrize("record", ["in C"], indirect=True)
+def test_a_sockets_wait_and_its_timeout_begin_at_one_time_and_end_at_one(record: Record) -> None:
+    """Each is one call, which asks for the time once."""
+    recording = record("""
+        def receive():
+            left.settimeout(5)
+            marker("receiver")
+            left.recv(10)
+        receiver = spawn(receive)
+        sleep(0)
+        right.sendall(b"news")
+        receiver.get()
+        """)
+    begins = Kind.TIMEOUT_START, Kind.WATCHER_START, Kind.GREENLET_PARK
+    ends = Kind.WATCHER_STOP, Kind.TIMEOUT_CANCEL
+    for kinds in (begins, ends):
+        assert len({recording.one("receiver", kind).time_ns for kind in kinds}) == 1
+
+
 def ended_by_its_timeout(what: str) -> list[str]:
     """A wait to read that only its timeout ends."""
     timeout = f"timeout_start({what})", f"timeout_fire({what})"

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from greenscope.trace.events import Detail, Exit, Kind, Op, Ready, Resource, Spawn, Wait, Watch, unpack
+from greenscope.trace.events import Detail, Exit, Kind, Op, Ready, Resource, Spawn, Timeouts, Wait, Watch, unpack
 from greenscope.trace.reader import RingReader
 from greenscope.trace.records import Event, Gap
 from greenscope.trace.ring_file import RingSizes
@@ -74,6 +74,25 @@ def test_what_fires_one_after_the_other_has_one_time(writer: str, tmp_path: Path
             ring.ready(main, Ready.OTHER, 0)
     times = [event.time_ns for event in events_of(tmp_path / "a.gsr") if isinstance(event, Event)][4:]
     assert times[-12:] == [2000] * 6 + [5000] + [6000] * 2 + [7000] + [8000] * 2
+
+
+def test_a_timeout_of_a_scope_has_a_time_and_a_line_of_its_own(writer: str, tmp_path: Path) -> None:
+    """Any amount of the program may lie between it and a wait."""
+    ring, _ = new_ring(writer, tmp_path / "a.gsr")
+    _, main = begin(ring)
+    ring.clock_ns = 1000
+    number = ring.timeout_start(Timeouts.SCOPE, 50)
+    ring.clock_ns = 3000
+    ring.wait(Watch.READ, 1, 7, 50, b"")
+    ring.clock_ns = 4000
+    ring.switch(main)
+    ring.watcher_stop(Watch.READ, 1, 7)
+    ring.clock_ns = 5000
+    ring.timeout_cancel(Timeouts.SCOPE, number)
+    events = [event for event in events_of(tmp_path / "a.gsr") if isinstance(event, Event)][5:]
+    begins, starts, parks, _, stops, cancel = events
+    assert [event.time_ns for event in (begins, starts, parks, stops, cancel)] == [1000, 3000, 3000, 4000, 5000]
+    assert parks.site != begins.site
 
 
 @pytest.mark.parametrize("stacks", [False, True])
