@@ -200,17 +200,26 @@ def test_Flask_under_wrk_loses_no_response():
     with serving("flask_server.py") as server:
         base = f"http://127.0.0.1:{server.facts['port']}"
 
-        def statistics_of_it() -> dict[str, int]:
-            with urllib.request.urlopen(f"{base}/served/statistics", timeout=30) as response:
+        def ask(what: str) -> dict[str, int]:
+            with urllib.request.urlopen(f"{base}/served/{what}", timeout=30) as response:
                 return dict(json.load(response))
 
         command = [wrk, "-t1", f"-c{SIZE}", "-d60s", "--timeout", "20s", f"{base}/world?asked=much"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
-            while statistics_of_it()["again"] < SIZE and load.poll() is None:  # until each has asked twice
-                time.sleep(0.1)
-            load.send_signal(signal.SIGINT)  # it says what it would have said at the end
-            said = load.communicate(timeout=60)[0]
-        statistics = statistics_of_it()
+            try:
+                while ask("connections")["answered"] < SIZE and load.poll() is None:
+                    time.sleep(0.1)
+                # It may ask again before the server looks, so that nobody has to wait; until it stands still.
+                load.send_signal(signal.SIGSTOP)
+                while ask("connections")["inside"]:
+                    time.sleep(0.1)
+                ask("connections")
+                load.send_signal(signal.SIGCONT)
+                load.send_signal(signal.SIGINT)  # it says what it would have said at the end
+                said = load.communicate(timeout=60)[0]
+            finally:
+                load.kill()
+        statistics = ask("statistics")
     found = re.search(r"(\d+) requests in", said)
     assert found and "Socket errors" not in said and "Non-2xx" not in said, said
     # What it had asked for last was not waited for any more.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections import Counter
 
 from crowd import Gauge, answer
 from flask import Flask, Response, request
@@ -18,8 +17,8 @@ from greenscope.runtime.wsgi import WSGIServer
 app = Flask(__name__)
 inside = Gauge()
 served = [0]
-asked: Counter[str] = Counter()
-"""How often each connection, by its client's port."""
+connections: set[str] = set()
+"""That have been answered, by their client's port."""
 gates: dict[int, threading.Barrier] = {}
 
 
@@ -28,7 +27,7 @@ def greet(name: str) -> dict[str, str]:
     with inside:
         time.sleep(0.01)
     served[0] += 1
-    asked[request.environ["REMOTE_PORT"]] += 1
+    connections.add(request.environ["REMOTE_PORT"])
     return {"hello": name, "asked": request.args.get("asked", "")}
 
 
@@ -57,7 +56,12 @@ def stream(chunks: int) -> Response:
 
 @app.get("/served/statistics")
 def statistics() -> dict[str, int]:
-    return {"served": served[0], "peak": inside.peak, "again": sum(times > 1 for times in asked.values())}
+    return {"served": served[0], "peak": inside.peak}
+
+
+@app.get("/served/connections")
+def answered() -> dict[str, int]:
+    return {"answered": len(connections), "inside": inside.now}
 
 
 def main() -> None:
